@@ -1,0 +1,1 @@
+//! Exchanges to RED metrics and spans, under declared caps.

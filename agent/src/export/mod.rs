@@ -1,0 +1,1 @@
+//! Writers of a snapshot: Prometheus, OTLP, console.

@@ -1,0 +1,1 @@
+//! What this kernel can do: BTF, features, attaching, ring buffer and maps.

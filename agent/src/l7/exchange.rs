@@ -1,0 +1,149 @@
+//! A request with its answer: what every protocol's codec yields and RED and spans are made of.
+
+use std::sync::Arc;
+
+use sonde_common::event::http::Tuple;
+
+/// Which side of the exchange the observed process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// It answered.
+    Server,
+    /// It asked.
+    Client,
+}
+
+/// Request methods of RFC 9110 and RFC 5789; anything else is `Other`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are the methods")]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Connect,
+    Options,
+    Trace,
+    Patch,
+    /// Unknown, or a known one in another case (methods are case-sensitive).
+    Other,
+}
+
+impl Method {
+    /// The method that these bytes of a request line name.
+    #[must_use]
+    pub fn parse(token: &str) -> Self {
+        match token {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "CONNECT" => Self::Connect,
+            "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
+            "PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+
+    /// The value of `http.request.method`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Other => "_OTHER",
+        }
+    }
+}
+
+/// Why an exchange has no good end; the value of `error.type` where no status says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Failure {
+    /// The connection was reset before the answer was complete.
+    ConnectionReset,
+    /// The connection ended before the answer was complete.
+    ConnectionClosed,
+    /// No answer within the time after which requests are given up.
+    Timeout,
+    /// The answer's first line is no status line.
+    InvalidResponse,
+}
+
+impl Failure {
+    /// The value of `error.type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectionReset => "connection_reset",
+            Self::ConnectionClosed => "connection_closed",
+            Self::Timeout => "timeout",
+            Self::InvalidResponse => "invalid_response",
+        }
+    }
+}
+
+/// A W3C `traceparent` that the request carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceParent {
+    /// Id of the whole trace.
+    pub trace_id: [u8; 16],
+    /// Id of the sender's span.
+    pub span_id: [u8; 8],
+    /// Trace flags; bit 0 is "sampled".
+    pub flags: u8,
+}
+
+/// One request and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The connection's number in the kernel side's records.
+    pub connection: u64,
+    /// Who talked to whom.
+    pub tuple: Tuple,
+    /// Which side the observed process is.
+    pub role: Role,
+    /// The process: the one that read (server) or wrote (client) the request's first bytes.
+    pub tgid: u32,
+    /// First byte of the request, `CLOCK_MONOTONIC` nanoseconds.
+    pub start: u64,
+    /// First byte of the final answer; `None` when none came.
+    pub response_start: Option<u64>,
+    /// Last byte of the answer, or when it was given up.
+    pub end: u64,
+    /// Request method.
+    pub method: Method,
+    /// The method as sent, when it is `Method::Other`.
+    pub method_original: Option<Arc<str>>,
+    /// Path without the query; lossy UTF-8. Empty for CONNECT.
+    pub path: Arc<str>,
+    /// `Host` header, or the authority of an absolute target; `host[:port]` as sent.
+    pub host: Option<Arc<str>>,
+    /// `User-Agent` header.
+    pub user_agent: Option<Arc<str>>,
+    /// `1.0`, `1.1` or `2`.
+    pub version: &'static str,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// Status code of the final answer.
+    pub status: Option<u16>,
+    /// Why there is no good end.
+    pub failure: Option<Failure>,
+    /// Body bytes of the request as framed on the wire; `None` when not known.
+    pub request_body: Option<u64>,
+    /// Body bytes of the answer; `None` when not known.
+    pub response_body: Option<u64>,
+    /// Trace context that came with the request.
+    pub parent: Option<TraceParent>,
+    /// A message head was longer than what is captured: headers may be missing.
+    pub truncated: bool,
+}

@@ -1,0 +1,3 @@
+//! Byte streams to requests: one file per protocol over one connection model.
+
+pub mod exchange;

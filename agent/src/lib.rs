@@ -1,0 +1,17 @@
+//! sonde, the agent: kernel events and /proc in, metrics, spans and logs out.
+//!
+//! `pipeline` is the only module that knows the order of the stages.
+
+pub mod aggregate;
+pub mod cli;
+pub mod config;
+pub mod enrich;
+pub mod event;
+pub mod export;
+pub mod kernel;
+pub mod l7;
+pub mod metric;
+pub mod pipeline;
+pub mod probe;
+pub mod resource;
+pub mod selfmon;

@@ -1,0 +1,1 @@
+//! Hook table and decoder of each probe family.

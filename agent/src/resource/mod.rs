@@ -1,0 +1,1 @@
+//! USE resources, one file each, pure over (last, now).

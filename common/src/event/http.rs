@@ -1,0 +1,117 @@
+//! HTTP/1.x on plain TCP sockets: what one socket read or write moved.
+//!
+//! The kernel side doesn't parse HTTP. It tells the agent, for each read and write on a
+//! connection that looks like HTTP, where in the stream it was, how long it was, and the bytes at
+//! its front and end; the agent's byte-stream model makes messages of that. Because positions are
+//! absolute, anything that was not captured shows as a gap and is never guessed.
+//!
+//! A ring record is a [`Segments`] followed by one or two [`Segment`]s, each followed by its
+//! `captured + tail` bytes, padded to a multiple of 8. Two when the kernel held a complete
+//! request head back until the answer's first write (or read, for a client) came along.
+
+use crate::{header::Header, pod};
+
+/// Longest piece that is copied from the front of one read or write.
+pub const CAPTURE_MAX: usize = 4096;
+/// Bytes copied from the front of a read or write once a message has used up its capture budget.
+pub const CAPTURE_BODY: usize = 64;
+/// Bytes copied from the end of a read or write that was not captured whole: the last chunk of a
+/// chunked body and the blank line of a long head stand there.
+pub const TAIL: usize = 16;
+/// Bytes that are captured of one message, counted over its reads or writes, before only
+/// [`CAPTURE_BODY`] and [`TAIL`] bytes of each are.
+pub const BUDGET: u32 = 16 * 1024;
+/// Longest request head that the kernel side holds back to pair it with its answer.
+pub const PENDING_MAX: usize = 512;
+
+/// Which way the bytes of a segment went, as the observed process sees it.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The process read them.
+    Receive = 0,
+    /// The process wrote them.
+    Send = 1,
+}
+
+/// Flags of a [`Segment`].
+pub mod flag {
+    /// The bytes are not in user memory (sendfile, splice, `MSG_TRUNC`) or could not be read.
+    pub const OPAQUE: u8 = 1;
+    /// No more bytes follow in this direction: end of file was read, or the sending side was shut.
+    pub const END: u8 = 2;
+    /// The connection was reset; nothing follows in either direction.
+    pub const RESET: u8 = 4;
+    /// The connection is gone; the last record about it.
+    pub const CLOSED: u8 = 8;
+}
+
+/// Addresses of a connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    /// Local address; IPv4 is written as IPv4-mapped IPv6.
+    pub local: [u8; 16],
+    /// Remote address, the same way.
+    pub remote: [u8; 16],
+    /// Local port, host byte order.
+    pub local_port: u16,
+    /// Remote port, host byte order.
+    pub remote_port: u16,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+}
+
+/// `Kind::HttpOpen`: told once, before the first [`Segments`] of a connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Common header.
+    pub header: Header,
+    /// Identifies the connection in every later record; never reused while the agent runs.
+    pub connection: u64,
+    /// Who talks to whom.
+    pub tuple: Tuple,
+}
+
+/// `Kind::HttpSegments`: one or two [`Segment`]s of one connection, oldest first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segments {
+    /// Common header; its time is that of the newest segment.
+    pub header: Header,
+    /// Same number as in [`Open`].
+    pub connection: u64,
+}
+
+/// One read or write.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// When the call had moved its bytes: `CLOCK_MONOTONIC` in nanoseconds.
+    pub time: u64,
+    /// Position of the first byte in this direction's stream, counted from when the kernel side
+    /// first saw the connection.
+    pub offset: u64,
+    /// Bytes moved.
+    pub length: u32,
+    /// Thread group that made the call.
+    pub tgid: u32,
+    /// Bytes copied from the front.
+    pub captured: u16,
+    /// Bytes copied from the end; 0 when `captured == length`.
+    pub tail: u16,
+    /// A [`Direction`].
+    pub direction: u8,
+    /// See [`flag`].
+    pub flags: u8,
+    /// Explicit padding.
+    pub pad: [u8; 2],
+}
+
+const _: () = assert!(size_of::<Tuple>() == 40);
+const _: () = assert!(size_of::<Open>() == 72);
+const _: () = assert!(size_of::<Segments>() == 32);
+const _: () = assert!(size_of::<Segment>() == 32);
+
+pod!(Tuple, Open, Segments, Segment);

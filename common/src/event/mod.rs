@@ -1,0 +1,8 @@
+//! One module per probe family: its ring records and its map types.
+
+pub mod block;
+pub mod http;
+pub mod process;
+pub mod sched;
+pub mod syscall;
+pub mod tcp;

@@ -1,0 +1,86 @@
+//! TCP connection lifecycle.
+//!
+//! A connection is told once, when it ends; what is open is read from the connections' states
+//! at each snapshot, so that a long-lived connection counts while it lives.
+
+use crate::{event::http::Tuple, header::Header, pod};
+
+/// Who opened the connection.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Opened before the agent started, or not seen opening.
+    Unknown = 0,
+    /// This side connected.
+    Outbound = 1,
+    /// This side accepted.
+    Inbound = 2,
+}
+
+/// What a connection has done so far, or by its end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Identifies the connection; never reused while the agent runs.
+    pub connection: u64,
+    /// When it was established, or first seen: `CLOCK_MONOTONIC` in nanoseconds.
+    pub opened: u64,
+    /// SYN sent to established, in nanoseconds; 0 when not seen.
+    pub connect_duration: u64,
+    /// Payload bytes that the peer acknowledged (`tcp_sock.bytes_acked`).
+    pub bytes_sent: u64,
+    /// Payload bytes that arrived (`tcp_sock.bytes_received`).
+    pub bytes_received: u64,
+    /// Smoothed round-trip time in microseconds (`srtt_us >> 3`); 0 before the first sample.
+    pub srtt: u32,
+    /// Segments sent again (`tcp_sock.total_retrans`).
+    pub retransmits: u32,
+    /// Owner: the process that connected, or that first read or wrote; 0 when none has yet.
+    pub tgid: u32,
+    /// A [`Role`].
+    pub role: u8,
+    /// The kernel's TCP state number (`TCP_ESTABLISHED` is 1).
+    pub state: u8,
+    /// Explicit padding.
+    pub pad: [u8; 2],
+    /// Who talks to whom.
+    pub tuple: Tuple,
+}
+
+/// `Kind::TcpClosed`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Common header; tgid is that of the owner.
+    pub header: Header,
+    /// What the connection did in its life.
+    pub totals: Totals,
+    /// `sk_err` at the end: `ECONNRESET` after a reset, `ETIMEDOUT`, 0 after an orderly end.
+    pub error: u32,
+    /// 1 when the peer sent a reset, 2 when this side did, 0 when neither.
+    pub reset: u8,
+    /// Explicit padding.
+    pub pad: [u8; 3],
+}
+
+/// `Kind::TcpConnectFailed`: a connect that never reached established.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectFailed {
+    /// Common header; tgid is that of the process that connected.
+    pub header: Header,
+    /// Who wanted to talk to whom.
+    pub tuple: Tuple,
+    /// SYN sent to failure, in nanoseconds.
+    pub duration: u64,
+    /// errno, 0 when the process gave up (closed the socket) first.
+    pub error: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+const _: () = assert!(size_of::<Totals>() == 96);
+const _: () = assert!(size_of::<Closed>() == 128);
+const _: () = assert!(size_of::<ConnectFailed>() == 80);
+
+pod!(Totals, Closed, ConnectFailed);

@@ -1,0 +1,3 @@
+//! `cargo xtask`: set-up, run, test, VM matrix and benchmarks of sonde.
+
+fn main() {}
