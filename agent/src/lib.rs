@@ -15,3 +15,4 @@ pub mod pipeline;
 pub mod probe;
 pub mod resource;
 pub mod selfmon;
+pub mod signal;
