@@ -16,10 +16,10 @@ fn main() -> Result<()> {
     let toolchain = chosen.or_else(linked);
     let nightly = toolchain.is_none() && has_toolchain("nightly");
     if !nightly && env::var_os("RUSTC_BOOTSTRAP").is_none() {
-        // A stable compiler with core for BPF beside it: aya-ebpf needs one unstable feature
-        // (inline assembly for BPF), and only that crate is let to use one.
+        // A stable compiler with core for BPF beside it: inline assembly for BPF is not stable
+        // yet, and only the two crates that need it are let to use it.
         // SAFETY: build scripts are single-threaded here, before aya-build spawns anything.
-        unsafe { env::set_var("RUSTC_BOOTSTRAP", "aya_ebpf") };
+        unsafe { env::set_var("RUSTC_BOOTSTRAP", "aya_ebpf,sonde_ebpf") };
     }
     let package = Package {
         name: "sonde-ebpf",

@@ -1,1 +1,7 @@
 //! What this kernel can do: BTF, features, attaching, ring buffer and maps.
+
+pub mod attach;
+pub mod btf;
+pub mod feature;
+pub mod pod;
+pub mod ring;

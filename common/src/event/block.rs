@@ -28,6 +28,17 @@ pub struct LatencyKey {
     pub operation: u32,
 }
 
-const _: () = assert!(size_of::<LatencyKey>() == 8);
+/// A request that a device works on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// When it went to the device: `CLOCK_MONOTONIC` in nanoseconds.
+    pub time: u64,
+    /// Whose latency it will be.
+    pub key: LatencyKey,
+}
 
-pod!(LatencyKey);
+const _: () = assert!(size_of::<LatencyKey>() == 8);
+const _: () = assert!(size_of::<Issue>() == 16);
+
+pod!(LatencyKey, Issue);

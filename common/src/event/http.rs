@@ -11,8 +11,12 @@
 
 use crate::{header::Header, pod};
 
-/// Longest piece that is copied from the front of one read or write.
+/// Longest piece that is copied from the front of one read or write, when that is all one head
+/// (its last bytes are a blank line).
 pub const CAPTURE_MAX: usize = 4096;
+/// Longest piece that is copied from the front of any other read or write: the head is at the
+/// front of it and a body follows.
+pub const CAPTURE_FRONT: usize = 1024;
 /// Bytes copied from the front of a read or write once a message has used up its capture budget.
 pub const CAPTURE_BODY: usize = 64;
 /// Bytes copied from the end of a read or write that was not captured whole: the last chunk of a
@@ -20,7 +24,7 @@ pub const CAPTURE_BODY: usize = 64;
 pub const TAIL: usize = 16;
 /// Bytes that are captured of one message, counted over its reads or writes, before only
 /// [`CAPTURE_BODY`] and [`TAIL`] bytes of each are.
-pub const BUDGET: u32 = 16 * 1024;
+pub const BUDGET: u32 = 8 * 1024;
 /// Longest request head that the kernel side holds back to pair it with its answer.
 pub const PENDING_MAX: usize = 512;
 

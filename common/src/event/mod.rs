@@ -1,6 +1,7 @@
 //! One module per probe family: its ring records and its map types.
 
 pub mod block;
+pub mod connection;
 pub mod http;
 pub mod process;
 pub mod sched;

@@ -1,0 +1,62 @@
+//! Block I/O latency.
+
+use super::{Family, Hook};
+use crate::kernel::{
+    attach::{Attach, Via},
+    feature::Kernel,
+};
+
+const LOST: &str = "no block I/O latency";
+
+/// The family.
+pub const FAMILY: Family = Family {
+    name: "block",
+    help: "block I/O latency by device and operation",
+    hooks: &[
+        Hook {
+            name: "block_rq_issue",
+            required: true,
+            lost: LOST,
+            any_of: &[
+                Attach {
+                    program: "block_issue",
+                    via: Via::BtfTracepoint("block_rq_issue"),
+                    when: |kernel| passes(kernel, 1),
+                },
+                Attach {
+                    program: "block_issue_queue",
+                    via: Via::BtfTracepoint("block_rq_issue"),
+                    when: |kernel| passes(kernel, 2),
+                },
+            ],
+        },
+        Hook {
+            name: "block_rq_complete",
+            required: true,
+            lost: LOST,
+            any_of: &[Attach {
+                program: "block_complete",
+                via: Via::BtfTracepoint("block_rq_complete"),
+                when: |kernel| kernel.has_tracepoint("block_rq_complete"),
+            }],
+        },
+    ],
+    maps: &["BLOCK_ISSUED", "BLOCK_LATENCY"],
+};
+
+/// `block_rq_issue` passes the request alone since 5.11, its queue and the request before.
+fn passes(kernel: &Kernel, arguments: u32) -> Result<(), String> {
+    kernel.has_tracepoint("block_rq_issue")?;
+    let here = kernel
+        .btf
+        .as_ref()
+        .ok()
+        .and_then(|btf| btf.tracepoint_arguments("block_rq_issue"));
+    if here == Some(arguments) {
+        Ok(())
+    } else {
+        Err(format!(
+            "the tracepoint doesn't pass {arguments} arguments here"
+        ))
+    }
+}

@@ -1,0 +1,57 @@
+//! HTTP/1.x on plain sockets.
+
+use super::{Family, Hook, tcp, with_socket_tracepoints, without_socket_tracepoints};
+use crate::kernel::attach::{Attach, Via};
+
+/// The family.
+pub const FAMILY: Family = Family {
+    name: "http",
+    help: "HTTP/1.x requests of servers and clients on plain sockets",
+    hooks: &[
+        tcp::STATE,
+        Hook {
+            name: "socket reads",
+            required: true,
+            lost: "no HTTP requests",
+            any_of: &[
+                Attach {
+                    program: "http_receive",
+                    via: Via::BtfTracepoint("sock_recv_length"),
+                    when: with_socket_tracepoints,
+                },
+                SYS_EXIT,
+            ],
+        },
+        Hook {
+            name: "socket writes",
+            required: true,
+            lost: "no HTTP requests",
+            any_of: &[
+                Attach {
+                    program: "http_send",
+                    via: Via::BtfTracepoint("sock_send_length"),
+                    when: with_socket_tracepoints,
+                },
+                SYS_EXIT,
+            ],
+        },
+        Hook {
+            name: "held-back requests",
+            required: false,
+            lost: "requests in flight are not known before their answer",
+            any_of: &[Attach {
+                program: "http_sweep",
+                via: Via::StorageIterator,
+                when: with_socket_tracepoints,
+            }],
+        },
+    ],
+    maps: &[],
+};
+
+/// Before 6.3 one program sees reads and writes.
+const SYS_EXIT: Attach = Attach {
+    program: "http_sys_exit",
+    via: Via::RawTracepoint("sys_exit"),
+    when: without_socket_tracepoints,
+};

@@ -1,0 +1,88 @@
+//! Processes: fork, exec, exit, OOM kills.
+
+use super::{Family, Hook, tracepoint, with_types};
+use crate::kernel::{
+    attach::{Attach, Via},
+    feature::Kernel,
+};
+
+/// The family.
+pub const FAMILY: Family = Family {
+    name: "process",
+    help: "starts, exits, crashes and OOM kills of processes, and who they belong to",
+    hooks: &[
+        Hook {
+            name: "sched_process_fork",
+            required: false,
+            lost: "process starts are found late, in /proc",
+            any_of: &tracepoint(
+                "sched_process_fork",
+                "process_fork",
+                "process_fork_raw",
+                with_types,
+            ),
+        },
+        Hook {
+            name: "sched_process_exec",
+            required: false,
+            lost: "short-lived processes have no service",
+            any_of: &tracepoint(
+                "sched_process_exec",
+                "process_exec",
+                "process_exec_raw",
+                with_types,
+            ),
+        },
+        Hook {
+            name: "sched_process_exit",
+            required: false,
+            lost: "process exits and crashes are not counted",
+            any_of: &tracepoint(
+                "sched_process_exit",
+                "process_exit",
+                "process_exit_raw",
+                with_types,
+            ),
+        },
+        Hook {
+            name: "mark_victim",
+            required: false,
+            lost: "OOM kills are not attributed",
+            any_of: &[
+                Attach {
+                    program: "process_oom",
+                    via: Via::BtfTracepoint("mark_victim"),
+                    when: victim_is_task,
+                },
+                Attach {
+                    program: "process_oom_pid",
+                    via: Via::BtfTracepoint("mark_victim"),
+                    when: victim_is_pid,
+                },
+            ],
+        },
+    ],
+    maps: &[],
+};
+
+/// Since 6.9 the tracepoint passes the task.
+fn victim_is_task(kernel: &Kernel) -> Result<(), String> {
+    kernel.has_tracepoint("mark_victim")?;
+    match kernel
+        .btf
+        .as_ref()
+        .ok()
+        .and_then(|btf| btf.argument_is_pointer("mark_victim", 0))
+    {
+        Some(true) => Ok(()),
+        _ => Err("the tracepoint passes a pid here".to_owned()),
+    }
+}
+
+/// Before, the pid.
+fn victim_is_pid(kernel: &Kernel) -> Result<(), String> {
+    match victim_is_task(kernel) {
+        Ok(()) => Err("the tracepoint passes a task here".to_owned()),
+        Err(_) => kernel.has_tracepoint("mark_victim"),
+    }
+}

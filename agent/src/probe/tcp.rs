@@ -1,0 +1,68 @@
+//! TCP connections.
+
+use super::{Family, Hook, with_socket_tracepoints, without_socket_tracepoints};
+use crate::kernel::attach::{Attach, Via};
+
+/// The two ways of a hook whose connection states live on the socket or in a table.
+pub(super) const fn by_store(
+    name: &'static str,
+    storage: &'static str,
+    table: &'static str,
+) -> [Attach; 2] {
+    [
+        Attach {
+            program: storage,
+            via: Via::BtfTracepoint(name),
+            when: with_socket_tracepoints,
+        },
+        Attach {
+            program: table,
+            via: Via::RawTracepoint(name),
+            when: without_socket_tracepoints,
+        },
+    ]
+}
+
+/// Connection lifecycle: HTTP needs it as well, for the ends of connections.
+pub(super) const STATE: Hook = Hook {
+    name: "inet_sock_set_state",
+    required: true,
+    lost: "no connections: neither their counts nor their ends",
+    any_of: &by_store("inet_sock_set_state", "tcp_state", "tcp_state_table"),
+};
+
+/// The family.
+pub const FAMILY: Family = Family {
+    name: "tcp",
+    help: "TCP connections: connect latency, failures, bytes, round-trip time, retransmits, resets",
+    hooks: &[
+        STATE,
+        Hook {
+            name: "tcp_receive_reset",
+            required: false,
+            lost: "resets that arrive are not counted",
+            any_of: &by_store(
+                "tcp_receive_reset",
+                "tcp_reset_received",
+                "tcp_reset_received_table",
+            ),
+        },
+        Hook {
+            name: "tcp_send_reset",
+            required: false,
+            lost: "resets that are sent are not counted",
+            any_of: &by_store("tcp_send_reset", "tcp_reset_sent", "tcp_reset_sent_table"),
+        },
+        Hook {
+            name: "connections",
+            required: false,
+            lost: "open connections count when they end, not while they live",
+            any_of: &[Attach {
+                program: "tcp_sweep",
+                via: Via::StorageIterator,
+                when: with_socket_tracepoints,
+            }],
+        },
+    ],
+    maps: &[],
+};

@@ -1,0 +1,65 @@
+//! What the kernel side keeps of one TCP connection while it lives.
+
+use crate::pod;
+
+/// What a connection carries, as far as is known.
+pub mod verdict {
+    /// Its first bytes have not been seen.
+    pub const UNDECIDED: u8 = 0;
+    /// HTTP/1.x.
+    pub const HTTP: u8 = 1;
+    /// Something else, or the agent's own traffic: never looked at again.
+    pub const OPAQUE: u8 = 2;
+}
+
+/// Life of one TCP connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Identifies it in every record; never reused while the programs are loaded. 0: not set up.
+    pub id: u64,
+    /// When it was established, or first seen; 0 while it is connecting.
+    pub opened: u64,
+    /// When the SYN was sent; 0 when that was not seen.
+    pub connect_start: u64,
+    /// SYN sent to established, nanoseconds; 0 when not seen.
+    pub connect_duration: u64,
+    /// Stream positions: bytes read, bytes written since the connection was first seen.
+    pub offset: [u64; 2],
+    /// First bytes of the present message per direction, while they are too few to tell.
+    pub first: [u64; 2],
+    /// Bytes that may still be captured of the present message, per direction.
+    pub budget: [u32; 2],
+    /// Receive sequence number up to which reads have been accounted for.
+    pub copied_seq: u32,
+    /// Owner: the process that connected, or that first read or wrote.
+    pub tgid: u32,
+    /// Bytes in `first`.
+    pub first_length: [u8; 2],
+    /// See [`verdict`].
+    pub verdict: u8,
+    /// A [`super::tcp::Role`].
+    pub role: u8,
+    /// The agent has been told of it as an HTTP connection.
+    pub announced: u8,
+    /// It may be in mid-message: it was open before the programs were attached.
+    pub late: u8,
+    /// The agent's own connection, or the other end of one.
+    pub own: u8,
+    /// Changes of direction while undecided.
+    pub turns: u8,
+    /// Direction of the last read or write while undecided.
+    pub last_direction: u8,
+    /// A request head may be held back.
+    pub pending: u8,
+    /// 1: a reset arrived, 2: one was sent.
+    pub reset: u8,
+    /// `copied_seq` holds a value.
+    pub copied_seq_known: u8,
+    /// Explicit padding.
+    pub pad: [u8; 4],
+}
+
+const _: () = assert!(size_of::<Connection>() == 96);
+
+pod!(Connection);

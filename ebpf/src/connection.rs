@@ -1,0 +1,228 @@
+//! Where connection states live.
+//!
+//! [`Storage`] keeps them on the socket (`BPF_MAP_TYPE_SK_STORAGE`): found by one pointer, freed
+//! with the socket, never stale. It needs tp_btf programs and the socket tracepoints (kernel 6.3),
+//! so older kernels use [`Table`], a hash keyed by the socket's address. All programs that are
+//! attached at one time use the same one.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::SkStorage,
+    helpers::{
+        bpf_get_smp_processor_id,
+        generated::{bpf_sk_storage_delete, bpf_sk_storage_get},
+    },
+    macros::{btf_map, map},
+    maps::{HashMap, LruHashMap, PerCpuArray},
+};
+use sonde_common::{
+    event::{
+        connection::{Connection, verdict},
+        http::Tuple,
+        tcp::Role,
+    },
+    fault::Fault,
+};
+
+use crate::{
+    emit::fault,
+    kernel::{Access, Direct, Probed, Sock},
+    scratch::Context,
+};
+
+/// States on the sockets.
+#[btf_map]
+static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+
+/// States by socket address. Allocated on demand: a busy host has 100,000, most have 100.
+#[map]
+static CONNECTION_TABLE: HashMap<u64, Connection> =
+    HashMap::with_max_entries(131_072, BPF_F_NO_PREALLOC);
+
+/// Connections opened so far by each CPU in each [`Context`]: the low part of an id.
+#[map]
+static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
+
+/// An endpoint of the agent's own: its listeners, and its side of connections that it opened.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Endpoint {
+    netns: u32,
+    port: u16,
+    listener: u16,
+}
+
+/// The agent's own endpoints, by which the other end on the same host is recognised.
+#[map]
+static OWN: LruHashMap<Endpoint, u8> = LruHashMap::with_max_entries(1024, 0);
+
+const BPF_SK_STORAGE_GET_F_CREATE: u64 = 1;
+
+/// A store of connection states, with the way to read kernel memory that goes with it.
+pub(crate) trait Store {
+    /// How programs over this store read kernel memory.
+    type Access: Access;
+
+    /// The state of a socket, if it has one.
+    fn find(sk: &Sock<Self::Access>) -> Option<*mut Connection>;
+    /// The state of a socket, made if it has none; the new one is all zero.
+    fn find_or_create(sk: &Sock<Self::Access>) -> Option<*mut Connection>;
+    /// Forgets a socket that is closed.
+    fn remove(sk: &Sock<Self::Access>);
+}
+
+/// States on the sockets.
+pub(crate) enum Storage {}
+
+/// States in a hash keyed by the socket's address.
+pub(crate) enum Table {}
+
+const EMPTY: Connection = Connection {
+    id: 0,
+    opened: 0,
+    connect_start: 0,
+    connect_duration: 0,
+    offset: [0; 2],
+    first: [0; 2],
+    budget: [0; 2],
+    copied_seq: 0,
+    tgid: 0,
+    first_length: [0; 2],
+    verdict: verdict::UNDECIDED,
+    role: Role::Unknown as u8,
+    announced: 0,
+    late: 0,
+    own: 0,
+    turns: 0,
+    last_direction: 0,
+    pending: 0,
+    reset: 0,
+    copied_seq_known: 0,
+    pad: [0; 4],
+};
+
+impl Storage {
+    #[inline(always)]
+    fn get(sk: &Sock<Direct>, flags: u64) -> *mut Connection {
+        // SAFETY: the map lives as long as the program; the verifier checks the socket pointer.
+        unsafe {
+            bpf_sk_storage_get(
+                (&raw const CONNECTIONS).cast_mut().cast(),
+                sk.0.cast_mut().cast(),
+                core::ptr::null_mut(),
+                flags,
+            )
+        }
+        .cast()
+    }
+}
+
+impl Store for Storage {
+    type Access = Direct;
+
+    #[inline(always)]
+    fn find(sk: &Sock<Direct>) -> Option<*mut Connection> {
+        let state = Self::get(sk, 0);
+        (!state.is_null()).then_some(state)
+    }
+
+    #[inline(always)]
+    fn find_or_create(sk: &Sock<Direct>) -> Option<*mut Connection> {
+        let state = Self::get(sk, BPF_SK_STORAGE_GET_F_CREATE);
+        if state.is_null() {
+            fault(Fault::ConnectionStateFull);
+            return None;
+        }
+        Some(state)
+    }
+
+    #[inline(always)]
+    fn remove(sk: &Sock<Direct>) {
+        // SAFETY: as in `get`.
+        unsafe {
+            bpf_sk_storage_delete(
+                (&raw const CONNECTIONS).cast_mut().cast(),
+                sk.0.cast_mut().cast(),
+            );
+        }
+    }
+}
+
+impl Store for Table {
+    type Access = Probed;
+
+    #[inline(always)]
+    fn find(sk: &Sock<Probed>) -> Option<*mut Connection> {
+        CONNECTION_TABLE.get_ptr_mut(&(sk.0 as u64))
+    }
+
+    #[inline(always)]
+    fn find_or_create(sk: &Sock<Probed>) -> Option<*mut Connection> {
+        let key = sk.0 as u64;
+        if let Some(state) = CONNECTION_TABLE.get_ptr_mut(&key) {
+            return Some(state);
+        }
+        if CONNECTION_TABLE.insert(&key, &EMPTY, 0).is_err() {
+            fault(Fault::ConnectionStateFull);
+            return None;
+        }
+        CONNECTION_TABLE.get_ptr_mut(&key)
+    }
+
+    #[inline(always)]
+    fn remove(sk: &Sock<Probed>) {
+        let _ = CONNECTION_TABLE.remove(&(sk.0 as u64));
+    }
+}
+
+/// A number that no other connection gets while the programs are loaded: CPU, context, count.
+#[inline(always)]
+pub(crate) fn next_id(context: Context) -> u64 {
+    let Some(counter) = SEQUENCE.get_ptr_mut(context as u32) else {
+        return 0;
+    };
+    // SAFETY: this CPU's own copy of this context, which doesn't interrupt itself.
+    let count = unsafe {
+        *counter += 1;
+        *counter
+    };
+    // SAFETY: the helper takes nothing and always succeeds.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    (u64::from(cpu) << 48) | ((context as u64) << 47) | count
+}
+
+/// Starts the state of a connection over.
+#[inline(always)]
+pub(crate) fn reset(state: &mut Connection, id: u64) {
+    *state = EMPTY;
+    state.id = id;
+}
+
+/// Remembers an endpoint of the agent.
+#[inline(always)]
+pub(crate) fn remember_own(netns: u32, port: u16, listener: bool) {
+    let endpoint = Endpoint {
+        netns,
+        port,
+        listener: listener.into(),
+    };
+    let _ = OWN.insert(&endpoint, &1, 0);
+}
+
+/// Whether the other end of this connection is the agent, on this host.
+#[inline(always)]
+pub(crate) fn peer_is_own(tuple: &Tuple) -> bool {
+    let listener = Endpoint {
+        netns: tuple.netns,
+        port: tuple.remote_port,
+        listener: 1,
+    };
+    let opened = Endpoint {
+        listener: 0,
+        ..listener
+    };
+    // The same port on another host is another agent: only same-address traffic is our own.
+    tuple.local == tuple.remote
+        // SAFETY: the values are never written in place.
+        && unsafe { OWN.get(&listener).is_some() || OWN.get(&opened).is_some() }
+}

@@ -1,0 +1,93 @@
+//! The ring buffer to the agent, and the counters of what never got there.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_ringbuf_output},
+    macros::map,
+    maps::{PerCpuArray, RingBuf},
+};
+use sonde_common::{
+    fault::Fault,
+    header::{Header, Kind},
+};
+
+use crate::atomic;
+
+/// Never wake the reader: it drains on a timer, and a wake-up costs fifty times a submit.
+const BPF_RB_NO_WAKEUP: u64 = 1;
+
+/// One ring for all families, so that records keep their order. The agent sets its size.
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
+
+/// Losses by [`Fault`].
+#[map]
+static FAULTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Fault::ALL.len() as u32, 0);
+
+/// Records that reached the ring, by [`Kind`].
+#[map]
+static EMITTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(16, 0);
+
+/// Counts one loss.
+#[inline(always)]
+pub(crate) fn fault(fault: Fault) {
+    faults(fault, 1);
+}
+
+/// Counts several losses.
+#[inline(always)]
+pub(crate) fn faults(fault: Fault, count: u64) {
+    bump(&FAULTS, fault as u32, count);
+}
+
+#[inline(always)]
+fn bump(counters: &PerCpuArray<u64>, index: u32, count: u64) {
+    if let Some(counter) = counters.get_ptr_mut(index) {
+        // SAFETY: a live map value. Atomic, because a program in a softirq may interrupt this one.
+        unsafe { atomic::add(counter, count) };
+    }
+}
+
+/// A header for something that happens now in the context of the current task.
+#[inline(always)]
+pub(crate) fn header(kind: Kind) -> Header {
+    let ids = bpf_get_current_pid_tgid();
+    Header {
+        // SAFETY: the helper takes nothing and always succeeds.
+        time: unsafe { bpf_ktime_get_ns() },
+        tgid: (ids >> 32) as u32,
+        tid: ids as u32,
+        kind: kind as u8,
+        pad: [0; 7],
+    }
+}
+
+/// Sends `size` bytes from `record`; whether there was room.
+#[inline(always)]
+pub(crate) fn send_bytes(kind: Kind, record: *const u8, size: u64, lost: Fault) -> bool {
+    // SAFETY: `record` points at `size` readable bytes; the verifier checks it again.
+    let result = unsafe {
+        bpf_ringbuf_output(
+            (&raw const EVENTS).cast_mut().cast(),
+            record.cast_mut().cast(),
+            size,
+            BPF_RB_NO_WAKEUP,
+        )
+    };
+    if result == 0 {
+        bump(&EMITTED, kind as u32, 1);
+    } else {
+        fault(lost);
+    }
+    result == 0
+}
+
+/// Sends one record of fixed size; whether there was room.
+#[inline(always)]
+pub(crate) fn send<T>(kind: Kind, record: &T, lost: Fault) -> bool {
+    send_bytes(
+        kind,
+        core::ptr::from_ref(record).cast(),
+        size_of::<T>() as u64,
+        lost,
+    )
+}

@@ -1,0 +1,321 @@
+//! HTTP/1.x on plain sockets: which reads and writes are told to the agent, and how much of them.
+//!
+//! Nothing is parsed here. The first eight bytes decide whether a connection is looked at at all;
+//! after that every read and write is told with its place in the stream, and enough of its bytes
+//! that the agent can follow the messages. See `sonde_common::event::http`.
+
+use sonde_common::{
+    event::{
+        connection::{Connection, verdict},
+        http::{
+            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, PENDING_MAX,
+            Segment, flag,
+        },
+    },
+    fault::Fault,
+    header::Kind,
+};
+
+mod classify;
+mod payload;
+mod pending;
+mod record;
+mod socket;
+mod sysexit;
+
+use self::{
+    classify::{Class, classify},
+    payload::Payload,
+    record::Record,
+};
+use crate::{
+    connection,
+    emit::{fault, header, send},
+    kernel::{Access, Sock},
+    scratch::Context,
+};
+
+pub(crate) use self::pending::Hold;
+
+/// Changes of direction after which a connection that was open before the agent and has shown no
+/// HTTP is left alone.
+const LATE_TURNS: u8 = 32;
+
+/// One read or write that moved bytes, or found the end of the stream (`length` 0).
+pub(crate) struct Io {
+    direction: Direction,
+    length: u32,
+    tgid: u32,
+    payload: Payload,
+}
+
+impl Io {
+    #[inline(always)]
+    fn end(&self, flags: u8) -> End {
+        End {
+            context: Context::Task,
+            direction: self.direction,
+            tgid: self.tgid,
+            flags,
+        }
+    }
+}
+
+/// Follows one read or write on a TCP socket.
+#[inline(always)]
+fn on_io<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
+    if connection.verdict == verdict::OPAQUE {
+        return;
+    }
+    if io.length == 0 {
+        if connection.announced != 0 {
+            end_of_stream::<S>(sk, connection, io.end(flag::END));
+        }
+        return;
+    }
+    let direction = io.direction as usize & 1;
+    let unseen = unseen_bytes(sk, connection, io);
+    connection.offset[direction] += unseen;
+    if connection.verdict == verdict::UNDECIDED && !decide::<S>(sk, connection, io) {
+        connection.offset[direction] += u64::from(io.length);
+        return;
+    }
+    tell::<S>(sk, connection, io);
+    connection.offset[direction] += u64::from(io.length);
+}
+
+/// Bytes that left the receive queue since the last read that was seen, other than by this one:
+/// splice out of the socket, io_uring before 6.3.
+#[inline(always)]
+fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> u64 {
+    if io.direction as u8 != Direction::Receive as u8 {
+        return 0;
+    }
+    let Some(now) = sk.copied_seq() else {
+        return 0;
+    };
+    let moved = now.wrapping_sub(connection.copied_seq);
+    let known = connection.copied_seq_known != 0;
+    connection.copied_seq = now;
+    connection.copied_seq_known = 1;
+    let unseen = moved.wrapping_sub(io.length);
+    // A smaller move than the read is kernel TLS or a racing reader: no gap to tell of.
+    if !known || unseen == 0 || unseen > u32::MAX / 2 {
+        return 0;
+    }
+    fault(Fault::UnseenBytes);
+    u64::from(unseen)
+}
+
+/// Looks at the first bytes of an undecided connection; whether this read or write is told.
+#[inline(always)]
+fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -> bool {
+    let direction = io.direction as usize & 1;
+    let have = connection.first_length[direction] & 7;
+    let Some((bytes, count)) = io.payload.first(io.length, 8 - u32::from(have)) else {
+        return false;
+    };
+    let first = connection.first[direction] | (bytes << (u32::from(have) * 8));
+    let length = have + count as u8;
+    connection.first[direction] = first;
+    connection.first_length[direction] = length;
+    let class = classify(first, length.into());
+    match class {
+        Class::Request | Class::Response => {
+            connection.verdict = verdict::HTTP;
+            announce(sk, connection)
+        }
+        Class::Partial => announce(sk, connection),
+        Class::Tls | Class::Http2 | Class::Other => {
+            connection.first[direction] = 0;
+            connection.first_length[direction] = 0;
+            if connection.late == 0 || class as u8 != Class::Other as u8 || turned(connection, io) {
+                reject::<S>(sk, connection, io, class);
+            }
+            false
+        }
+    }
+}
+
+/// Counts changes of direction; whether there were enough to give up.
+#[inline(always)]
+fn turned(connection: &mut Connection, io: &Io) -> bool {
+    if connection.last_direction != io.direction as u8 {
+        connection.last_direction = io.direction as u8;
+        connection.turns = connection.turns.saturating_add(1);
+    }
+    connection.turns > LATE_TURNS
+}
+
+#[inline(always)]
+fn reject<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io, class: Class) {
+    fault(match class {
+        Class::Tls => Fault::Tls,
+        Class::Http2 => Fault::Http2,
+        _ => Fault::NotHttp,
+    });
+    if connection.announced != 0 {
+        end_of_stream::<S>(sk, connection, io.end(flag::CLOSED));
+    }
+    connection.verdict = verdict::OPAQUE;
+}
+
+/// Tells the agent who talks to whom, once; whether it knows.
+#[inline(always)]
+fn announce<A: Access>(sk: &Sock<A>, connection: &mut Connection) -> bool {
+    if connection.announced != 0 {
+        return true;
+    }
+    let record = Open {
+        header: header(Kind::HttpOpen),
+        connection: connection.id,
+        tuple: sk.tuple(),
+    };
+    if send(Kind::HttpOpen, &record, Fault::RingHttp) {
+        connection.announced = 1;
+    }
+    connection.announced != 0
+}
+
+/// Writes the read or write into a record: held back when it is a whole request head, sent with a
+/// head that was held back, or sent alone.
+#[inline(always)]
+fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
+    if !announce(sk, connection) {
+        return;
+    }
+    let direction = io.direction as usize & 1;
+    let Some(mut record) = Record::begin(Context::Task) else {
+        return;
+    };
+    if connection.pending != 0 {
+        connection.pending = 0;
+        if pending::take::<S>(sk, &mut record) == Some(io.direction as u8) {
+            // Pipelining: the held head goes on its own.
+            record.send(connection.id, io.tgid);
+            record.restart();
+        }
+    }
+    let front = io.length.min(CAPTURE_FRONT as u32);
+    let Some(mut captured) = record.capture(&io.payload, front) else {
+        record.put(segment(connection, io, 0, 0, flag::OPAQUE));
+        record.send(connection.id, io.tgid);
+        return;
+    };
+    let first = record.first();
+    let starts = matches!(
+        classify(first, captured.min(8)),
+        Class::Request | Class::Response
+    );
+    if starts {
+        connection.budget[direction] = BUDGET;
+    }
+    if starts && io.length > front && io.payload.ends_with_blank_line(io.length) {
+        let longer = io.length.min(CAPTURE_MAX as u32);
+        captured = record.capture(&io.payload, longer).unwrap_or(0);
+    }
+    captured = captured.min(connection.budget[direction].max(CAPTURE_BODY as u32));
+    connection.budget[direction] = connection.budget[direction].saturating_sub(captured);
+    let tail = if captured < io.length {
+        record.tail(&io.payload, io.length, captured)
+    } else {
+        0
+    };
+    record.put(segment(connection, io, captured, tail, 0));
+    let whole_head = starts
+        && captured == io.length
+        && captured <= PENDING_MAX as u32
+        && record.is_single()
+        && classify::is_request(first)
+        && record.ends_with_blank_line(captured);
+    if whole_head && pending::hold::<S>(sk, connection.id, &record) {
+        connection.pending = 1;
+        return;
+    }
+    record.send(connection.id, io.tgid);
+}
+
+#[inline(always)]
+fn segment(connection: &Connection, io: &Io, captured: u32, tail: u32, flags: u8) -> Segment {
+    Segment {
+        time: record::now(),
+        offset: connection.offset[io.direction as usize & 1],
+        length: io.length,
+        tgid: io.tgid,
+        captured: captured as u16,
+        tail: tail as u16,
+        direction: io.direction as u8,
+        flags,
+        pad: [0; 2],
+    }
+}
+
+/// The end of a direction.
+struct End {
+    context: Context,
+    direction: Direction,
+    tgid: u32,
+    flags: u8,
+}
+
+/// Tells of the end of one direction, with a head that was held back before it.
+#[inline(always)]
+fn end_of_stream<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, end: End) {
+    let Some(mut record) = Record::begin(end.context) else {
+        return;
+    };
+    if connection.pending != 0 {
+        connection.pending = 0;
+        pending::take::<S>(sk, &mut record);
+    }
+    let io = Io {
+        direction: end.direction,
+        length: 0,
+        tgid: end.tgid,
+        payload: Payload::None,
+    };
+    record.put(segment(connection, &io, 0, 0, end.flags));
+    record.send(connection.id, end.tgid);
+}
+
+/// The process has shut or closed its sending side: a FIN follows the last byte.
+#[inline(always)]
+pub(crate) fn sending_ended<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection) {
+    if connection.announced != 0 && connection.verdict != verdict::OPAQUE {
+        let end = End {
+            context: Context::State,
+            direction: Direction::Send,
+            tgid: connection.tgid,
+            flags: flag::END,
+        };
+        end_of_stream::<S>(sk, connection, end);
+    }
+}
+
+/// The connection is gone: what was held back is told, the `TcpClosed` record follows.
+#[inline(always)]
+pub(crate) fn closing<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection) {
+    if connection.pending == 0 {
+        return;
+    }
+    connection.pending = 0;
+    let Some(mut record) = Record::begin(Context::State) else {
+        return;
+    };
+    if pending::take::<S>(sk, &mut record).is_some() {
+        record.send(connection.id, connection.tgid);
+    }
+}
+
+/// Sets up the state of a connection that was open before the programs were attached.
+#[inline(always)]
+fn adopt(connection: &mut Connection, tgid: u32) {
+    if connection.id == 0 {
+        connection.id = connection::next_id(Context::Task);
+        connection.late = 1;
+        connection.opened = record::now();
+    }
+    if connection.tgid == 0 {
+        connection.tgid = tgid;
+    }
+}

@@ -1,0 +1,217 @@
+//! Where the bytes of a read or write stand in the process's memory.
+
+use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_probe_read_user as read_user};
+
+use crate::{
+    kernel::Access,
+    regs::{Regs, number},
+};
+
+/// Pieces of a vector that are looked at; what lies in later ones counts but isn't captured.
+const PIECES: u32 = 8;
+
+/// `struct iovec`
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Piece {
+    base: u64,
+    length: u64,
+}
+
+/// The part of `struct user_msghdr` up to the vector.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Message {
+    name: u64,
+    name_length: u64,
+    vector: u64,
+    count: u64,
+}
+
+/// Size of `struct mmsghdr`, and where its `msg_len` stands.
+const MMSGHDR: u64 = 64;
+const MSG_LEN: u64 = 56;
+
+/// Bytes of one read or write.
+#[derive(Clone, Copy)]
+pub(super) enum Payload {
+    /// Not in the process's memory, or not where it can be found.
+    None,
+    /// One piece.
+    Buffer(u64),
+    /// Several pieces: address of the `struct iovec` array and its length.
+    Vector(u64, u32),
+}
+
+impl Payload {
+    /// The payload of the system call in these registers. `index` is the message of
+    /// sendmmsg and recvmmsg.
+    #[inline(always)]
+    pub(super) fn of_call<A: Access>(call: u32, regs: &Regs<A>, index: u32) -> Self {
+        match call {
+            number::READ | number::WRITE | number::SENDTO | number::RECVFROM => {
+                Self::Buffer(regs.argument(1))
+            }
+            number::READV | number::WRITEV | number::PREADV2 | number::PWRITEV2 => {
+                Self::vector(regs.argument(1), regs.argument(2))
+            }
+            number::SENDMSG | number::RECVMSG => Self::message(regs.argument(1)),
+            number::SENDMMSG | number::RECVMMSG => {
+                Self::message(regs.argument(1) + u64::from(index) * MMSGHDR)
+            }
+            _ => Self::None,
+        }
+    }
+
+    /// Bytes that a finished sendmmsg or recvmmsg moved for one of its messages.
+    #[inline(always)]
+    pub(super) fn message_length(vector: u64, index: u32) -> u32 {
+        let address = vector + u64::from(index) * MMSGHDR + MSG_LEN;
+        // SAFETY: the helper checks the address.
+        unsafe { bpf_probe_read_user(address as *const u32) }.unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn message(address: u64) -> Self {
+        // SAFETY: the helper checks the address.
+        match unsafe { bpf_probe_read_user(address as *const Message) } {
+            Ok(message) => Self::vector(message.vector, message.count),
+            Err(_) => Self::None,
+        }
+    }
+
+    #[inline(always)]
+    fn vector(address: u64, count: u64) -> Self {
+        if count == 1 {
+            return match piece(address, 0) {
+                Some(piece) => Self::Buffer(piece.base),
+                None => Self::None,
+            };
+        }
+        Self::Vector(address, count as u32)
+    }
+
+    /// Up to `want` (at most 8) of the first bytes, the first in the lowest byte.
+    #[inline(always)]
+    pub(super) fn first(&self, length: u32, want: u32) -> Option<(u64, u32)> {
+        let (address, available) = match *self {
+            Self::None => return None,
+            Self::Buffer(address) => (address, u64::from(length)),
+            Self::Vector(address, count) => first_piece(address, count)?,
+        };
+        let size = available.min(u64::from(length)).min(u64::from(want)) as u32;
+        let mut bytes = 0u64;
+        // SAFETY: at most 8 bytes into 8; the helper checks the source.
+        let result = unsafe {
+            read_user(
+                (&raw mut bytes).cast(),
+                if size < 8 { size } else { 8 },
+                address as *const _,
+            )
+        };
+        (result == 0).then_some((bytes, size))
+    }
+
+    /// Copies the first `size` bytes to `into`, which has room for twice the largest `size`;
+    /// how many there were, `None` when none could be read.
+    #[inline(always)]
+    pub(super) fn copy(&self, into: *mut u8, size: u32) -> Option<u32> {
+        match *self {
+            Self::None => None,
+            Self::Buffer(address) => copy_piece(into, size, address).then_some(size),
+            Self::Vector(address, count) => copy_pieces(into, size, address, count),
+        }
+    }
+
+    /// Whether the last four bytes are an empty line. For a vector of several pieces: not told.
+    #[inline(always)]
+    pub(super) fn ends_with_blank_line(&self, length: u32) -> bool {
+        let Self::Buffer(address) = *self else {
+            return false;
+        };
+        let last = (address + u64::from(length) - 4) as *const [u8; 4];
+        // SAFETY: the helper checks the address.
+        matches!(unsafe { bpf_probe_read_user(last) }, Ok(bytes) if bytes == *b"\r\n\r\n")
+    }
+
+    /// Address of the last bytes, and how many up to `want` stand there in one piece.
+    #[inline(always)]
+    pub(super) fn last(&self, length: u32, want: u32) -> Option<(u64, u32)> {
+        match *self {
+            Self::None => None,
+            Self::Buffer(address) => Some((address + u64::from(length - want), want)),
+            Self::Vector(address, count) => last_piece(address, count, length, want),
+        }
+    }
+}
+
+#[inline(always)]
+fn piece(vector: u64, index: u32) -> Option<Piece> {
+    let address = vector + u64::from(index) * size_of::<Piece>() as u64;
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_user(address as *const Piece) }.ok()
+}
+
+#[inline(always)]
+fn first_piece(vector: u64, count: u32) -> Option<(u64, u64)> {
+    let mut index = 0;
+    while index < PIECES && index < count {
+        let piece = piece(vector, index)?;
+        if piece.length > 0 {
+            return Some((piece.base, piece.length));
+        }
+        index += 1;
+    }
+    None
+}
+
+#[inline(always)]
+fn last_piece(vector: u64, count: u32, length: u32, want: u32) -> Option<(u64, u32)> {
+    let mut before = 0u64;
+    let mut index = 0;
+    while index < PIECES && index < count {
+        let piece = piece(vector, index)?;
+        let used = u64::from(length) - before;
+        if piece.length >= used {
+            let size = used.min(u64::from(want));
+            return Some((piece.base + used - size, size as u32));
+        }
+        before += piece.length;
+        index += 1;
+    }
+    None
+}
+
+/// Reads `size` bytes of user memory.
+#[inline(always)]
+pub(super) fn copy_piece(into: *mut u8, size: u32, address: u64) -> bool {
+    use sonde_common::event::http::CAPTURE_MAX;
+    let size = size.min(CAPTURE_MAX as u32);
+    // SAFETY: `into` has room for CAPTURE_MAX bytes; the helper checks the source.
+    unsafe { read_user(into.cast(), size, address as *const _) == 0 }
+}
+
+#[inline(always)]
+fn copy_pieces(into: *mut u8, size: u32, vector: u64, count: u32) -> Option<u32> {
+    let mut filled = 0u32;
+    let mut index = 0;
+    while index < PIECES && index < count && filled < size {
+        let Some(piece) = piece(vector, index) else {
+            break;
+        };
+        let room = size - filled;
+        let part = if piece.length < u64::from(room) {
+            piece.length as u32
+        } else {
+            room
+        };
+        // The mask is for the verifier: `filled` is under `size`, at most CAPTURE_MAX.
+        let target = into.wrapping_add((filled & 0xfff) as usize);
+        if part > 0 && !copy_piece(target, part, piece.base) {
+            break;
+        }
+        filled += part;
+        index += 1;
+    }
+    (filled > 0).then_some(filled)
+}

@@ -1,0 +1,149 @@
+//! Kernel 6.3 and later: `sock_recv_length` and `sock_send_length`, which fire for every kind of
+//! socket read and write and for nothing else.
+
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
+    },
+    macros::{btf_tracepoint, map},
+    maps::LruHashMap,
+    programs::BtfTracePointContext,
+};
+use sonde_common::event::http::Direction;
+
+use super::{Io, adopt, on_io, payload::Payload};
+use crate::{
+    connection::{Storage, Store},
+    filter::is_self,
+    kernel::{Direct, Sock},
+    regs::{Regs, number},
+};
+
+const MSG_PEEK: i32 = 0x2;
+const MSG_TRUNC: i32 = 0x20;
+const MSG_ERRQUEUE: i32 = 0x2000;
+
+/// `sock_recv_length(sk, ret, flags)`
+#[btf_tracepoint(function = "sock_recv_length")]
+pub(crate) fn http_receive(ctx: BtfTracePointContext) -> i32 {
+    let sk = Sock::new(ctx.arg(0));
+    let (length, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if length < 0 {
+        messages_end(&sk);
+    } else if flags & (MSG_PEEK | MSG_ERRQUEUE) == 0 {
+        on_call(&sk, Direction::Receive, length, flags);
+    }
+    0
+}
+
+/// `sock_send_length(sk, ret, flags)`
+#[btf_tracepoint(function = "sock_send_length")]
+pub(crate) fn http_send(ctx: BtfTracePointContext) -> i32 {
+    let sk = Sock::new(ctx.arg(0));
+    let length: i32 = ctx.arg(1);
+    if length < 0 {
+        messages_end(&sk);
+    } else if length > 0 {
+        on_call(&sk, Direction::Send, length, 0);
+    }
+    0
+}
+
+#[inline(always)]
+fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
+    if !sk.is_tcp() || (length == 0 && !sk.at_end_of_file()) {
+        return;
+    }
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    if is_self(tgid) {
+        return;
+    }
+    let Some(connection) = Storage::find_or_create(sk) else {
+        return;
+    };
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *connection };
+    adopt(connection, tgid);
+    let payload = if flags & MSG_TRUNC != 0 {
+        Payload::None
+    } else {
+        payload()
+    };
+    let io = Io {
+        direction,
+        length: length as u32,
+        tgid,
+        payload,
+    };
+    on_io::<Storage>(sk, connection, &io);
+}
+
+#[inline(always)]
+fn registers() -> Regs<Direct> {
+    // SAFETY: the current task is always there; the verifier knows the types.
+    Regs::new(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8)
+}
+
+/// Where the bytes of the present system call stand.
+#[inline(always)]
+fn payload() -> Payload {
+    let regs = registers();
+    let Some(call) = regs.number() else {
+        return Payload::None;
+    };
+    let index = match call {
+        number::SENDMMSG | number::RECVMMSG => message_index(regs.argument(1), regs.argument(2)),
+        _ => 0,
+    };
+    Payload::of_call(call, &regs, index)
+}
+
+/// How far a thread has come in a sendmmsg or recvmmsg.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Progress {
+    vector: u64,
+    next: u32,
+    pad: u32,
+}
+
+/// Threads within sendmmsg or recvmmsg.
+#[map]
+static PROGRESS: LruHashMap<u32, Progress> = LruHashMap::with_max_entries(1024, 0);
+
+/// Which message of the vector this is, `count` long. A call ends at the vector's end or at an
+/// error, which [`messages_end`] sees.
+#[inline(always)]
+fn message_index(vector: u64, count: u64) -> u32 {
+    let tid = bpf_get_current_pid_tgid() as u32;
+    if let Some(progress) = PROGRESS.get_ptr_mut(&tid) {
+        // SAFETY: the map's value is alive while the program runs; one thread writes it.
+        let progress = unsafe { &mut *progress };
+        let index = progress.next;
+        if progress.vector == vector && u64::from(index) < count {
+            progress.next = index + 1;
+            return index;
+        }
+    }
+    let progress = Progress {
+        vector,
+        next: 1,
+        pad: 0,
+    };
+    let _ = PROGRESS.insert(&tid, &progress, 0);
+    0
+}
+
+/// An error ends a sendmmsg or recvmmsg early: the next one begins at its first message.
+#[inline(always)]
+fn messages_end(sk: &Sock<Direct>) {
+    if sk.is_tcp()
+        && matches!(
+            registers().number(),
+            Some(number::SENDMMSG | number::RECVMMSG)
+        )
+    {
+        let _ = PROGRESS.remove(&(bpf_get_current_pid_tgid() as u32));
+    }
+}

@@ -1,0 +1,275 @@
+//! TCP connection lifecycle: `inet_sock_set_state`, and who sent a reset.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_seq_write},
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
+use sonde_common::{
+    event::{
+        connection::{Connection, verdict},
+        tcp::{Closed, ConnectFailed, Role, Totals},
+    },
+    fault::Fault,
+    header::Kind,
+};
+
+use super::http::{self, Hold};
+use crate::{
+    connection::{self, Storage, Table},
+    emit::{fault, header, send},
+    filter::is_self,
+    kernel::{Access, Direct, Sock},
+    scratch::Context,
+};
+
+/// TCP states of include/net/tcp_states.h.
+mod state {
+    pub(super) const ESTABLISHED: u32 = 1;
+    pub(super) const SYN_SENT: u32 = 2;
+    pub(super) const FIN_WAIT1: u32 = 4;
+    pub(super) const CLOSE: u32 = 7;
+    pub(super) const LAST_ACK: u32 = 9;
+    pub(super) const LISTEN: u32 = 10;
+}
+
+/// `inet_sock_set_state(sk, oldstate, newstate)`, kernel 4.16.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn tcp_state(ctx: BtfTracePointContext) -> i32 {
+    on_state::<Storage>(&Sock::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// The same below 6.3.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn tcp_state_table(ctx: RawTracePointContext) -> i32 {
+    on_state::<Table>(&Sock::new(ctx.arg(0)), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// `tcp_receive_reset(sk)`, kernel 4.16.
+#[btf_tracepoint(function = "tcp_receive_reset")]
+pub(crate) fn tcp_reset_received(ctx: BtfTracePointContext) -> i32 {
+    on_reset::<Storage>(&Sock::new(ctx.arg(0)), 1);
+    0
+}
+
+/// The same below 6.3.
+#[raw_tracepoint(tracepoint = "tcp_receive_reset")]
+pub(crate) fn tcp_reset_received_table(ctx: RawTracePointContext) -> i32 {
+    on_reset::<Table>(&Sock::new(ctx.arg(0)), 1);
+    0
+}
+
+/// `tcp_send_reset(sk, ...)`, kernel 4.16; the socket may be missing or no full one.
+#[btf_tracepoint(function = "tcp_send_reset")]
+pub(crate) fn tcp_reset_sent(ctx: BtfTracePointContext) -> i32 {
+    on_reset::<Storage>(&Sock::new(ctx.arg(0)), 2);
+    0
+}
+
+/// The same below 6.3.
+#[raw_tracepoint(tracepoint = "tcp_send_reset")]
+pub(crate) fn tcp_reset_sent_table(ctx: RawTracePointContext) -> i32 {
+    on_reset::<Table>(&Sock::new(ctx.arg(0)), 2);
+    0
+}
+
+#[inline(always)]
+fn on_reset<S: Hold>(sk: &Sock<S::Access>, direction: u8) {
+    if sk.0.is_null() {
+        fault(Fault::ResetWithoutSocket);
+        return;
+    }
+    if let Some(connection) = S::find(sk) {
+        // SAFETY: the map's value is alive while the program runs.
+        unsafe { (*connection).reset = direction };
+    }
+}
+
+#[inline(always)]
+fn on_state<S: Hold>(sk: &Sock<S::Access>, old: u32, new: u32) {
+    if !sk.is_tcp() {
+        return;
+    }
+    match new {
+        state::SYN_SENT => connecting::<S>(sk),
+        state::ESTABLISHED => established::<S>(sk, old),
+        state::LISTEN => listening(sk),
+        state::FIN_WAIT1 | state::LAST_ACK => {
+            if let Some(connection) = S::find(sk) {
+                // SAFETY: the map's value is alive while the program runs.
+                http::sending_ended::<S>(sk, unsafe { &mut *connection });
+            }
+        }
+        state::CLOSE => closed::<S>(sk, old),
+        _ => {}
+    }
+}
+
+fn current_tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+#[inline(always)]
+fn listening<A: Access>(sk: &Sock<A>) {
+    if is_self(current_tgid()) {
+        let tuple = sk.tuple();
+        connection::remember_own(tuple.netns, tuple.local_port, true);
+    }
+}
+
+#[inline(always)]
+fn connecting<S: Hold>(sk: &Sock<S::Access>) {
+    let Some(connection) = S::find_or_create(sk) else {
+        return;
+    };
+    let id = connection::next_id(Context::State);
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *connection };
+    connection::reset(connection, id);
+    // SAFETY: the helper takes nothing and always succeeds.
+    connection.connect_start = unsafe { bpf_ktime_get_ns() };
+    connection.tgid = current_tgid();
+    connection.role = Role::Outbound as u8;
+    if is_self(connection.tgid) {
+        connection.own = 1;
+        connection.verdict = verdict::OPAQUE;
+    }
+}
+
+#[inline(always)]
+fn established<S: Hold>(sk: &Sock<S::Access>, old: u32) {
+    let Some(connection) = S::find_or_create(sk) else {
+        return;
+    };
+    // SAFETY: the helper takes nothing and always succeeds.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *connection };
+    let tuple = sk.tuple();
+    if old == state::SYN_SENT && connection.connect_start != 0 {
+        connection.connect_duration = now - connection.connect_start;
+        if connection.own != 0 {
+            connection::remember_own(tuple.netns, tuple.local_port, false);
+        }
+    } else {
+        connection::reset(connection, connection::next_id(Context::State));
+        if old != state::SYN_SENT {
+            connection.role = Role::Inbound as u8;
+        }
+    }
+    connection.opened = now;
+    if connection::peer_is_own(&tuple) {
+        connection.own = 1;
+        connection.verdict = verdict::OPAQUE;
+    }
+}
+
+#[inline(always)]
+fn closed<S: Hold>(sk: &Sock<S::Access>, old: u32) {
+    let Some(pointer) = S::find(sk) else {
+        return;
+    };
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *pointer };
+    if connection.own == 0 && connection.id != 0 {
+        if old == state::SYN_SENT {
+            connect_failed(sk, connection);
+        } else if connection.opened != 0 {
+            http::closing::<S>(sk, connection);
+            report_closed(sk, connection);
+        }
+    }
+    S::remove(sk);
+}
+
+#[inline(always)]
+fn connect_failed<A: Access>(sk: &Sock<A>, connection: &Connection) {
+    let mut record = ConnectFailed {
+        header: header(Kind::TcpConnectFailed),
+        tuple: sk.tuple(),
+        duration: 0,
+        error: sk.error(),
+        pad: 0,
+    };
+    record.duration = record.header.time - connection.connect_start;
+    record.header.tgid = connection.tgid;
+    send(Kind::TcpConnectFailed, &record, Fault::RingTcp);
+}
+
+#[inline(always)]
+fn report_closed<A: Access>(sk: &Sock<A>, connection: &Connection) {
+    let mut record = Closed {
+        header: header(Kind::TcpClosed),
+        totals: totals(sk, connection),
+        error: sk.error(),
+        reset: connection.reset,
+        pad: [0; 3],
+    };
+    record.header.tgid = connection.tgid;
+    send(Kind::TcpClosed, &record, Fault::RingTcp);
+}
+
+#[inline(always)]
+fn totals<A: Access>(sk: &Sock<A>, connection: &Connection) -> Totals {
+    Totals {
+        connection: connection.id,
+        opened: connection.opened,
+        connect_duration: connection.connect_duration,
+        bytes_sent: sk.bytes_acked(),
+        bytes_received: sk.bytes_received(),
+        srtt: sk.srtt(),
+        retransmits: sk.retransmits(),
+        tgid: connection.tgid,
+        role: connection.role,
+        state: sk.state(),
+        pad: [0; 2],
+        tuple: sk.tuple(),
+    }
+}
+
+/// Arguments of a `bpf_sk_storage_map` iterator program (kernel 5.9).
+#[repr(C)]
+pub(crate) struct StorageIterator {
+    pub(crate) meta: *const IteratorMeta,
+    map: *const u8,
+    pub(crate) sk: *const u8,
+    pub(crate) value: *mut u8,
+}
+
+/// `struct bpf_iter_meta`
+#[repr(C)]
+pub(crate) struct IteratorMeta {
+    pub(crate) seq: *mut u8,
+    session: u64,
+    number: u64,
+}
+
+/// Writes the totals of every open connection to the reader of the iterator.
+#[unsafe(link_section = "iter/bpf_sk_storage_map")]
+#[unsafe(no_mangle)]
+extern "C" fn tcp_sweep(ctx: *const StorageIterator) -> i32 {
+    // SAFETY: the kernel's context of this program type; null members are checked.
+    unsafe {
+        let (sk, value) = ((*ctx).sk, (*ctx).value.cast::<Connection>());
+        if sk.is_null() || value.is_null() {
+            return 0;
+        }
+        let mut connection = MaybeUninit::<Connection>::uninit();
+        connection.write(core::ptr::read_volatile(value));
+        let connection = connection.assume_init_ref();
+        if connection.own != 0 || connection.opened == 0 {
+            return 0;
+        }
+        let record = totals(&Sock::<Direct>::new(sk), connection);
+        bpf_seq_write(
+            (*(*ctx).meta).seq.cast(),
+            (&raw const record).cast_mut().cast(),
+            size_of::<Totals>() as u32,
+        );
+    }
+    0
+}
