@@ -1,5 +1,19 @@
 //! Memory of one CPU for what doesn't fit the 512 bytes of a program's stack.
 
+use core::arch::asm;
+
+/// `value & MASK`, done where the compiler can't see it: it would drop a mask that it can prove
+/// needless, and the verifier, which can't prove that, would refuse the access.
+#[inline(always)]
+pub(crate) fn bounded<const MASK: u32>(value: u32) -> usize {
+    let mut value = u64::from(value);
+    // SAFETY: changes a register of ours.
+    unsafe {
+        asm!("{value} &= {mask}", value = inout(reg) value, mask = const MASK, options(nostack, nomem, pure));
+    }
+    value as usize
+}
+
 /// In which context a program runs: one may interrupt the other on the same CPU.
 #[derive(Clone, Copy)]
 pub(crate) enum Context {

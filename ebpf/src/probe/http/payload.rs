@@ -5,6 +5,7 @@ use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_probe_read_user as r
 use crate::{
     kernel::Access,
     regs::{Regs, number},
+    scratch::bounded,
 };
 
 /// Pieces of a vector that are looked at; what lies in later ones counts but isn't captured.
@@ -100,16 +101,16 @@ impl Payload {
             Self::Vector(address, count) => first_piece(address, count)?,
         };
         let size = available.min(u64::from(length)).min(u64::from(want)) as u32;
-        let mut bytes = 0u64;
-        // SAFETY: at most 8 bytes into 8; the helper checks the source.
+        let mut bytes = [0u64; 2];
+        // SAFETY: at most 15 bytes into 16; the helper checks the source.
         let result = unsafe {
             read_user(
                 (&raw mut bytes).cast(),
-                if size < 8 { size } else { 8 },
+                bounded::<15>(size) as u32,
                 address as *const _,
             )
         };
-        (result == 0).then_some((bytes, size))
+        (result == 0).then_some((bytes[0], size))
     }
 
     /// Copies the first `size` bytes to `into`, which has room for twice the largest `size`;
@@ -186,8 +187,9 @@ fn last_piece(vector: u64, count: u32, length: u32, want: u32) -> Option<(u64, u
 #[inline(always)]
 pub(super) fn copy_piece(into: *mut u8, size: u32, address: u64) -> bool {
     use sonde_common::event::http::CAPTURE_MAX;
-    let size = size.min(CAPTURE_MAX as u32);
-    // SAFETY: `into` has room for CAPTURE_MAX bytes; the helper checks the source.
+    const MASK: u32 = 2 * CAPTURE_MAX as u32 - 1;
+    let size = bounded::<MASK>(size) as u32;
+    // SAFETY: `into` has room for MASK bytes; the helper checks the source.
     unsafe { read_user(into.cast(), size, address as *const _) == 0 }
 }
 
@@ -206,7 +208,7 @@ fn copy_pieces(into: *mut u8, size: u32, vector: u64, count: u32) -> Option<u32>
             room
         };
         // The mask is for the verifier: `filled` is under `size`, at most CAPTURE_MAX.
-        let target = into.wrapping_add((filled & 0xfff) as usize);
+        let target = into.wrapping_add(bounded::<0xfff>(filled));
         if part > 0 && !copy_piece(target, part, piece.base) {
             break;
         }

@@ -17,7 +17,7 @@ use sonde_common::{
 use super::payload::Payload;
 use crate::{
     emit::{fault, send_bytes},
-    scratch::Context,
+    scratch::{Context, bounded},
 };
 
 /// Room for a held-back segment, a segment of the largest capture, and what the verifier must
@@ -78,15 +78,15 @@ impl Record {
     }
 
     #[inline(always)]
-    fn at(&self, offset: u32) -> *mut u8 {
+    fn at(&self, offset: usize) -> *mut u8 {
         self.buffer
-            .wrapping_add(((self.position & POSITION) + offset) as usize)
+            .wrapping_add(bounded::<POSITION>(self.position) + offset)
     }
 
     /// Copies the first `size` bytes of a payload behind where the segment's header will stand.
     #[inline(always)]
     pub(super) fn capture(&mut self, payload: &Payload, size: u32) -> Option<u32> {
-        let captured = payload.copy(self.at(SEGMENT), size);
+        let captured = payload.copy(self.at(SEGMENT as usize), size);
         if captured.is_none() && !matches!(payload, Payload::None) {
             fault(Fault::PayloadUnreadable);
         }
@@ -97,7 +97,7 @@ impl Record {
     #[inline(always)]
     pub(super) fn first(&self) -> u64 {
         // SAFETY: inside the buffer, at a multiple of 8.
-        unsafe { self.at(SEGMENT).cast::<u64>().read_volatile() }
+        unsafe { self.at(SEGMENT as usize).cast::<u64>().read_volatile() }
     }
 
     /// Whether the captured bytes end with an empty line.
@@ -106,7 +106,7 @@ impl Record {
         if captured < 4 {
             return false;
         }
-        let last = self.at(SEGMENT + ((captured - 4) & 0xfff));
+        let last = self.at(SEGMENT as usize + bounded::<0xfff>(captured - 4));
         // SAFETY: inside the buffer: the mask bounds the position.
         unsafe {
             *last == b'\r'
@@ -123,7 +123,7 @@ impl Record {
         let Some((address, size)) = payload.last(length, want) else {
             return 0;
         };
-        let target = self.at(SEGMENT + (captured & 0x1fff));
+        let target = self.at(SEGMENT as usize + bounded::<0x1fff>(captured));
         let size = size.min(TAIL as u32);
         // SAFETY: TAIL bytes fit behind the largest capture; the helper checks the source.
         let result = unsafe { bpf_probe_read_user(target.cast(), size, address as *const _) };
@@ -141,10 +141,12 @@ impl Record {
     /// Copies a segment with its bytes from a held-back one and moves behind it.
     #[inline(always)]
     pub(super) fn append(&mut self, from: *const u8, bytes: u32) {
-        let bytes = padded(bytes.min(PENDING_MAX as u32));
-        // SAFETY: the source is a held-back segment of PENDING_MAX bytes, the target has room.
-        unsafe { bpf_probe_read_kernel(self.at(0).cast(), SEGMENT + bytes, from.cast()) };
-        self.position += SEGMENT + bytes;
+        let size = SEGMENT + padded(bytes);
+        // SAFETY: the source is a held-back segment and its bytes, the target has room.
+        unsafe {
+            bpf_probe_read_kernel(self.at(0).cast(), bounded::<POSITION>(size) as u32, from.cast());
+        }
+        self.position += size;
         self.size = 0;
     }
 
@@ -169,11 +171,11 @@ impl Record {
         };
         // SAFETY: the buffer starts with room for it.
         unsafe { self.buffer.cast::<Segments>().write(segments) };
-        let size = (self.position & POSITION) + (padded(self.size) & 0x1fff);
+        let size = bounded::<POSITION>(self.position) + bounded::<0x1fff>(padded(self.size));
         send_bytes(
             Kind::HttpSegments,
             self.buffer,
-            size.into(),
+            size as u64,
             Fault::RingHttp,
         );
     }
