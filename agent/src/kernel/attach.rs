@@ -1,6 +1,9 @@
 //! Loads and attaches the programs: for each hook the best alternative that works here.
 
-use std::{collections::HashSet, io};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
@@ -48,15 +51,10 @@ pub struct Attach {
 }
 
 /// What became of a hook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Outcome {
-    /// It is served.
-    Attached {
-        /// How: `tp_btf`, `raw_tp`, `iter`.
-        alternative: &'static str,
-        /// Name of the program.
-        program: &'static str,
-    },
+    /// It is served, in this way.
+    Attached(&'static Attach),
     /// No alternative works here.
     Skipped {
         /// Each alternative with the reason why it doesn't.
@@ -141,14 +139,14 @@ impl Programs {
             ebpf,
             reports: Vec::new(),
         };
-        let mut attached = HashSet::new();
+        let mut loaded = HashSet::new();
         for family in families {
             for hook in family.hooks {
                 let timing = hook.name == crate::probe::syscall::ENTER;
                 if timing && settings.syscall_period.is_none() {
                     continue;
                 }
-                let outcome = programs.serve(hook, kernel, types.as_ref(), &mut attached);
+                let outcome = programs.load(hook, kernel, types.as_ref(), &mut loaded);
                 programs.reports.push(HookReport {
                     family: family.name,
                     hook,
@@ -156,52 +154,66 @@ impl Programs {
                 });
             }
         }
+        programs.attach_loaded();
         Ok(programs)
     }
 
-    /// Tries the alternatives of a hook in turn. Families may share a program: it is attached once.
-    fn serve(
+    /// Loads the first alternative of a hook that the kernel takes. Families may share a program:
+    /// it is loaded once.
+    fn load(
         &mut self,
-        hook: &Hook,
+        hook: &'static Hook,
         kernel: &Kernel,
         types: Option<&Btf>,
-        attached: &mut HashSet<&'static str>,
+        loaded: &mut HashSet<&'static str>,
     ) -> Outcome {
         let mut reasons = Vec::new();
         for attach in hook.any_of {
-            let alternative = attach.via.as_str();
             let result = (attach.when)(kernel).and_then(|()| {
-                if attached.contains(attach.program) {
+                if loaded.contains(attach.program) {
                     return Ok(());
                 }
-                self.attach_one(attach, types)
+                let program = self.program(attach.program)?;
+                load_program(program, attach.via, types)
             });
             match result {
                 Ok(()) => {
-                    attached.insert(attach.program);
-                    return Outcome::Attached {
-                        alternative,
-                        program: attach.program,
-                    };
+                    loaded.insert(attach.program);
+                    return Outcome::Attached(attach);
                 }
-                Err(reason) => reasons.push((alternative, reason)),
+                Err(reason) => reasons.push((attach.via.as_str(), reason)),
             }
         }
         Outcome::Skipped { reasons }
     }
 
-    fn attach_one(&mut self, attach: &Attach, types: Option<&Btf>) -> Result<(), String> {
-        let program = self
-            .ebpf
-            .program_mut(attach.program)
-            .ok_or_else(|| format!("program {} is not in the object", attach.program))?;
-        let result = match (attach.via, types) {
-            (Via::RawTracepoint(name), _) => attach_raw(program, name),
-            (Via::BtfTracepoint(name), Some(types)) => attach_btf(program, name, types),
-            (Via::StorageIterator, Some(types)) => load_iterator(program, types),
-            (_, None) => return Err("the kernel's types can't be read".to_owned()),
-        };
-        result.map_err(|error| explain(&error))
+    /// Attaches what has been loaded, all within a moment: the verifier needs its time for each
+    /// program, and a connection of which only the reads are seen tells half the truth.
+    fn attach_loaded(&mut self) {
+        let mut results: HashMap<&'static str, Result<(), String>> = HashMap::new();
+        for index in 0..self.reports.len() {
+            let Outcome::Attached(attach) = self.reports[index].outcome else {
+                continue;
+            };
+            let result = match results.get(attach.program) {
+                Some(earlier) => earlier.clone(),
+                None => self
+                    .program(attach.program)
+                    .and_then(|program| attach_program(program, attach.via)),
+            };
+            results.insert(attach.program, result.clone());
+            if let Err(reason) = result {
+                self.reports[index].outcome = Outcome::Skipped {
+                    reasons: vec![(attach.via.as_str(), reason)],
+                };
+            }
+        }
+    }
+
+    fn program(&mut self, name: &str) -> Result<&mut Program, String> {
+        self.ebpf
+            .program_mut(name)
+            .ok_or_else(|| format!("program {name} is not in the object"))
     }
 
     /// What became of each hook, in the order of the families.
@@ -213,9 +225,9 @@ impl Programs {
     /// Whether this program is attached.
     #[must_use]
     pub fn is_attached(&self, name: &str) -> bool {
-        self.reports.iter().any(|report| {
-            matches!(&report.outcome, Outcome::Attached { program, .. } if *program == name)
-        })
+        self.reports.iter().any(
+            |report| matches!(report.outcome, Outcome::Attached(attach) if attach.program == name),
+        )
     }
 
     /// The loaded object, for its maps and programs.
@@ -230,26 +242,41 @@ impl Programs {
     }
 }
 
-fn attach_raw(program: &mut Program, name: &str) -> Result<(), ProgramError> {
-    let program: &mut RawTracePoint = program.try_into()?;
-    program.load()?;
-    program.attach(name).map(drop)
+fn load_program(program: &mut Program, via: Via, types: Option<&Btf>) -> Result<(), String> {
+    let result = match (via, types) {
+        (Via::RawTracepoint(_), _) => {
+            <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
+        }
+        (Via::BtfTracepoint(name), Some(types)) => {
+            <&mut BtfTracePoint>::try_from(program).and_then(|program| program.load(name, types))
+        }
+        (Via::StorageIterator, Some(types)) => <&mut Iter>::try_from(program)
+            .and_then(|program| program.load("bpf_sk_storage_map", types)),
+        (_, None) => return Err("the kernel's types can't be read".to_owned()),
+    };
+    result.map_err(|error| explain(&error))
 }
 
-fn attach_btf(program: &mut Program, name: &str, types: &Btf) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint = program.try_into()?;
-    program.load(name, types)?;
-    program.attach().map(drop)
-}
-
-/// An iterator is attached to its map each time that it is run.
-fn load_iterator(program: &mut Program, types: &Btf) -> Result<(), ProgramError> {
-    let program: &mut Iter = program.try_into()?;
-    program.load("bpf_sk_storage_map", types)
+fn attach_program(program: &mut Program, via: Via) -> Result<(), String> {
+    let result = match via {
+        Via::RawTracepoint(name) => <&mut RawTracePoint>::try_from(program)
+            .and_then(|program| program.attach(name).map(drop)),
+        Via::BtfTracepoint(_) => {
+            <&mut BtfTracePoint>::try_from(program).and_then(|program| program.attach().map(drop))
+        }
+        // Attached to its map each time that it is run.
+        Via::StorageIterator => Ok(()),
+    };
+    result.map_err(|error| explain(&error))
 }
 
 /// How the lines start that the verifier ends its log with.
-const STATISTICS: [&str; 4] = ["processed ", "stack depth ", "verification time ", "max_states"];
+const STATISTICS: [&str; 4] = [
+    "processed ",
+    "stack depth ",
+    "verification time ",
+    "max_states",
+];
 
 /// One line that says what the kernel refused, and why.
 fn explain(error: &ProgramError) -> String {
@@ -265,7 +292,9 @@ fn explain(error: &ProgramError) -> String {
                 .lines()
                 .rev()
                 .map(str::trim)
-                .find(|line| !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start)))
+                .find(|line| {
+                    !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
+                })
                 .unwrap_or_default();
             format!("refused ({}): {complaint}", name_of(io_error))
         }

@@ -3,5 +3,8 @@
 pub mod attach;
 pub mod btf;
 pub mod feature;
+pub mod map;
 pub mod pod;
 pub mod ring;
+pub mod sweep;
+pub mod sys;

@@ -21,3 +21,17 @@ pub fn bytes<T: Pod>(record: &T) -> &[u8] {
     // SAFETY: `Pod` types of this tree have no padding (asserted in sonde-common).
     unsafe { slice::from_raw_parts(pointer, size_of::<T>()) }
 }
+
+/// The bytes of a slice of words.
+#[must_use]
+pub fn bytes_of(words: &[u64]) -> &[u8] {
+    // SAFETY: every byte of a `u64` is initialised.
+    unsafe { slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
+}
+
+/// The bytes of a slice of words, to be written.
+#[must_use]
+pub fn bytes_mut(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: every bit pattern is a `u64`.
+    unsafe { slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}

@@ -144,7 +144,11 @@ impl Record {
         let size = SEGMENT + padded(bytes);
         // SAFETY: the source is a held-back segment and its bytes, the target has room.
         unsafe {
-            bpf_probe_read_kernel(self.at(0).cast(), bounded::<POSITION>(size) as u32, from.cast());
+            bpf_probe_read_kernel(
+                self.at(0).cast(),
+                bounded::<POSITION>(size) as u32,
+                from.cast(),
+            );
         }
         self.position += size;
         self.size = 0;

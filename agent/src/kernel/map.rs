@@ -1,0 +1,143 @@
+//! Reads whole maps: what the programs have counted.
+
+use std::{io, mem::size_of, os::fd::AsFd as _};
+
+use aya::{
+    Ebpf, Pod,
+    maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues},
+};
+
+use super::{pod, sys};
+
+/// Why a map can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object has no such map.
+    #[error("the kernel side has no map {0}")]
+    Missing(&'static str),
+    /// A system call failed.
+    #[error("can't read map {name}: {source}")]
+    Read {
+        /// Which map.
+        name: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// aya refused it: another type or size than the two sides agreed on.
+    #[error("can't read map {name}: {source}")]
+    Map {
+        /// Which map.
+        name: &'static str,
+        /// Why.
+        source: MapError,
+    },
+}
+
+fn find<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a Map, Error> {
+    ebpf.map(name).ok_or(Error::Missing(name))
+}
+
+/// Entries that one system call reads.
+const BATCH: usize = 1024;
+
+/// All entries of a hash map. Entries that come or go meanwhile may be missing, none is torn.
+pub fn entries<K: Pod, V: Pod>(ebpf: &Ebpf, name: &'static str) -> Result<Vec<(K, V)>, Error> {
+    let map = find(ebpf, name)?;
+    let (Map::HashMap(data) | Map::LruHashMap(data)) = map else {
+        return Err(Error::Missing(name));
+    };
+    match batches(data) {
+        Ok(entries) => Ok(entries),
+        // ENOSPC: a bucket with more entries than a batch has room for. EINVAL: no batches on
+        // this kernel or map type.
+        Err(_) => one_by_one(map, name),
+    }
+}
+
+fn batches<K: Pod, V: Pod>(data: &MapData) -> io::Result<Vec<(K, V)>> {
+    // Words, so that the entries are aligned for every record of this tree.
+    let mut keys = vec![0u64; (BATCH * size_of::<K>()).div_ceil(8)];
+    let mut values = vec![0u64; (BATCH * size_of::<V>()).div_ceil(8)];
+    let mut cursor = sys::Cursor::default();
+    let mut entries = Vec::new();
+    loop {
+        let (count, more) = sys::lookup_batch(
+            data.fd().as_fd(),
+            &mut cursor,
+            pod::bytes_mut(&mut keys),
+            pod::bytes_mut(&mut values),
+            BATCH as u32,
+        )?;
+        let (mut key_bytes, mut value_bytes) = (pod::bytes_of(&keys), pod::bytes_of(&values));
+        for _ in 0..count {
+            let (Some((key, more_keys)), Some((value, more_values))) =
+                (pod::view::<K>(key_bytes), pod::view::<V>(value_bytes))
+            else {
+                return Err(io::ErrorKind::InvalidData.into());
+            };
+            entries.push((*key, *value));
+            (key_bytes, value_bytes) = (more_keys, more_values);
+        }
+        if !more {
+            return Ok(entries);
+        }
+    }
+}
+
+fn one_by_one<K: Pod, V: Pod>(map: &Map, name: &'static str) -> Result<Vec<(K, V)>, Error> {
+    let table: HashMap<_, K, V> =
+        HashMap::try_from(map).map_err(|source| Error::Map { name, source })?;
+    let mut entries = Vec::new();
+    for entry in table.iter() {
+        match entry {
+            Ok(entry) => entries.push(entry),
+            // Gone between two calls.
+            Err(MapError::KeyNotFound) => {}
+            Err(source) => return Err(Error::Map { name, source }),
+        }
+    }
+    Ok(entries)
+}
+
+/// Removes entries of a hash map; those that are gone already don't matter.
+pub fn remove<K: Pod, V: Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    keys: impl IntoIterator<Item = K>,
+) -> Result<(), Error> {
+    let map = ebpf.map_mut(name).ok_or(Error::Missing(name))?;
+    let mut table: HashMap<_, K, V> =
+        HashMap::try_from(map).map_err(|source| Error::Map { name, source })?;
+    for key in keys {
+        match table.remove(&key) {
+            Ok(()) | Err(MapError::KeyNotFound) => {}
+            Err(MapError::SyscallError(error))
+                if error.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(source) => return Err(Error::Map { name, source }),
+        }
+    }
+    Ok(())
+}
+
+/// Each CPU's copies of a per-CPU array's first `count` values.
+pub fn per_cpu<V: Pod>(
+    ebpf: &Ebpf,
+    name: &'static str,
+    count: u32,
+) -> Result<Vec<PerCpuValues<V>>, Error> {
+    let array: PerCpuArray<_, V> =
+        PerCpuArray::try_from(find(ebpf, name)?).map_err(|source| Error::Map { name, source })?;
+    (0..count.min(array.len()))
+        .map(|index| {
+            array
+                .get(&index, 0)
+                .map_err(|source| Error::Map { name, source })
+        })
+        .collect()
+}
+
+/// The sums over all CPUs of a per-CPU array's first `count` counters.
+pub fn sums(ebpf: &Ebpf, name: &'static str, count: u32) -> Result<Vec<u64>, Error> {
+    let values = per_cpu::<u64>(ebpf, name, count)?;
+    Ok(values.iter().map(|copies| copies.iter().sum()).collect())
+}

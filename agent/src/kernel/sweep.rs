@@ -1,0 +1,95 @@
+//! The open connections: their totals, and the request heads that wait for an answer.
+
+use std::{io::Read as _, mem::size_of, os::fd::AsFd as _};
+
+use aya::{
+    Ebpf,
+    maps::Map,
+    programs::{Iter, ProgramError},
+};
+use sonde_common::event::{connection::Connection, tcp::Totals};
+
+use super::{map, pod, sys};
+
+/// Why the connections can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object lacks the program or the map.
+    #[error("the kernel side has no {0}")]
+    Missing(&'static str),
+    /// The program isn't loaded.
+    #[error("iterator {name}: {source}")]
+    Program {
+        /// Which program.
+        name: &'static str,
+        /// Why.
+        source: ProgramError,
+    },
+    /// The iterator can't be run.
+    #[error("iterator {name}: {source}")]
+    Run {
+        /// Which program.
+        name: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The table of connections can't be read.
+    #[error(transparent)]
+    Table(#[from] map::Error),
+}
+
+/// Runs an iterator program over a socket storage map; what it wrote.
+fn run(ebpf: &Ebpf, program: &'static str, map: &'static str) -> Result<Vec<u8>, Error> {
+    let iterator: &Iter = ebpf
+        .program(program)
+        .ok_or(Error::Missing(program))?
+        .try_into()
+        .map_err(|source| Error::Program {
+            name: program,
+            source,
+        })?;
+    let fd = iterator.fd().map_err(|source| Error::Program {
+        name: program,
+        source,
+    })?;
+    let Some(Map::SkStorage(storage)) = ebpf.map(map) else {
+        return Err(Error::Missing(map));
+    };
+    let failed = |source| Error::Run {
+        name: program,
+        source,
+    };
+    let mut file = sys::iterate(fd.as_fd(), storage.fd().as_fd()).map_err(failed)?;
+    let mut written = Vec::new();
+    file.read_to_end(&mut written).map_err(failed)?;
+    Ok(written)
+}
+
+/// Totals of the connections whose states live on the sockets (kernel 6.3).
+pub fn storage(ebpf: &Ebpf) -> Result<Vec<Totals>, Error> {
+    let written = run(ebpf, "tcp_sweep", "CONNECTIONS")?;
+    let mut totals = Vec::with_capacity(written.len() / size_of::<Totals>());
+    // Copied into words, so that the records are aligned.
+    let mut words = vec![0u64; written.len().div_ceil(8)];
+    pod::bytes_mut(&mut words)[..written.len()].copy_from_slice(&written);
+    let mut rest = pod::bytes_of(&words);
+    while let Some((record, after)) = pod::view::<Totals>(rest) {
+        totals.push(*record);
+        rest = after;
+    }
+    Ok(totals)
+}
+
+/// Lets the kernel side send the request heads that have waited for long through the ring.
+pub fn release_held(ebpf: &Ebpf) -> Result<(), Error> {
+    run(ebpf, "http_sweep", "PENDING").map(drop)
+}
+
+/// The connections of the table (kernels before 6.3).
+pub fn table(ebpf: &Ebpf) -> Result<Vec<Connection>, Error> {
+    let entries = map::entries::<u64, Connection>(ebpf, "CONNECTION_TABLE")?;
+    Ok(entries
+        .into_iter()
+        .map(|(_, connection)| connection)
+        .collect())
+}

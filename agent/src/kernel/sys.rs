@@ -1,0 +1,143 @@
+//! The few commands of bpf(2) that aya doesn't offer.
+
+use std::{
+    fs::File,
+    io,
+    mem::size_of,
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+};
+
+/// Commands of `enum bpf_cmd`.
+const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
+const BPF_LINK_CREATE: libc::c_int = 28;
+const BPF_ITER_CREATE: libc::c_int = 33;
+/// `BPF_TRACE_ITER` of `enum bpf_attach_type`.
+const BPF_TRACE_ITER: u32 = 28;
+
+/// `union bpf_attr`, the part for batches.
+#[repr(C)]
+#[derive(Default)]
+struct BatchAttributes {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// `union bpf_attr`, the part for links with an iterator's target.
+#[repr(C)]
+#[derive(Default)]
+struct LinkAttributes {
+    program_fd: u32,
+    target_fd: u32,
+    attach_type: u32,
+    flags: u32,
+    iterator: u64,
+    iterator_length: u32,
+    pad: u32,
+}
+
+/// `union bpf_attr`, the part for iterators.
+#[repr(C)]
+#[derive(Default)]
+struct IteratorAttributes {
+    link_fd: u32,
+    flags: u32,
+}
+
+/// `union bpf_iter_link_info` with a map.
+#[repr(C)]
+struct MapTarget {
+    map_fd: u32,
+    pad: [u32; 3],
+}
+
+fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_long> {
+    let pointer = std::ptr::from_mut(attributes);
+    // SAFETY: the structs above have the layout that the command expects; pointers in them are
+    // to memory that the caller holds during the call.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, pointer, size_of::<T>()) };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+fn fd_number(fd: BorrowedFd<'_>) -> u32 {
+    u32::try_from(fd.as_raw_fd()).unwrap_or(u32::MAX)
+}
+
+fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = libc::c_int::try_from(result).map_err(|_| io::Error::other("no descriptor"))?;
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A run of an iterator program over the entries of a map: reading it runs the program.
+pub fn iterate(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<File> {
+    let target = MapTarget {
+        map_fd: fd_number(map),
+        pad: [0; 3],
+    };
+    let mut attributes = LinkAttributes {
+        program_fd: fd_number(program),
+        attach_type: BPF_TRACE_ITER,
+        iterator: std::ptr::from_ref(&target) as u64,
+        iterator_length: u32::try_from(size_of::<MapTarget>()).unwrap_or(0),
+        ..LinkAttributes::default()
+    };
+    let link = owned(bpf(BPF_LINK_CREATE, &mut attributes)?)?;
+    let mut attributes = IteratorAttributes {
+        link_fd: u32::try_from(link.as_raw_fd()).unwrap_or(u32::MAX),
+        flags: 0,
+    };
+    Ok(File::from(owned(bpf(BPF_ITER_CREATE, &mut attributes)?)?))
+}
+
+/// Where a batch look-up goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    /// The kernel's opaque position; 8 bytes are enough for every hash map.
+    position: u64,
+    started: bool,
+}
+
+/// Reads up to `count` entries into the two buffers; how many, and whether there are more.
+///
+/// `keys` and `values` must have room for `count` entries of the map's sizes.
+pub fn lookup_batch(
+    map: BorrowedFd<'_>,
+    cursor: &mut Cursor,
+    keys: &mut [u8],
+    values: &mut [u8],
+    count: u32,
+) -> io::Result<(usize, bool)> {
+    let from = cursor.position;
+    let mut attributes = BatchAttributes {
+        in_batch: if cursor.started {
+            std::ptr::from_ref(&from) as u64
+        } else {
+            0
+        },
+        out_batch: std::ptr::from_mut(&mut cursor.position) as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count,
+        map_fd: fd_number(map),
+        ..BatchAttributes::default()
+    };
+    cursor.started = true;
+    match bpf(BPF_MAP_LOOKUP_BATCH, &mut attributes) {
+        Ok(_) => Ok((attributes.count as usize, true)),
+        // The end of the map; the count is of those before it.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+            Ok((attributes.count as usize, false))
+        }
+        Err(error) => Err(error),
+    }
+}
