@@ -103,9 +103,14 @@ impl Placement {
         let mut parent = "";
         for name in path.split('/').filter(|name| !name.is_empty()) {
             match Component::parse(name, parent) {
-                Component::Container { container, unit } => {
+                Component::Container {
+                    container,
+                    unit,
+                    pod,
+                } => {
                     outer = placement.container.replace(container);
                     placement.depth += 1;
+                    placement.pod = pod.or(placement.pod);
                     if unit == component::Unit::Around {
                         placement.unit = None;
                     }

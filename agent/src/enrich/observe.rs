@@ -116,14 +116,12 @@ fn placement(process: &Process, losses: &mut Losses) -> Option<Placement> {
     }
 }
 
-/// Reads at most `limit` bytes. That the process is gone is no loss; the rest is counted.
+/// Reads at most `limit` bytes. That the process is gone is no loss; any other error is counted.
 fn read(process: &Process, name: &str, limit: u64, losses: &mut Losses) -> Option<Vec<u8>> {
     let mut content = Vec::new();
-    let result = match process.open_relative(name) {
-        Ok(file) => file.take(limit).read_to_end(&mut content),
-        Err(ProcError::PermissionDenied(_)) => Err(io::ErrorKind::PermissionDenied.into()),
-        Err(_) => return None,
-    };
+    let result = process
+        .open_relative(name)
+        .and_then(|file| Ok(file.take(limit).read_to_end(&mut content)?));
     match result {
         Ok(length) => {
             if u64::try_from(length).is_ok_and(|length| length == limit) {
@@ -131,11 +129,23 @@ fn read(process: &Process, name: &str, limit: u64, losses: &mut Losses) -> Optio
             }
             Some(content)
         }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            losses.add(Loss::ProcInaccessible);
+        Err(error) => {
+            if !is_gone(&error) {
+                losses.add(Loss::ProcInaccessible);
+            }
             None
         }
-        Err(_) => None,
+    }
+}
+
+/// Whether the process ended: its directory or, for an open one, its files are no more.
+fn is_gone(error: &ProcError) -> bool {
+    match error {
+        ProcError::NotFound(_) => true,
+        ProcError::Io(error, _) => {
+            error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+        }
+        _ => false,
     }
 }
 

@@ -10,6 +10,9 @@ pub(super) enum Component<'a> {
         container: Container,
         /// What the units above it say about it.
         unit: Unit,
+        /// The pod, where one directory tells both
+        /// (`kubepods-burstable-pod<uid>.slice:cri-containerd:<id>`).
+        pod: Option<Pod>,
     },
     /// systemd-nspawn's own processes, beside the container's `payload`.
     Supervisor,
@@ -35,17 +38,22 @@ pub(super) enum Unit {
 impl<'a> Component<'a> {
     pub(super) fn parse(name: &'a str, parent: &str) -> Self {
         if is_monitor(name) {
-            return Self::Other;
+            let is_scope = name.ends_with(".scope");
+            return if is_scope { Self::Scope } else { Self::Other };
         }
         if name == "supervisor" {
             return Self::Supervisor;
         }
-        if let Some(pod) = pod(name, parent) {
-            // `kubepods-burstable-pod<uid>.slice:cri-containerd:<id>` is both; the id says more.
-            return container(name, parent).unwrap_or(Self::Pod(pod));
-        }
-        if let Some(container) = container(name, parent) {
-            return container;
+        match (container(name, parent), pod(name, parent)) {
+            (Some((container, unit)), pod) => {
+                return Self::Container {
+                    container,
+                    unit,
+                    pod,
+                };
+            }
+            (None, Some(pod)) => return Self::Pod(pod),
+            (None, None) => {}
         }
         if let Some(unit) = name.strip_suffix(".service") {
             // systemd puts `_` before names that could be a kernel file's (cg_escape).
@@ -97,22 +105,19 @@ fn qos(name: &str) -> Qos {
     }
 }
 
-fn container<'a>(name: &str, parent: &str) -> Option<Component<'a>> {
+fn container(name: &str, parent: &str) -> Option<(Container, Unit)> {
     let found = |id: &str, runtime| {
         let id = id.into();
-        Some(Component::Container {
-            container: Container { id, runtime },
-            unit: Unit::Around,
-        })
+        Some((Container { id, runtime }, Unit::Around))
     };
-    if let Some(id) = name.strip_prefix("libpod-payload-").filter(|id| is_id(id)) {
-        return Some(Component::Container {
-            container: Container {
-                id: id.into(),
-                runtime: Some(Runtime::Podman),
-            },
-            unit: Unit::Own,
-        });
+    if let Some(id) = name.strip_prefix("libpod-payload-")
+        && is_id(id)
+    {
+        let container = Container {
+            id: id.into(),
+            runtime: Some(Runtime::Podman),
+        };
+        return Some((container, Unit::Own));
     }
     if let Some(name) = name.strip_prefix("lxc.payload.") {
         return found(name, Some(Runtime::Lxc));

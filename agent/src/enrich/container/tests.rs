@@ -58,7 +58,7 @@ const ROWS: &[Row] = &[
         None, None, Some(Qos::Burstable), None),
     // A systemd path on a runtime with the cgroupfs driver.
     ("/system.slice/containerd.service/kubepods-burstable-podUID_.slice:cri-containerd:ID",
-        Some("ID"), CONTAINERD, None, None),
+        Some("ID"), CONTAINERD, Some(Qos::Burstable), None),
     // Nested: kind, k3d, Docker in Docker, Docker in a pod.
     ("/docker/OUTER/kubelet/kubepods/burstable/podUID/ID", Some("ID"), None, Some(Qos::Burstable), None),
     ("/system.slice/docker-OUTER.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-podUID_.slice/cri-containerd-ID.scope",
@@ -125,8 +125,16 @@ fn every_runtimes_paths_are_known() {
         let found = placement.container.as_ref();
         let id = found.map(|found| found.id.to_string());
         assert_eq!(id, container.map(fill), "container of {path}");
-        assert_eq!(found.and_then(|found| found.runtime), *runtime, "runtime of {path}");
-        assert_eq!(placement.pod.as_ref().map(|pod| pod.qos), *qos, "class of {path}");
+        assert_eq!(
+            found.and_then(|found| found.runtime),
+            *runtime,
+            "runtime of {path}"
+        );
+        assert_eq!(
+            placement.pod.as_ref().map(|pod| pod.qos),
+            *qos,
+            "class of {path}"
+        );
         assert_eq!(placement.unit.as_deref(), *unit, "unit of {path}");
     }
 }
@@ -138,7 +146,10 @@ fn a_pods_uid_is_the_same_with_both_drivers() {
         "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/crio-ID.scope",
     ] {
         let placement = Placement::of_path(&fill(path));
-        assert_eq!(placement.pod.map(|pod| pod.uid.to_string()).as_deref(), Some(UID));
+        assert_eq!(
+            placement.pod.map(|pod| pod.uid.to_string()).as_deref(),
+            Some(UID)
+        );
     }
 }
 
@@ -157,7 +168,9 @@ fn fault_27_v1_v2_and_hybrid_tell_the_same_container() {
         "4:memory:/docker/ID\n1:name=systemd:/\n0::/\n",
     ] {
         let placement = of_lines(lines);
-        let id = placement.container.map(|container| container.id.to_string());
+        let id = placement
+            .container
+            .map(|container| container.id.to_string());
         assert_eq!(id.as_deref(), Some(ID), "{lines}");
         assert_eq!(placement.unit, None, "{lines}");
     }
@@ -177,7 +190,9 @@ fn fault_27_a_unit_is_found_in_v1_v2_and_hybrid() {
 #[test]
 fn the_innermost_container_of_all_hierarchies_wins() {
     let placement = of_lines("4:memory:/docker/OUTER/docker/ID\n0::/docker/OUTER\n");
-    let id = placement.container.map(|container| container.id.to_string());
+    let id = placement
+        .container
+        .map(|container| container.id.to_string());
     assert_eq!(id.as_deref(), Some(ID));
 }
 
