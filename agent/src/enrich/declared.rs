@@ -179,8 +179,11 @@ mod tests {
 
         #[test]
         fn what_is_encoded_is_decoded(value in "[^\\x00-\\x1f]{1,40}") {
-            let encoded: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            let declared = Declared::of_attributes(format!("service.name={encoded}").as_bytes()).unwrap();
+            let encoded = value.bytes().fold(String::from("service.name="), |mut list, byte| {
+                list.push_str(&format!("%{byte:02X}"));
+                list
+            });
+            let declared = Declared::of_attributes(encoded.as_bytes()).unwrap();
             prop_assert_eq!(declared.service_name.as_deref(), Some(value.as_str()));
         }
     }

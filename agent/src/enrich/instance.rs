@@ -116,16 +116,12 @@ impl Instances {
             main: Some((member.tgid, member.start)),
             references: 1,
         };
-        let id = match self.free.pop() {
-            Some(index) => {
-                self.slots[index] = Some(instance);
-                InstanceId(index)
-            }
-            None => {
-                self.slots.push(Some(instance));
-                InstanceId(self.slots.len() - 1)
-            }
-        };
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[index] = Some(instance);
+        let id = InstanceId(index);
         self.by_identity.insert(identity.clone(), id);
         Some(id)
     }

@@ -177,8 +177,8 @@ fn number(link: &Path, prefix: &str) -> Option<u64> {
 
 /// Inode number and port of the listening sockets in a table of the form of `/proc/net/tcp`.
 ///
-/// The kernel writes all listening sockets before all others (net/ipv4/tcp_ipv4.c,
-/// `tcp_seq_start`), so reading ends at the first line of another state: a host with 100,000
+/// The kernel writes all listening sockets before all others (`tcp_seq_start` in
+/// `net/ipv4/tcp_ipv4.c`), so reading ends at the first line of another state: a host with 100,000
 /// connections costs no more than one with none.
 fn listening(mut table: impl BufRead) -> Option<Vec<(u64, u16)>> {
     let mut head = String::new();
@@ -258,6 +258,16 @@ mod tests {
             process(procfs.path(), tgid, 1, &table, &[7]);
         }
         assert_eq!(Listeners::read(procfs.path()).owner(1, 80), Some(300));
+    }
+
+    #[test]
+    fn a_real_socket_is_found_in_the_real_proc() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let netns = number(&fs::read_link("/proc/self/ns/net").unwrap(), "net:[").unwrap();
+        let listeners = Listeners::read(Path::new("/proc"));
+        let owner = listeners.owner(u32::try_from(netns).unwrap(), port);
+        assert_eq!(owner, Some(std::process::id()));
     }
 
     #[test]

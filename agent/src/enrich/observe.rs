@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, Cursor, Read},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -42,7 +43,8 @@ pub(super) struct Stat {
 pub(super) struct Observed {
     /// From `stat`.
     pub(super) stat: Stat,
-    /// Last part of the `exe` link.
+    /// Last part of the `exe` link; `None` for a program without a file (`memfd_create`), whose
+    /// name there may be another one each time.
     pub(super) executable: Option<String>,
     /// `cmdline`, its NULs still in it. Empty for zombies and kernel threads.
     pub(super) args: Vec<u8>,
@@ -63,8 +65,8 @@ pub(super) fn observe(
     losses: &mut Losses,
 ) -> Option<Observed> {
     let process = Process::new_with_root(procfs.join(tgid.to_string())).ok()?;
-    let stat = parse_stat(&read(&process, "stat", FILE_MAX, losses)?);
-    let Some(stat) = stat else {
+    let line = read(&process, "stat", FILE_MAX, losses)?;
+    let Some(stat) = parse_stat(&line) else {
         losses.add(Loss::ProcMalformed);
         return None;
     };
@@ -107,13 +109,11 @@ fn placement(process: &Process, losses: &mut Losses) -> Option<Placement> {
     let text = read(process, "cgroup", FILE_MAX, losses)?;
     // Names of cgroups may hold any byte but a newline.
     let text = String::from_utf8_lossy(&text);
-    match ProcessCGroups::from_buf_read(Cursor::new(text.as_bytes())) {
-        Ok(cgroups) => Some(Placement::of_cgroups(&cgroups)),
-        Err(_) => {
-            losses.add(Loss::ProcMalformed);
-            None
-        }
+    let cgroups = ProcessCGroups::from_buf_read(Cursor::new(text.as_bytes()));
+    if cgroups.is_err() {
+        losses.add(Loss::ProcMalformed);
     }
+    cgroups.ok().as_ref().map(Placement::of_cgroups)
 }
 
 /// Reads at most `limit` bytes. That the process is gone is no loss; any other error is counted.
@@ -149,7 +149,7 @@ fn is_gone(error: &ProcError) -> bool {
     }
 }
 
-/// proc_pid_stat(5). The name in field 2 may hold anything, `)` and newlines too, so that the
+/// The form of `proc_pid_stat(5)`. The name in field 2 may hold anything, `)` and newlines too, so that the
 /// fields after it begin behind the last `)`. (`procfs::process::Stat` slices by unchecked
 /// positions and parses fifty fields; here three are needed from possibly damaged text.)
 fn parse_stat(line: &[u8]) -> Option<Stat> {
@@ -170,6 +170,9 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
 
 /// The last part of a path that `/proc/PID/exe` gives.
 fn file_name(path: &Path) -> Option<String> {
+    if path.as_os_str().as_bytes().starts_with(b"/memfd:") {
+        return None;
+    }
     let name = path.file_name()?.to_string_lossy();
     // d_path appends this when the program's file was replaced or removed.
     let name = name.strip_suffix(" (deleted)").unwrap_or(&name);
@@ -226,6 +229,10 @@ mod tests {
             Some("nginx")
         );
         assert_eq!(file_name(Path::new("/")), None);
+        assert_eq!(
+            file_name(Path::new("/memfd:x-91173221a7ea (deleted)")),
+            None
+        );
     }
 
     proptest! {

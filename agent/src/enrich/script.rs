@@ -157,6 +157,10 @@ fn is_shell_code(argument: &str, language: &Language) -> bool {
 
 /// A script's name: the file's without its extension, or a directory's if that says nothing.
 fn script_name(script: &str, generic: &[&str], directory: Option<&Path>) -> Option<String> {
+    if script.starts_with("/dev/") || script.starts_with("/proc/") {
+        // An open file: `bash /dev/fd/3`, `sh /dev/stdin`.
+        return None;
+    }
     let path = Path::new(script);
     let stem = path.file_stem()?.to_str()?;
     if !generic.contains(&stem) {

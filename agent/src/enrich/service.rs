@@ -31,13 +31,15 @@ pub(super) struct Facts<'a> {
 type Rule = fn(&Facts<'_>) -> Option<String>;
 
 /// The rules, best first. Kubernetes metadata belongs after `declared`.
-const RULES: &[Rule] = &[declared, container, unit, script, executable, command_name];
+const RULES: &[Rule] = &[declared, container, unit, script, executable];
 
-/// The value of `service.name`; `unknown` when nothing tells.
+/// The value of `service.name`: what the first rule says, else the kernel's name of the process,
+/// else `unknown`.
 pub(super) fn name(facts: &Facts<'_>) -> Arc<str> {
     RULES
         .iter()
         .find_map(|rule| rule(facts).and_then(|name| tidy(&name)))
+        .or_else(|| tidy(facts.comm))
         .map_or_else(|| UNKNOWN.into(), Arc::from)
 }
 
@@ -94,10 +96,6 @@ fn executable(facts: &Facts<'_>) -> Option<String> {
         }
     }
     Some(executable.to_owned())
-}
-
-fn command_name(facts: &Facts<'_>) -> Option<String> {
-    Some(facts.comm.to_owned())
 }
 
 #[cfg(test)]

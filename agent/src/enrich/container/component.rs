@@ -38,8 +38,7 @@ pub(super) enum Unit {
 impl<'a> Component<'a> {
     pub(super) fn parse(name: &'a str, parent: &str) -> Self {
         if is_monitor(name) {
-            let is_scope = name.ends_with(".scope");
-            return if is_scope { Self::Scope } else { Self::Other };
+            return scope(name);
         }
         if name == "supervisor" {
             return Self::Supervisor;
@@ -59,10 +58,15 @@ impl<'a> Component<'a> {
             // systemd puts `_` before names that could be a kernel file's (cg_escape).
             return Self::Service(unit.strip_prefix('_').unwrap_or(unit));
         }
-        if name.ends_with(".scope") {
-            return Self::Scope;
-        }
-        Self::Other
+        scope(name)
+    }
+}
+
+/// A scope unit's, or anything else.
+fn scope(name: &str) -> Component<'_> {
+    match name.strip_suffix(".scope") {
+        Some(_) => Component::Scope,
+        None => Component::Other,
     }
 }
 

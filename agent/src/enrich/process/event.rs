@@ -28,14 +28,13 @@ impl Processes {
         if parent != 0 && self.any_live(parent).is_none() {
             self.look_up(parent);
         }
-        let image = match self.any_live(parent) {
-            Some(parent) => Arc::clone(&parent.image),
-            None => {
-                let placement = self.cgroups.find(record.cgroup, time, &mut self.losses);
-                let placement = placement.unwrap_or_default();
-                let names = self.names_of(&placement);
-                Arc::new(Image::named(&text(&record.comm), &placement, &names))
-            }
+        let image = if let Some(parent) = self.any_live(parent) {
+            Arc::clone(&parent.image)
+        } else {
+            let placement = self.cgroups.find(record.cgroup, time, &mut self.losses);
+            let placement = placement.unwrap_or_default();
+            let names = self.names_of(&placement);
+            Arc::new(Image::named(&text(&record.comm), &placement, &names))
         };
         self.insert(child, start, time, image);
     }

@@ -106,8 +106,7 @@ fn application(program: &str, args: &[String]) -> Option<String> {
                 (!follows_option).then(|| served(argument)).flatten()
             })
         }
-        "celery" => after(args, &["-A", "--app"]).and_then(|module| package(module)),
-        "flask" => after(args, &["-A", "--app"]).and_then(|module| package(module)),
+        "celery" | "flask" => after(args, &["-A", "--app"]).and_then(package),
         _ => None,
     }
 }

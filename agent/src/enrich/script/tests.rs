@@ -51,6 +51,8 @@ const ROWS: &[(&str, &str, Option<&str>)] = &[
     ("dash", "/bin/sh /opt/backup.sh", Some("backup")),
     ("bash", "bash -o pipefail /opt/backup.sh", Some("backup")),
     ("bash", "bash -ec command", None),
+    ("bash", "bash /proc/self/fd/3", None),
+    ("dash", "sh /dev/stdin", None),
     ("bash", "-bash", None),
     // The record of a script that is gone names the script, argv its interpreter.
     ("cart.py", "/usr/bin/python3 /srv/cart.py", Some("cart")),
