@@ -109,6 +109,8 @@ fn percent_decode(text: &str) -> Result<String, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -180,7 +182,7 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(value in "[^\\x00-\\x1f]{1,40}") {
             let encoded = value.bytes().fold(String::from("service.name="), |mut list, byte| {
-                list.push_str(&format!("%{byte:02X}"));
+                write!(list, "%{byte:02X}").unwrap();
                 list
             });
             let declared = Declared::of_attributes(encoded.as_bytes()).unwrap();

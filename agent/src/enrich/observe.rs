@@ -56,12 +56,12 @@ pub(super) struct Observed {
     pub(super) placement: Option<Placement>,
 }
 
-/// Looks at process `tgid`, if it exists and if it is the one that started at `start` (any, if
-/// `None`). What can't be read is left out and counted.
+/// Looks at process `tgid`, if it exists and if it is the one that started at `expected` (any,
+/// if `None`). What can't be read is left out and counted.
 pub(super) fn observe(
     procfs: &Path,
     tgid: u32,
-    start: Option<StartTime>,
+    expected: Option<StartTime>,
     losses: &mut Losses,
 ) -> Option<Observed> {
     let process = Process::new_with_root(procfs.join(tgid.to_string())).ok()?;
@@ -70,7 +70,7 @@ pub(super) fn observe(
         losses.add(Loss::ProcMalformed);
         return None;
     };
-    if start.is_some_and(|start| !start.matches(stat.start)) {
+    if expected.is_some_and(|start| !start.matches(stat.start)) {
         return None;
     }
     if stat.kernel_thread {

@@ -6,6 +6,7 @@
 //! is read after their end.
 
 mod event;
+mod exited;
 mod sweep;
 
 use std::{
@@ -14,6 +15,8 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+
+use exited::Exited;
 
 use super::{
     cgroup::Cgroups,
@@ -73,16 +76,6 @@ struct Live {
     /// found in `/proc` when nobody had the number before.
     since: u64,
     image: Arc<Image>,
-    instance: Option<InstanceId>,
-}
-
-/// An exited process.
-#[derive(Debug)]
-struct Exited {
-    start: StartTime,
-    since: u64,
-    /// When the agent was told, or found out.
-    at: u64,
     instance: Option<InstanceId>,
 }
 
@@ -169,19 +162,6 @@ impl Processes {
         Arc::clone(self.instances.resource(instance))
     }
 
-    /// Forgets processes that exited longer ago than [`Limits::keep`] before `now`
-    /// (`CLOCK_MONOTONIC` nanoseconds), and instances that nobody refers to any more.
-    pub fn expire(&mut self, now: u64) {
-        self.now = self.now.max(now);
-        let keep = u64::try_from(self.limits.keep.as_nanos()).unwrap_or(u64::MAX);
-        while let Some((at, _)) = self.ended.front()
-            && at.saturating_add(keep) <= self.now
-        {
-            self.forget_oldest();
-        }
-        self.instances.collect();
-    }
-
     /// Gives instances whose main process ended, but which live on, a resource with the new main
     /// process. The caller moves what it keeps by resource from `old` to `new`; a caller that
     /// never asks keeps the first main process's description.
@@ -212,13 +192,16 @@ impl Processes {
 
     /// Looks a process up that no record told about.
     fn discover(&mut self, tgid: u32) -> Arc<Resource> {
-        if tgid != 0 && self.look_up(tgid) {
+        if tgid == 0 {
+            return Arc::clone(self.instances.unknown());
+        }
+        if self.look_up(tgid) {
             let live = self.slots.get(&tgid).and_then(|slot| slot.live.as_ref());
             let instance = live.and_then(|live| live.instance);
             return Arc::clone(self.instances.resource(instance));
         }
-        self.losses.add(Loss::UnknownProcess);
-        if tgid != 0 && self.live < self.limits.processes {
+        if self.live < self.limits.processes {
+            self.losses.add(Loss::UnknownProcess);
             // Kept like an exited one, so that each is looked for, and counted, once.
             let nobody = Exited {
                 start: StartTime::from_ticks(0),
@@ -233,6 +216,11 @@ impl Processes {
 
     /// Adds a live process that `/proc` knows; `false` when it doesn't, or there is no room.
     fn look_up(&mut self, tgid: u32) -> bool {
+        if self.live >= self.limits.processes {
+            // Said before /proc is read: a full table must not make every question slow.
+            self.losses.add(Loss::ProcessTableFull);
+            return false;
+        }
         let Some(observed) = observe::observe(&self.procfs, tgid, None, &mut self.losses) else {
             return false;
         };
@@ -289,48 +277,6 @@ impl Processes {
             instance,
         });
         true
-    }
-
-    /// The live process with this number has ended.
-    fn retire(&mut self, tgid: u32, at: u64) {
-        let Some(live) = self.slots.get_mut(&tgid).and_then(|slot| slot.live.take()) else {
-            return;
-        };
-        self.live -= 1;
-        self.instances.end(live.instance, tgid, live.start);
-        let exited = Exited {
-            start: live.start,
-            since: live.since,
-            at,
-            instance: live.instance,
-        };
-        self.keep_exited(tgid, exited);
-    }
-
-    fn keep_exited(&mut self, tgid: u32, exited: Exited) {
-        if self.ended.len() >= self.limits.exited {
-            self.losses.add(Loss::ExitedEvicted);
-            self.forget_oldest();
-        }
-        self.ended.push_back((exited.at, tgid));
-        self.slots.entry(tgid).or_default().exited.push(exited);
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some((_, tgid)) = self.ended.pop_front() else {
-            return;
-        };
-        let Some(slot) = self.slots.get_mut(&tgid) else {
-            return;
-        };
-        // Both queues are in the order of the ends, so the number's first is the one.
-        if !slot.exited.is_empty() {
-            let exited = slot.exited.remove(0);
-            self.instances.leave(exited.instance);
-        }
-        if slot.live.is_none() && slot.exited.is_empty() {
-            self.slots.remove(&tgid);
-        }
     }
 }
 

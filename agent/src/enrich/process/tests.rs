@@ -378,6 +378,44 @@ fn a_restarted_service_is_renewed_with_its_new_main_process() {
 }
 
 #[test]
+fn an_entry_script_that_runs_its_server_is_renewed_with_it() {
+    let host = Host::new();
+    let cgroup = format!("0::/system.slice/docker-{ID}.scope\n");
+    host.add(
+        10,
+        &Entry {
+            environ: b"OTEL_SERVICE_NAME=web\0",
+            cgroup: &cgroup,
+            ..PLAIN
+        },
+    );
+    let mut table = host.table(Limits::default());
+    table.exec(&exec(10, 500, SECOND, b"/entrypoint\0"));
+    let old = table.owner(10);
+    table.exec(&exec(10, 500, 2 * SECOND, b"/usr/sbin/nginx\0"));
+    assert!(Arc::ptr_eq(&old, &table.owner(10)));
+    table.renew();
+    let new = table.owner(10);
+    assert_eq!(new.identity, old.identity);
+    let executable = get(&new, "process.executable.name");
+    assert_eq!(executable.as_deref(), Some("nginx"));
+}
+
+#[test]
+fn fault_20_the_cgroup_id_of_a_gone_process_tells_its_unit() {
+    let host = Host::new();
+    let mount = host.root().sysfs.join("fs/cgroup");
+    let unit = mount.join("system.slice/backup.service");
+    fs::create_dir_all(&unit).unwrap();
+    fs::write(mount.join("cgroup.controllers"), "cpu\n").unwrap();
+    let mut record = exec(10, 100, SECOND, b"/bin/tar\0");
+    record.cgroup = std::os::unix::fs::MetadataExt::ino(&fs::metadata(unit).unwrap());
+    let mut table = host.table(Limits::default());
+    table.exec(&record);
+    assert_eq!(service(&table.owner(10)), "backup");
+}
+
+#[test]
 fn an_unknown_process_is_counted_once() {
     let host = Host::new();
     let mut table = host.table(Limits::default());
@@ -392,7 +430,9 @@ fn an_unknown_process_is_counted_once() {
 #[test]
 fn tgid_zero_is_nobody() {
     let host = Host::new();
-    assert_eq!(service(&host.table(Limits::default()).owner(0)), "unknown");
+    let mut table = host.table(Limits::default());
+    assert_eq!(service(&table.owner(0)), "unknown");
+    assert_eq!(table.counters().losses, Losses::default());
 }
 
 #[test]
@@ -579,6 +619,28 @@ fn fault_28_lengths_beyond_the_arrays_are_cut() {
     record.comm = [0xff; COMM];
     table.exec(&record);
     assert_eq!(service(&table.owner(10)), "job");
+}
+
+#[test]
+fn a_real_childs_environment_names_its_service() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("30")
+        .env("OTEL_SERVICE_NAME", "sleeper")
+        .spawn()
+        .unwrap();
+    // spawn() returns in the middle of execve(2), before the new environment can be read.
+    let environ = format!("/proc/{}/environ", child.id());
+    while fs::read(&environ).unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    let root = Root::default();
+    let host = crate::enrich::host::resource(&root);
+    let owner = Processes::new(&root, host, Limits::default()).owner(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(service(&owner), "sleeper");
+    let executable = get(&owner, "process.executable.name");
+    assert!(executable.is_some_and(|name| !name.is_empty()));
 }
 
 #[test]
