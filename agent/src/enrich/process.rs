@@ -144,19 +144,21 @@ impl Processes {
     }
 
     /// Like [`Self::owner`] for data of a known time (`CLOCK_MONOTONIC` nanoseconds, as in the
-    /// records): when the number was reused since, the process that had it then.
+    /// records): when the number was reused since, the process that had it then. What is older
+    /// than every process known with this number is the first one's: a connection that a forking
+    /// server accepts begins before the child that serves it.
     pub fn owner_at(&mut self, tgid: u32, time: u64) -> Arc<Resource> {
         let Some(slot) = self.slots.get(&tgid) else {
             return self.discover(tgid);
         };
-        let live = slot.live.as_ref().filter(|live| live.since <= time);
-        let exited = || slot.exited.iter().rev().find(|exited| exited.since <= time);
-        let instance = match (live, exited()) {
-            (Some(live), _) => live.instance,
-            (None, Some(exited)) => exited.instance,
-            (None, None) => {
-                self.losses.add(Loss::UnknownProcess);
-                None
+        let began = |exited: &&Exited| exited.since <= time;
+        let instance = match &slot.live {
+            Some(live) if live.since <= time || slot.exited.is_empty() => live.instance,
+            _ => {
+                let exited = slot.exited.iter().rev().find(began);
+                exited
+                    .or(slot.exited.first())
+                    .and_then(|exited| exited.instance)
             }
         };
         Arc::clone(self.instances.resource(instance))

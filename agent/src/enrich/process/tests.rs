@@ -245,6 +245,15 @@ fn fault_17_prefork_workers_share_their_masters_instance() {
 }
 
 #[test]
+fn fault_17_a_connection_older_than_the_child_that_serves_it_is_the_childs() {
+    let host = Host::new();
+    let mut table = host.table(Limits::default());
+    table.exec(&exec(10, 100, SECOND, b"/usr/sbin/sshd\0"));
+    table.fork(&fork(10, 11, 300, 3 * SECOND));
+    assert_eq!(service(&table.owner_at(11, 2 * SECOND)), "sshd");
+}
+
+#[test]
 fn fault_16_a_reused_pid_is_told_apart_by_start_and_time() {
     let host = Host::new();
     let mut table = host.table(Limits::default());
