@@ -14,5 +14,6 @@ pub mod metric;
 pub mod pipeline;
 pub mod probe;
 pub mod resource;
+pub mod root;
 pub mod selfmon;
 pub mod signal;
