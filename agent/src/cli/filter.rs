@@ -28,7 +28,9 @@ impl Filter {
         duration(span) >= self.min_duration
             && any(&self.services, |pattern| pattern.matches(service))
             && any(&self.statuses, |filter| filter.matches(status))
-            && any(&self.routes, |pattern| pattern.matches(route) || pattern.matches(path))
+            && any(&self.routes, |pattern| {
+                pattern.matches(route) || pattern.matches(path)
+            })
     }
 }
 
@@ -122,8 +124,13 @@ impl FromStr for StatusFilter {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let code = |digits: &str| {
-            let code: u16 = digits.trim().parse().map_err(|_| InvalidStatus)?;
-            (100..=999).contains(&code).then_some(code).ok_or(InvalidStatus)
+            let digits = digits.trim();
+            let code = digits
+                .parse()
+                .ok()
+                .filter(|code| (100..=999).contains(code));
+            // `parse` takes a sign as well.
+            code.filter(|_| digits.len() == 3).ok_or(InvalidStatus)
         };
         if text == "none" {
             return Ok(Self::Missing);
@@ -172,7 +179,9 @@ mod tests {
             assert!(!shows(filter, None), "{filter} without a status");
         }
         assert!(shows("none", None) && !shows("none", Some(200)));
-        for wrong in ["", "5x", "xx", "abc", "99", "1000", ">=", "55xx", "=200", "+5xx"] {
+        for wrong in [
+            "", "5x", "xx", "abc", "99", "1000", ">=", "55xx", "=200", "+5xx",
+        ] {
             assert_eq!(StatusFilter::from_str(wrong), Err(InvalidStatus), "{wrong}");
         }
     }

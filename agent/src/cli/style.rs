@@ -72,12 +72,15 @@ impl Style {
 /// the terminal or break a line.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
     if text.contains(char::is_control) {
-        let escape = |c: char| {
-            let escaped = c.is_control().then(|| c.escape_unicode());
-            let kept = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(kept)
-        };
-        text.chars().flat_map(escape).collect::<String>().into()
+        let mut escaped = String::with_capacity(text.len() + 16);
+        for c in text.chars() {
+            if c.is_control() {
+                escaped.extend(c.escape_unicode());
+            } else {
+                escaped.push(c);
+            }
+        }
+        escaped.into()
     } else {
         text.into()
     }

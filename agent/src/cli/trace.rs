@@ -131,9 +131,19 @@ fn text_line(span: &Span, style: Style) -> String {
     let line = Line::from(span);
     // "2026-01-02T03:04:05.678901Z": a terminal needs the time of day to the millisecond only.
     let time = line.time.get(11..23).unwrap_or(&line.time);
-    let target = if line.path.is_empty() { line.route } else { line.path };
+    let target = if line.path.is_empty() {
+        line.route
+    } else {
+        line.path
+    };
     let end = line.status.map_or_else(
-        || if line.error.is_empty() { "-".to_owned() } else { line.error.to_owned() },
+        || {
+            if line.error.is_empty() {
+                "-".to_owned()
+            } else {
+                line.error.to_owned()
+            }
+        },
         |code| code.to_string(),
     );
     let columns = [
@@ -144,7 +154,9 @@ fn text_line(span: &Span, style: Style) -> String {
         format!("{:>9}", short_duration(line.duration)),
         style.pad(Tone::Bold, &printable(line.method), 6),
         printable(target).into_owned(),
-        line.peer.map(|peer| arrow(span.role, &printable(&peer), style)).unwrap_or_default(),
+        line.peer
+            .map(|peer| arrow(span.role, &printable(&peer), style))
+            .unwrap_or_default(),
     ];
     columns.join(" ").trim_end().to_owned()
 }
@@ -154,7 +166,9 @@ fn arrow(role: Role, peer: &str, style: Style) -> String {
         Role::Server => "from",
         Role::Client => "to",
     };
-    style.paint(Tone::Dim, &format!("{direction} {peer}")).into_owned()
+    style
+        .paint(Tone::Dim, &format!("{direction} {peer}"))
+        .into_owned()
 }
 
 const fn role(role: Role) -> &'static str {
@@ -191,8 +205,13 @@ fn peer(span: &Span) -> Option<String> {
         Role::Server => ("client.address", "client.port"),
         Role::Client => ("server.address", "server.port"),
     };
-    end(&span.attributes, address, port)
-        .or_else(|| end(&span.attributes, "network.peer.address", "network.peer.port"))
+    end(&span.attributes, address, port).or_else(|| {
+        end(
+            &span.attributes,
+            "network.peer.address",
+            "network.peer.port",
+        )
+    })
 }
 
 fn end(attributes: &Attributes, address: &str, port: &str) -> Option<String> {

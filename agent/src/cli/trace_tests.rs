@@ -59,7 +59,10 @@ fn a_line_has_time_service_role_status_duration_method_path_and_peer() {
     let lines = printed(
         Format::Text(Style::Plain),
         Filter::default(),
-        &[span("/items/7", Some(200), 12), span("/items/8", None, 1500)],
+        &[
+            span("/items/7", Some(200), 12),
+            span("/items/8", None, 1500),
+        ],
     );
     assert_eq!(
         lines,
@@ -74,7 +77,9 @@ fn status_classes_have_their_colours() {
     let colour = |status| {
         let line = text_line(&span("/", status, 1), Style::Colour);
         let code = status.map_or("timeout".to_owned(), |code| code.to_string());
-        let at = line.find(&format!("m{code}\x1b[0m")).expect("the status is painted");
+        let at = line
+            .find(&format!("m{code}\x1b[0m"))
+            .expect("the status is painted");
         line[..at].rsplit('[').next().unwrap().to_owned()
     };
     assert_eq!(colour(Some(204)), "32");
@@ -92,7 +97,11 @@ fn json_lines_have_their_keys_and_nothing_empty() {
         span_id: [2; 8],
         flags: 1,
     });
-    let lines = printed(Format::Json, Filter::default(), &[child, span("/b", None, 0)]);
+    let lines = printed(
+        Format::Json,
+        Filter::default(),
+        &[child, span("/b", None, 0)],
+    );
     let mut lines = lines.lines();
     assert_eq!(
         lines.next().unwrap(),
@@ -126,7 +135,11 @@ fn filters_must_all_hold() {
     let shown = |filter: Filter| -> Vec<String> {
         let lines = printed(Format::Json, filter, &spans);
         let path = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["path"].clone();
-        lines.lines().map(path).map(|path| path.as_str().unwrap().to_owned()).collect()
+        lines
+            .lines()
+            .map(path)
+            .map(|path| path.as_str().unwrap().to_owned())
+            .collect()
     };
     let all = ["/items/7", "/items/8", "/cart"];
     assert_eq!(shown(Filter::default()), all);
@@ -190,6 +203,9 @@ fn a_closed_pipe_is_a_good_end_and_a_full_disk_is_not() {
         let format = Format::Json;
         Printer::new(Closed(kind), format, Filter::default()).print(&span("/", Some(200), 1))
     };
-    assert_eq!(print(io::ErrorKind::BrokenPipe).unwrap(), ControlFlow::Break(()));
+    assert_eq!(
+        print(io::ErrorKind::BrokenPipe).unwrap(),
+        ControlFlow::Break(())
+    );
     assert!(print(io::ErrorKind::StorageFull).is_err());
 }

@@ -220,8 +220,10 @@ mod tests {
         assert_eq!(place("a: &x 1\nb: *x\n"), at(2, 4));
         assert_eq!(place("a: 1\n---\nb: 2\n").line, 3);
         assert_eq!(place("[a]: 1\n"), at(1, 1));
-        assert_eq!(place(&format!("{}{}", "[".repeat(100), "]".repeat(100))),
- at(1, 18));
+        assert_eq!(
+            place(&format!("{}{}", "[".repeat(100), "]".repeat(100))),
+            at(1, 18)
+        );
     }
 
     proptest! {

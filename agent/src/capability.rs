@@ -1,0 +1,333 @@
+//! Capabilities (capabilities(7)): which the agent needs, what is lost without each, and letting
+//! go of those that have done their work.
+//!
+//! Capabilities belong to threads, and a thread is born with those of the one that spawns it.
+//! Hence the order at start: load and attach on the main thread, [`drop_to`] what is needed later,
+//! and only then build the async runtime with its workers. [`threads_beyond`] says whether a
+//! thread was there too early.
+
+use std::{collections::HashSet, fmt::Write as _, fs, io, path::Path};
+
+pub use aya::util::KernelVersion;
+use caps::errors::CapsError;
+pub use caps::{CapSet, Capability};
+
+/// Why capabilities can't be read or dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading this thread's capabilities failed.
+    #[error("can't read this thread's capabilities")]
+    Read(#[source] CapsError),
+    /// Setting one of the sets failed.
+    #[error("can't drop capabilities from the {set} set")]
+    Drop {
+        /// Name of the set.
+        set: &'static str,
+        /// Why.
+        source: CapsError,
+    },
+}
+
+/// Something that the agent does and that takes capabilities.
+#[derive(Debug)]
+pub struct Need {
+    /// Each list by itself is enough; the one to ask for first.
+    pub any_of: &'static [&'static [Capability]],
+    /// Completes "sonde needs CAP_X to".
+    pub purpose: &'static str,
+    /// What there is not without it.
+    pub lost: &'static str,
+    /// Whether nothing that kernel programs tell can be had without it.
+    pub essential: bool,
+    /// First kernel that asks for it in this form.
+    pub since: Option<KernelVersion>,
+    /// First kernel that no longer does.
+    pub until: Option<KernelVersion>,
+}
+
+const BPF: Capability = Capability::CAP_BPF;
+const PERFMON: Capability = Capability::CAP_PERFMON;
+const SYS_ADMIN: Capability = Capability::CAP_SYS_ADMIN;
+const SYS_PTRACE: Capability = Capability::CAP_SYS_PTRACE;
+const DAC_READ_SEARCH: Capability = Capability::CAP_DAC_READ_SEARCH;
+const SYS_RESOURCE: Capability = Capability::CAP_SYS_RESOURCE;
+
+/// `CAP_BPF` and `CAP_PERFMON` were split off `CAP_SYS_ADMIN` here.
+const SPLIT: KernelVersion = KernelVersion::new(5, 8, 0);
+/// BPF memory is charged to cgroups instead of `RLIMIT_MEMLOCK` from here.
+const NO_MEMLOCK: KernelVersion = KernelVersion::new(5, 11, 0);
+/// From here on `kernel.unprivileged_bpf_disabled` stops making maps and loading programs only;
+/// before, it stopped every `bpf(2)` command, reading a map by its descriptor included (kernel
+/// commit c8644cd0efe7).
+const OPEN_MAPS: KernelVersion = KernelVersion::new(5, 19, 0);
+
+const PROGRAMS: &str = "load its kernel programs";
+const PROGRAMS_LOST: &str = "everything that kernel programs tell: HTTP, TCP, syscalls, \
+    processes, run-queue and block I/O latency; only what /proc and /sys say remains";
+
+/// Everything that takes capabilities, the essential first.
+pub const NEEDS: &[Need] = &[
+    Need {
+        any_of: &[&[BPF, PERFMON], &[SYS_ADMIN]],
+        purpose: PROGRAMS,
+        lost: PROGRAMS_LOST,
+        essential: true,
+        since: Some(SPLIT),
+        until: None,
+    },
+    Need {
+        any_of: &[&[SYS_ADMIN]],
+        purpose: PROGRAMS,
+        lost: PROGRAMS_LOST,
+        essential: true,
+        since: None,
+        until: Some(SPLIT),
+    },
+    Need {
+        any_of: &[&[SYS_RESOURCE]],
+        purpose: "raise the limit on locked memory, which holds its maps",
+        lost: "probe families whose maps don't fit into the present limit",
+        essential: false,
+        since: None,
+        until: Some(NO_MEMLOCK),
+    },
+    Need {
+        any_of: &[&[SYS_PTRACE]],
+        purpose: "read /proc/PID of other users' processes",
+        lost: "names that services of other users give themselves, their files and I/O",
+        essential: false,
+        since: None,
+        until: None,
+    },
+    Need {
+        any_of: &[&[DAC_READ_SEARCH]],
+        purpose: "read files in /proc and /sys that only their owner may read",
+        lost: "environment and descriptors of other users' processes",
+        essential: false,
+        since: None,
+        until: None,
+    },
+    Need {
+        any_of: &[&[SYS_ADMIN]],
+        purpose: "switch BPF statistics on",
+        lost: "sonde_probe_runs_total and sonde_probe_run_seconds_total",
+        essential: false,
+        since: None,
+        until: None,
+    },
+];
+
+/// A need that isn't met.
+#[derive(Debug)]
+pub struct Lack {
+    /// Which.
+    pub need: &'static Need,
+    /// What is missing of the list to ask for first.
+    pub missing: Vec<Capability>,
+}
+
+/// What this thread may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its effective set.
+    pub effective: HashSet<Capability>,
+    /// Whether they are those of a user namespace other than the first: they don't count for
+    /// BPF and for other people's processes then.
+    pub in_user_namespace: bool,
+}
+
+impl Held {
+    /// What the calling thread may do. `procfs` is this process's own, not the host's.
+    pub fn read(procfs: &Path) -> Result<Self, Error> {
+        let effective = caps::read(None, CapSet::Effective).map_err(Error::Read)?;
+        let map = fs::read_to_string(procfs.join("self/uid_map")).unwrap_or_default();
+        Ok(Self {
+            effective,
+            in_user_namespace: !map.is_empty() && !is_initial_namespace(&map),
+        })
+    }
+
+    /// The needs on `kernel` that aren't met.
+    #[must_use]
+    pub fn lacks(&self, kernel: KernelVersion) -> Vec<Lack> {
+        let needs = NEEDS.iter().filter(|need| need.applies_to(kernel));
+        needs.filter_map(|need| self.lack(need)).collect()
+    }
+
+    fn lack(&self, need: &'static Need) -> Option<Lack> {
+        let has = |capability: &Capability| {
+            !self.in_user_namespace && self.effective.contains(capability)
+        };
+        if need.any_of.iter().any(|list| list.iter().all(has)) {
+            return None;
+        }
+        let first = need.any_of.first().copied().unwrap_or_default();
+        let missing = first
+            .iter()
+            .copied()
+            .filter(|capability| !has(capability))
+            .collect();
+        Some(Lack { need, missing })
+    }
+}
+
+/// Whether `/proc/self/uid_map` (`user_namespaces(7)`) maps every user to itself.
+fn is_initial_namespace(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+impl Need {
+    fn applies_to(&self, kernel: KernelVersion) -> bool {
+        self.since.is_none_or(|since| kernel >= since)
+            && self.until.is_none_or(|until| kernel < until)
+    }
+}
+
+/// One sentence on what is missing and one on what to do, for each essential need; `None` when
+/// these are met.
+#[must_use]
+pub fn explain(held: &Held, lacks: &[Lack]) -> Option<String> {
+    let lack = lacks.iter().find(|lack| lack.need.essential)?;
+    let mut alternatives = lack.need.any_of.iter().map(|list| names(list, " and "));
+    let mut text = format!("sonde needs {}", alternatives.next().unwrap_or_default());
+    for alternative in alternatives {
+        // Writing to a String can't fail.
+        let _ = write!(text, " (or {alternative})");
+    }
+    let _ = write!(
+        text,
+        " to {}; missing: {}. ",
+        lack.need.purpose,
+        names(&lack.missing, ", ")
+    );
+    text.push_str(if held.in_user_namespace {
+        "It runs in a user namespace, whose capabilities don't count here: run it as root of the \
+         host (a privileged container, not a rootless one)"
+    } else {
+        "Run it as root, or give it these (AmbientCapabilities= in a systemd unit, \
+         securityContext.capabilities in Kubernetes, setcap on the binary); `sonde check` shows \
+         what is lost without each"
+    });
+    Some(text)
+}
+
+/// `CAP_A and CAP_B`.
+#[must_use]
+pub fn names(capabilities: &[Capability], between: &str) -> String {
+    let names: Vec<_> = capabilities.iter().map(ToString::to_string).collect();
+    names.join(between)
+}
+
+/// What of `held` later work needs once everything is attached: reading /proc always, reading
+/// maps below 5.19, and what loading takes when `loads_again` (a probe attached later on).
+///
+/// Reading ring buffers and iterators takes none: the descriptor is the permission.
+#[must_use]
+pub fn needed_after_attach(
+    held: &Held,
+    kernel: KernelVersion,
+    loads_again: bool,
+) -> HashSet<Capability> {
+    let mut kept = HashSet::from([SYS_PTRACE, DAC_READ_SEARCH]);
+    let mut bpf = Vec::new();
+    if kernel < OPEN_MAPS || loads_again {
+        bpf.push(BPF);
+    }
+    if loads_again {
+        bpf.push(PERFMON);
+    }
+    // CAP_SYS_ADMIN stands for those that the kernel or whoever started the agent doesn't know.
+    let split = kernel >= SPLIT
+        && bpf
+            .iter()
+            .all(|capability| held.effective.contains(capability));
+    kept.extend(if split || bpf.is_empty() {
+        bpf
+    } else {
+        vec![SYS_ADMIN]
+    });
+    kept.retain(|capability| held.effective.contains(capability));
+    kept
+}
+
+/// What [`drop_to`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Capabilities that the thread had and has no more.
+    pub capabilities: HashSet<Capability>,
+    /// Whether the bounding set is down too, so that not even a setuid-root program could bring
+    /// them back; that takes `CAP_SETPCAP`.
+    pub bounding: bool,
+}
+
+/// Drops from the calling thread every capability that isn't in `kept`, for good: from the
+/// effective and permitted sets, from the bounding set where that is allowed, and inheritable and
+/// ambient altogether, since the agent starts no other program.
+///
+/// Threads that exist already keep theirs, so call it before there are any; see the module.
+pub fn drop_to(kept: &HashSet<Capability>) -> Result<Dropped, Error> {
+    let permitted = caps::read(None, CapSet::Permitted).map_err(Error::Read)?;
+    let kept: HashSet<_> = permitted.intersection(kept).copied().collect();
+    let failed = |set| move |source| Error::Drop { set, source };
+    // First the bounding set: it takes CAP_SETPCAP, which goes next.
+    let bounding = drop_bounding(&kept)?;
+    caps::clear(None, CapSet::Ambient).map_err(failed("ambient"))?;
+    caps::clear(None, CapSet::Inheritable).map_err(failed("inheritable"))?;
+    // Effective is a subset of permitted at every moment.
+    caps::set(None, CapSet::Effective, &kept).map_err(failed("effective"))?;
+    caps::set(None, CapSet::Permitted, &kept).map_err(failed("permitted"))?;
+    Ok(Dropped {
+        capabilities: permitted.difference(&kept).copied().collect(),
+        bounding,
+    })
+}
+
+fn drop_bounding(kept: &HashSet<Capability>) -> Result<bool, Error> {
+    let may = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP);
+    if !may.map_err(Error::Read)? {
+        return Ok(false);
+    }
+    let bounding = caps::read(None, CapSet::Bounding).map_err(Error::Read)?;
+    for capability in bounding.difference(kept) {
+        caps::drop(None, CapSet::Bounding, *capability).map_err(|source| Error::Drop {
+            set: "bounding",
+            source,
+        })?;
+    }
+    Ok(true)
+}
+
+/// Ids of this process's threads that are permitted more than `kept`, from `CapPrm` in
+/// `/proc/self/task/TID/status`. `procfs` is this process's own, not the host's.
+pub fn threads_beyond(kept: &HashSet<Capability>, procfs: &Path) -> io::Result<Vec<u32>> {
+    let kept = kept
+        .iter()
+        .fold(0, |mask, capability| mask | capability.bitmask());
+    let mut beyond = Vec::new();
+    for entry in fs::read_dir(procfs.join("self/task"))? {
+        let entry = entry?;
+        let thread = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        // A thread that ended in the meantime holds nothing.
+        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        if let (Some(thread), Some(permitted)) = (thread, permitted(&status))
+            && permitted & !kept != 0
+        {
+            beyond.push(thread);
+        }
+    }
+    Ok(beyond)
+}
+
+/// `CapPrm` of a `/proc/PID/status`, as a mask.
+fn permitted(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapPrm:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests;
