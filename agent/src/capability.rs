@@ -6,11 +6,11 @@
 //! and only then build the async runtime with its workers. [`threads_beyond`] says whether a
 //! thread was there too early.
 
-use std::{collections::HashSet, fmt::Write as _, fs, io, path::Path};
+use std::{fmt::Write as _, fs, io, path::Path};
 
 pub use aya::util::KernelVersion;
 use caps::errors::CapsError;
-pub use caps::{CapSet, Capability};
+pub use caps::{CapSet, Capability, CapsHashSet as CapabilitySet};
 
 /// Why capabilities can't be read or dropped.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum Error {
 pub struct Need {
     /// Each list by itself is enough; the one to ask for first.
     pub any_of: &'static [&'static [Capability]],
-    /// Completes "sonde needs CAP_X to".
+    /// Completes "sonde needs (these) to".
     pub purpose: &'static str,
     /// What there is not without it.
     pub lost: &'static str,
@@ -130,7 +130,7 @@ pub struct Lack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Its effective set.
-    pub effective: HashSet<Capability>,
+    pub effective: CapabilitySet,
     /// Whether they are those of a user namespace other than the first: they don't count for
     /// BPF and for other people's processes then.
     pub in_user_namespace: bool,
@@ -223,12 +223,8 @@ pub fn names(capabilities: &[Capability], between: &str) -> String {
 ///
 /// Reading ring buffers and iterators takes none: the descriptor is the permission.
 #[must_use]
-pub fn needed_after_attach(
-    held: &Held,
-    kernel: KernelVersion,
-    loads_again: bool,
-) -> HashSet<Capability> {
-    let mut kept = HashSet::from([SYS_PTRACE, DAC_READ_SEARCH]);
+pub fn needed_after_attach(held: &Held, kernel: KernelVersion, loads_again: bool) -> CapabilitySet {
+    let mut kept = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
     let mut bpf = Vec::new();
     if kernel < OPEN_MAPS || loads_again {
         bpf.push(BPF);
@@ -254,7 +250,7 @@ pub fn needed_after_attach(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// Capabilities that the thread had and has no more.
-    pub capabilities: HashSet<Capability>,
+    pub capabilities: CapabilitySet,
     /// Whether the bounding set is down too, so that not even a setuid-root program could bring
     /// them back; that takes `CAP_SETPCAP`.
     pub bounding: bool,
@@ -265,9 +261,9 @@ pub struct Dropped {
 /// ambient altogether, since the agent starts no other program.
 ///
 /// Threads that exist already keep theirs, so call it before there are any; see the module.
-pub fn drop_to(kept: &HashSet<Capability>) -> Result<Dropped, Error> {
+pub fn drop_to(kept: &CapabilitySet) -> Result<Dropped, Error> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(Error::Read)?;
-    let kept: HashSet<_> = permitted.intersection(kept).copied().collect();
+    let kept: CapabilitySet = permitted.intersection(kept).copied().collect();
     let failed = |set| move |source| Error::Drop { set, source };
     // First the bounding set: it takes CAP_SETPCAP, which goes next.
     let bounding = drop_bounding(&kept)?;
@@ -282,7 +278,7 @@ pub fn drop_to(kept: &HashSet<Capability>) -> Result<Dropped, Error> {
     })
 }
 
-fn drop_bounding(kept: &HashSet<Capability>) -> Result<bool, Error> {
+fn drop_bounding(kept: &CapabilitySet) -> Result<bool, Error> {
     let may = caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP);
     if !may.map_err(Error::Read)? {
         return Ok(false);
@@ -299,7 +295,7 @@ fn drop_bounding(kept: &HashSet<Capability>) -> Result<bool, Error> {
 
 /// Ids of this process's threads that are permitted more than `kept`, from `CapPrm` in
 /// `/proc/self/task/TID/status`. `procfs` is this process's own, not the host's.
-pub fn threads_beyond(kept: &HashSet<Capability>, procfs: &Path) -> io::Result<Vec<u32>> {
+pub fn threads_beyond(kept: &CapabilitySet, procfs: &Path) -> io::Result<Vec<u32>> {
     let kept = kept
         .iter()
         .fold(0, |mask, capability| mask | capability.bitmask());

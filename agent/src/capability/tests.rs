@@ -91,9 +91,15 @@ fn fault_27_capabilities_of_a_user_namespace_do_not_count() {
 #[test]
 fn after_attaching_only_what_later_work_needs_is_kept() {
     let kept = |held: &Held, kernel, loads_again| needed_after_attach(held, kernel, loads_again);
-    let reading = HashSet::from([SYS_PTRACE, DAC_READ_SEARCH]);
+    let reading = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
     assert_eq!(kept(&everything(), DEBIAN_12, false), reading);
-    let with = |more: &[Capability]| reading.iter().chain(more).copied().collect::<HashSet<_>>();
+    let with = |more: &[Capability]| {
+        reading
+            .iter()
+            .chain(more)
+            .copied()
+            .collect::<CapabilitySet>()
+    };
     assert_eq!(kept(&everything(), DEBIAN_11, false), with(&[BPF]));
     assert_eq!(kept(&everything(), DEBIAN_12, true), with(&[BPF, PERFMON]));
     assert_eq!(
@@ -102,7 +108,7 @@ fn after_attaching_only_what_later_work_needs_is_kept() {
     );
     assert_eq!(
         kept(&held(&[SYS_ADMIN]), DEBIAN_11, false),
-        HashSet::from([SYS_ADMIN])
+        CapabilitySet::from([SYS_ADMIN])
     );
     assert!(kept(&held(&[]), DEBIAN_11, true).is_empty());
 }
@@ -111,9 +117,9 @@ fn after_attaching_only_what_later_work_needs_is_kept() {
 fn dropped_capabilities_are_gone_from_every_set() {
     let check = || {
         let before = caps::read(None, CapSet::Permitted).unwrap();
-        let kept = HashSet::from([SYS_PTRACE]);
+        let kept = CapabilitySet::from([SYS_PTRACE]);
         let dropped = drop_to(&kept).unwrap();
-        let expected: HashSet<_> = before.intersection(&kept).copied().collect();
+        let expected: CapabilitySet = before.intersection(&kept).copied().collect();
         assert_eq!(caps::read(None, CapSet::Permitted).unwrap(), expected);
         assert_eq!(caps::read(None, CapSet::Effective).unwrap(), expected);
         assert!(caps::read(None, CapSet::Inheritable).unwrap().is_empty());
@@ -143,10 +149,10 @@ fn threads_that_kept_more_are_found() {
     let own = || {
         let id = nix::unistd::gettid().as_raw().cast_unsigned();
         let permitted = caps::read(None, CapSet::Permitted).unwrap();
-        let found = threads_beyond(&HashSet::new(), Path::new("/proc")).unwrap();
+        let found = threads_beyond(&CapabilitySet::new(), Path::new("/proc")).unwrap();
         assert_eq!(found.contains(&id), !permitted.is_empty());
-        drop_to(&HashSet::new()).unwrap();
-        let found = threads_beyond(&HashSet::new(), Path::new("/proc")).unwrap();
+        drop_to(&CapabilitySet::new()).unwrap();
+        let found = threads_beyond(&CapabilitySet::new(), Path::new("/proc")).unwrap();
         assert!(!found.contains(&id));
     };
     thread::spawn(own).join().unwrap();

@@ -1,17 +1,10 @@
 //! Subcommands with their own arguments. The settings' flags are in [`super::flags`].
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::{
-    filter::{Filter, Pattern, StatusFilter},
-    flags,
-};
+use super::filter::{Filter, Pattern, StatusFilter};
 
 /// eBPF host and process telemetry: USE metrics, RED metrics and spans
 ///
@@ -24,7 +17,8 @@ pub(super) struct Arguments {
     pub(super) command: Option<Subcommand>,
 }
 
-const AFTER_HELP: &str = "\
+/// Stands at the end of the help and of the manual page.
+pub(super) const AFTER_HELP: &str = "\
 Without a command, sonde runs the agent.
 Every setting is a flag, a variable and a key of the file: --web.listen-address is
 SONDE_WEB_LISTEN_ADDRESS and `listen-address` under `web`. Flags win over variables, variables over
@@ -114,57 +108,4 @@ impl From<TraceArguments> for Filter {
             min_duration: arguments.min_duration.unwrap_or_default(),
         }
     }
-}
-
-/// Writes the manual page: the settings once, then each subcommand with what is its own.
-pub(super) fn man(mut command: clap::Command, out: &mut impl Write) -> io::Result<()> {
-    command.build();
-    let page = clap_mangen::Man::new(command.clone()).section("8");
-    page.render_title(out)?;
-    page.render_name_section(out)?;
-    page.render_synopsis_section(out)?;
-    page.render_description_section(out)?;
-    page.render_options_section(out)?;
-    for subcommand in command
-        .get_subcommands()
-        .filter(|found| found.get_name() != "help")
-    {
-        let name = subcommand.get_name();
-        let about = subcommand
-            .get_about()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        writeln!(
-            out,
-            ".SH \"SONDE {}\"\n{}",
-            name.to_uppercase(),
-            roff(&about)
-        )?;
-        let own = subcommand.clone().mut_args(|arg| {
-            let shared = flags::is_setting(arg.get_id().as_str());
-            arg.hide(shared)
-        });
-        let section = clap_mangen::Man::new(own);
-        section.render_synopsis_section(out)?;
-        if has_own_arguments(subcommand) {
-            section.render_options_section(out)?;
-        }
-    }
-    writeln!(out, ".SH NOTES\n.nf\n{}\n.fi", roff(AFTER_HELP))?;
-    page.render_version_section(out)
-}
-
-fn has_own_arguments(subcommand: &clap::Command) -> bool {
-    let mut ids = subcommand.get_arguments().map(|arg| arg.get_id().as_str());
-    ids.any(|id| id != "help" && !flags::is_setting(id))
-}
-
-/// `text` as roff takes it: no line starts a request, and dashes and backslashes are themselves.
-fn roff(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
-    let lines = escaped.lines().map(|line| match line.chars().next() {
-        Some('.' | '\'') => format!("\\&{line}"),
-        _ => line.to_owned(),
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }

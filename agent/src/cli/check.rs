@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::style::{Style, Tone, printable};
+use super::{
+    args::ReportFormat,
+    style::{Style, Tone, printable},
+};
 use crate::capability::{self, Lack};
 
 /// What was found on this host. As JSON it has the fields' names as keys.
@@ -131,12 +134,19 @@ impl Report {
         }
     }
 
+    /// The report as `--format` asks.
+    pub fn render(&self, format: ReportFormat, style: Style) -> serde_json::Result<String> {
+        match format {
+            ReportFormat::Text => Ok(self.to_text(style)),
+            ReportFormat::Json => self.to_json(),
+        }
+    }
+
     /// The report as one JSON object on several lines.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("string keys and finite numbers");
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        text
+        Ok(text)
     }
 
     /// The report for people.

@@ -121,7 +121,7 @@ fn fault_27_missing_btf_and_lockdown_are_told() {
 
 #[test]
 fn json_keeps_its_keys() {
-    let value: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
     assert_eq!(value["btf"]["found"], "/sys/kernel/btf/vmlinux");
     assert_eq!(value["cgroup"], "v2");
     assert_eq!(value["main_job"], true);

@@ -18,12 +18,15 @@ const WITH_SETTINGS: &[&str] = &["run", "check", "trace", "print-config"];
 
 /// The whole command line.
 pub(super) fn command() -> clap::Command {
-    let mut command = with_settings(Arguments::command(), false);
-    for name in WITH_SETTINGS {
-        // Short help of a subcommand shows what is its own.
-        command = command.mut_subcommand(name, |found| with_settings(found, true));
-    }
-    command
+    // Short help of a subcommand shows what is its own.
+    let subcommand = |found: clap::Command| {
+        if WITH_SETTINGS.contains(&found.get_name()) {
+            with_settings(found, true)
+        } else {
+            found
+        }
+    };
+    with_settings(Arguments::command(), false).mut_subcommands(subcommand)
 }
 
 /// Whether an argument of this id is a setting's.

@@ -17,6 +17,7 @@ mod args;
 pub mod check;
 pub mod filter;
 mod flags;
+mod manual;
 pub mod style;
 #[cfg(test)]
 mod tests;
@@ -118,9 +119,9 @@ pub fn completions(shell: clap_complete::Shell, out: &mut impl Write) -> Result<
     Ok(out.write_all(&script)?)
 }
 
-/// `sonde man`: one page, with a section for each subcommand.
+/// `sonde man`: one page, with a part for each subcommand.
 pub fn man(out: &mut impl Write) -> Result<(), Failure> {
-    Ok(args::man(flags::command(), out)?)
+    Ok(manual::write(flags::command(), out)?)
 }
 
 /// The lines that tell an error: `sonde: error: WHAT: CAUSE`, one for each problem.

@@ -1,6 +1,11 @@
 //! Colour, where a person looks and hasn't turned it off.
 
-use std::{borrow::Cow, ffi::OsStr};
+use std::{
+    borrow::Cow,
+    env,
+    ffi::{OsStr, OsString},
+    io::{self, IsTerminal as _},
+};
 
 /// What a piece of text is, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +45,7 @@ impl Style {
     /// Colours on a terminal, unless `NO_COLOR` is there and not empty (<https://no-color.org>) or
     /// `TERM` is `dumb`.
     #[must_use]
-    pub fn choose(
-        is_terminal: bool,
-        variable: impl Fn(&str) -> Option<std::ffi::OsString>,
-    ) -> Self {
+    pub fn choose(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let refused = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = variable("TERM").as_deref() == Some(OsStr::new("dumb"));
         if is_terminal && !refused && !dumb {
@@ -51,6 +53,12 @@ impl Style {
         } else {
             Self::Plain
         }
+    }
+
+    /// The style for standard output, as it is now.
+    #[must_use]
+    pub fn of_stdout() -> Self {
+        Self::choose(io::stdout().is_terminal(), |name| env::var_os(name))
     }
 
     /// `text` in its colour.

@@ -297,15 +297,15 @@ fn the_manual_page_has_every_setting_once_and_every_command() {
         );
     }
     for name in [
-        "RUN",
-        "CHECK",
-        "TRACE",
-        "PRINT-CONFIG",
-        "VALIDATE",
-        "COMPLETIONS",
-        "MAN",
+        "run",
+        "check",
+        "trace",
+        "print-config",
+        "validate",
+        "completions",
+        "man",
     ] {
-        assert!(page.contains(&format!(".SH \"SONDE {name}\"\n")), "{name}");
+        assert!(page.contains(&format!(".SS \"sonde {name}\"\n")), "{name}");
     }
 }
 

@@ -25,6 +25,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    args::TraceFormat,
     filter::{Filter, duration, status, text},
     style::{Style, Tone, printable},
 };
@@ -41,6 +42,17 @@ pub enum Format {
     Text(Style),
     /// One JSON object per line.
     Json,
+}
+
+impl Format {
+    /// What `--format` asks for, where standard output is a terminal or not.
+    #[must_use]
+    pub const fn choose(asked: TraceFormat, is_terminal: bool, style: Style) -> Self {
+        match (asked, is_terminal) {
+            (TraceFormat::Text, _) | (TraceFormat::Auto, true) => Self::Text(style),
+            (TraceFormat::Json, _) | (TraceFormat::Auto, false) => Self::Json,
+        }
+    }
 }
 
 /// Writes the spans that pass a filter.

@@ -73,6 +73,15 @@ fn a_line_has_time_service_role_status_duration_method_path_and_peer() {
 }
 
 #[test]
+fn a_pipe_gets_json_unless_asked_otherwise() {
+    let choose = |asked, is_terminal| Format::choose(asked, is_terminal, Style::Plain);
+    assert_eq!(choose(TraceFormat::Auto, true), Format::Text(Style::Plain));
+    assert_eq!(choose(TraceFormat::Auto, false), Format::Json);
+    assert_eq!(choose(TraceFormat::Json, true), Format::Json);
+    assert_eq!(choose(TraceFormat::Text, false), Format::Text(Style::Plain));
+}
+
+#[test]
 fn status_classes_have_their_colours() {
     let colour = |status| {
         let line = text_line(&span("/", status, 1), Style::Colour);

@@ -1,18 +1,19 @@
 //! Layers of assignments, and how they become a [`Config`]: defaults, then the file, then the
 //! environment, then flags.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use super::{
     Config, Error,
     error::{Origin, Problem},
     file,
     setting::{self, Reload, Setting, Shape},
+    suggest,
     value::Invalid,
 };
 
 /// Words for one setting.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Assignment {
     /// Which.
     pub setting: &'static Setting,
@@ -20,6 +21,19 @@ pub struct Assignment {
     pub words: Vec<String>,
     /// Where they were said.
     pub origin: Origin,
+}
+
+impl fmt::Debug for Assignment {
+    /// Without the words of a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = (!self.setting.secret).then_some(&self.words);
+        formatter
+            .debug_struct("Assignment")
+            .field("setting", &self.setting.name)
+            .field("words", &words)
+            .field("origin", &self.origin)
+            .finish()
+    }
 }
 
 impl Invalid {
@@ -34,7 +48,7 @@ impl Invalid {
 }
 
 /// Where the configuration comes from; kept for reloads.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// `--config.file`.
     pub file: Option<PathBuf>,
@@ -42,6 +56,18 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Flags of the command line.
     pub flags: Vec<Assignment>,
+}
+
+impl fmt::Debug for Sources {
+    /// Names of variables only: values may be secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sources")
+            .field("file", &self.file)
+            .field("environment", &self.environment.keys())
+            .field("flags", &self.flags)
+            .finish()
+    }
 }
 
 /// What came of a reload.
@@ -56,6 +82,20 @@ pub struct Reloaded {
 }
 
 impl Sources {
+    /// Variables that mean nothing but look like one that does, each with that one. They can't be
+    /// refused: Kubernetes makes `SONDE_...` variables of its own for a Service of this name.
+    #[must_use]
+    pub fn misspelt_variables(&self) -> Vec<(&str, String)> {
+        let known: Vec<_> = setting::all().iter().map(Setting::variable).collect();
+        let others = self.environment.keys().map(String::as_str);
+        let unknown = others.filter(|name| !known.iter().any(|variable| variable == name));
+        let near = unknown.filter_map(|name| {
+            let meant = suggest::nearest_variable(name, &known)?;
+            Some((name, meant.to_owned()))
+        });
+        near.collect()
+    }
+
     /// Reads all layers.
     pub fn resolve(&self) -> Result<Config, Error> {
         let from_file = self.file.as_deref().map(file::read).transpose()?;

@@ -1,5 +1,7 @@
 //! A configuration as YAML that resolves to the same configuration.
 
+use std::borrow::Cow;
+
 use super::{
     Config,
     file::SWITCH_KEY,
@@ -66,7 +68,10 @@ fn value(setting: &Setting, words: &[String]) -> String {
     if setting.secret {
         return REDACTED.to_owned();
     }
-    let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    let words: Vec<_> = words
+        .iter()
+        .map(|word| quoted(&without_password(word)))
+        .collect();
     match setting.shape {
         Shape::Many => format!("[{}]", words.join(", ")),
         Shape::One | Shape::Switch => words.join(""),
@@ -84,4 +89,16 @@ fn quoted(word: &str) -> String {
     } else {
         serde_json::Value::from(word).to_string()
     }
+}
+
+/// A URL without its user and password (RFC 3986, section 3.2.1); other texts as they are.
+fn without_password(word: &str) -> Cow<'_, str> {
+    let authority = word.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let at = rest.get(..end)?.rfind('@')?;
+        Some((scheme, rest.get(at..)?))
+    });
+    authority.map_or(word.into(), |(scheme, rest)| {
+        format!("{scheme}://{REDACTED}{rest}").into()
+    })
 }

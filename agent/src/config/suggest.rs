@@ -55,3 +55,18 @@ fn elsewhere(key: &str) -> Option<&'static str> {
     let mut names = setting::all().iter().map(|setting| setting.name);
     names.find(|name| same(name))
 }
+
+/// The variable that `name` was meant to be. Nearer than keys have to be, since others make
+/// variables too.
+pub(super) fn nearest_variable<'known>(name: &str, known: &'known [String]) -> Option<&'known str> {
+    let rest = |name: &str| name.strip_prefix("SONDE_").map(str::to_owned);
+    let name = rest(name)?;
+    let similarity = |variable: &str| {
+        strsim::normalized_damerau_levenshtein(&name, &rest(variable).unwrap_or_default())
+    };
+    let scored = known
+        .iter()
+        .map(|variable| (similarity(variable), variable.as_str()));
+    let best = scored.max_by(|left, right| left.0.total_cmp(&right.0))?;
+    (best.0 >= 0.8).then_some(best.1)
+}

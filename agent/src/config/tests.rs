@@ -294,6 +294,55 @@ fn printing_redacts_secrets_and_shows_nothing_unset() {
 }
 
 #[test]
+fn printing_redacts_a_password_in_a_url() {
+    let printed = |url: &str| to_yaml(&resolve(&format!("otlp.endpoint: {url}\n")));
+    let text = printed("https://me:hunter2@there:4317/a@b");
+    assert!(
+        text.contains("endpoint: \"https://REDACTED@there:4317/a@b\"\n"),
+        "{text}"
+    );
+    assert!(printed("https://there/a@b").contains("endpoint: \"https://there/a@b\"\n"));
+}
+
+#[test]
+fn debugging_shows_no_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut sources = sources(directory.path(), "");
+    let name = "SONDE_OTLP_HEADERS".to_owned();
+    sources
+        .environment
+        .insert(name.clone(), "authorization=hunter2".into());
+    sources
+        .flags
+        .push(flag("otlp.headers", "authorization=hunter2"));
+    let shown = format!("{sources:?}");
+    assert!(
+        shown.contains(&name) && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn misspelt_variables_are_found_and_those_of_kubernetes_are_not() {
+    let names = [
+        "SONDE_LOG_LEVL",
+        "SONDE_LOG_LEVEL",
+        "SONDE_PORT",
+        "SONDE_SERVICE_HOST",
+    ];
+    let sources = Sources {
+        environment: names
+            .map(|name| (name.to_owned(), "warn".to_owned()))
+            .into(),
+        ..Sources::default()
+    };
+    assert_eq!(
+        sources.misspelt_variables(),
+        [("SONDE_LOG_LEVL", "SONDE_LOG_LEVEL".to_owned())]
+    );
+}
+
+#[test]
 fn every_setting_has_its_own_flag_variable_and_key() {
     let mut names = HashSet::new();
     let mut variables = HashSet::new();
@@ -323,9 +372,8 @@ fn other_words(setting: &setting::Setting) -> Vec<String> {
     let words: &[&str] = match setting.name {
         "web.listen-address" => &["[::1]:80", "0.0.0.0:9464"],
         "path.procfs" | "path.sysfs" | "path.rootfs" => &["/host: #x"],
-        "log.level" => &["off"],
         "log.format" => &["json"],
-        "collector.syscall.durations" => &["off"],
+        "log.level" | "collector.syscall.durations" => &["off"],
         "snapshot.interval" | "http.request-timeout" => &["1m 30s"],
         "ring.size" => &["8MiB"],
         "http.max-routes" | "http.max-connections" => &["17"],
@@ -431,5 +479,25 @@ proptest! {
     #[test]
     fn no_file_makes_it_panic(text in "[-a-z0-9:\\[\\]{},&*#'\". \n]{0,200}") {
         let _ = file::parse(Path::new("x"), &text);
+    }
+
+    #[test]
+    fn a_reload_changes_what_is_live_and_tells_of_the_rest(
+        chosen in proptest::sample::subsequence(setting::all().iter().collect::<Vec<_>>(), 0..=10)
+    ) {
+        let chosen: Vec<_> = chosen.into_iter().filter(|setting| !setting.secret).collect();
+        let wanted = with_other_words(&chosen);
+        let directory = tempfile::tempdir().unwrap();
+        let running = Config::default();
+        let reloaded = sources(directory.path(), &to_yaml(&wanted)).reload(&running).unwrap();
+        for setting in setting::all() {
+            let is_live = setting.reload == setting::Reload::Live;
+            let expected = if is_live { &wanted } else { &running };
+            prop_assert_eq!(setting.get(&reloaded.config), setting.get(expected));
+            let is_chosen = chosen.iter().any(|other| other.name == setting.name);
+            let lists = [&reloaded.changed, &reloaded.needs_restart];
+            let listed = lists.map(|list| list.contains(&setting.name));
+            prop_assert_eq!(listed, [is_chosen && is_live, is_chosen && !is_live]);
+        }
     }
 }
