@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use super::*;
+use super::{drop::permitted, *};
 
 const DEBIAN_11: KernelVersion = KernelVersion::new(5, 10, 0);
 const DEBIAN_12: KernelVersion = KernelVersion::new(6, 1, 0);

@@ -22,7 +22,8 @@ pub(super) const AFTER_HELP: &str = "\
 Without a command, sonde runs the agent.
 Every setting is a flag, a variable and a key of the file: --web.listen-address is
 SONDE_WEB_LISTEN_ADDRESS and `listen-address` under `web`. Flags win over variables, variables over
-the file. SIGHUP reads the file again.
+the file. otlp.headers has no flag, since command lines are for everyone to see. SIGHUP reads the
+file again.
 
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the main job can't be done on this host (check)";
 

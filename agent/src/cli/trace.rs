@@ -246,5 +246,4 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "trace_tests.rs"]
 mod tests;
