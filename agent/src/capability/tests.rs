@@ -89,6 +89,17 @@ fn fault_27_capabilities_of_a_user_namespace_do_not_count() {
 }
 
 #[test]
+fn what_this_thread_holds_is_its_effective_set() {
+    let read = || {
+        drop_to(&CapabilitySet::from([SYS_PTRACE])).unwrap();
+        let held = Held::read(Path::new("/proc")).unwrap();
+        assert_eq!(held.effective, caps::read(None, CapSet::Effective).unwrap());
+        assert!(held.lacks(DEBIAN_12)[0].need.essential);
+    };
+    thread::spawn(read).join().unwrap();
+}
+
+#[test]
 fn after_attaching_only_what_later_work_needs_is_kept() {
     let kept = |held: &Held, kernel, loads_again| needed_after_attach(held, kernel, loads_again);
     let reading = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);

@@ -42,11 +42,24 @@ pub(super) fn unknown_key(prefix: &str, key: &str) -> String {
 
 fn nearest(key: &str, candidates: &[&'static str]) -> Option<&'static str> {
     let key = key.to_lowercase().replace('_', "-");
-    let similarity =
-        |name: &str| strsim::normalized_damerau_levenshtein(&key, &name.replace('_', "-"));
-    let scored = candidates.iter().map(|name| (similarity(name), *name));
+    let scored = candidates
+        .iter()
+        .map(|name| (similarity(&key, &name.replace('_', "-")), *name));
     let best = scored.max_by(|left, right| left.0.total_cmp(&right.0))?;
     (best.0 >= NEAR).then_some(best.1)
+}
+
+/// From 0 to 1. Jaro-Winkler sees beginnings ("lisen" for "listen-address"), Damerau-Levenshtein
+/// swapped letters in short words ("tpc" for "tcp").
+fn similarity(left: &str, right: &str) -> f64 {
+    let beginnings = strsim::jaro_winkler(left, right);
+    let edits = strsim::normalized_damerau_levenshtein(left, right);
+    // A likeness of beginnings only counts when it is strong.
+    if beginnings >= 0.85 {
+        beginnings.max(edits)
+    } else {
+        edits
+    }
 }
 
 /// A key of this name in another section.

@@ -66,6 +66,24 @@ fn fault_30_wrong_key_names_the_nearest() {
 }
 
 #[test]
+fn fault_30_suggestions_survive_common_slips() {
+    for (section, slip, meant) in [
+        ("web", "lisen", "listen-address"),
+        ("web", "listen_address", "listen-address"),
+        ("collector", "tpc", "tcp"),
+        ("collector", "file-descriptors", "file_descriptors"),
+        ("http", "maxRoutes", "max-routes"),
+        ("otlp", "endpont", "endpoint"),
+    ] {
+        let line = &problems(&format!("{section}: {{{slip}: x}}\n"))[0];
+        assert!(
+            line.ends_with(&format!("did you mean {meant:?}?")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn fault_30_wrong_value_says_what_was_expected_and_found() {
     assert_eq!(
         problems("# why not\nsnapshot: {interval: fast}\n"),
