@@ -2,9 +2,10 @@
 //! go of those that have done their work.
 //!
 //! Capabilities belong to threads, and a thread is born with those of the one that spawns it.
-//! Hence the order at start: load and attach on the main thread, [`drop_to`] what is needed later,
-//! and only then build the async runtime with its workers. [`threads_beyond`] says whether a
-//! thread was there too early.
+//! Hence the order at start: on the main thread bind the listeners (a port below 1024 takes a
+//! capability), switch BPF statistics on, load and attach; then [`drop_to`] what
+//! [`needed_after_attach`] says; and only then build the async runtime with its workers.
+//! [`threads_beyond`] says whether a thread was there too early.
 
 use std::{fmt::Write as _, fs, path::Path};
 
