@@ -3,6 +3,7 @@
 //! `pipeline` is the only module that knows the order of the stages.
 
 pub mod aggregate;
+pub mod capability;
 pub mod cli;
 pub mod config;
 pub mod enrich;

@@ -1,0 +1,139 @@
+//! Tests of the report of `sonde check`.
+
+use super::*;
+
+fn report() -> Report {
+    Report {
+        kernel: "6.1.0-18-amd64".into(),
+        btf: Btf::Found("/sys/kernel/btf/vmlinux".into()),
+        lockdown: Some("none".into()),
+        cgroup: CgroupMode::V2,
+        hooks: vec![
+            HookLine {
+                family: "tcp",
+                hook: "inet_sock_set_state",
+                required: true,
+                outcome: Outcome::Works {
+                    alternative: "tp_btf".into(),
+                },
+            },
+            HookLine {
+                family: "tcp",
+                hook: "tcp_send_reset",
+                required: false,
+                outcome: Outcome::Missing {
+                    refused: vec![
+                        Refusal {
+                            alternative: "tp_btf".into(),
+                            reason: "not in BTF".into(),
+                        },
+                        Refusal {
+                            alternative: "raw_tp".into(),
+                            reason: "permission denied".into(),
+                        },
+                    ],
+                    lost: "resets sent",
+                },
+            },
+            HookLine {
+                family: "block",
+                hook: "block_rq_issue",
+                required: true,
+                outcome: Outcome::Off,
+            },
+        ],
+        capabilities: vec![LackLine {
+            missing: vec!["CAP_SYS_PTRACE".into()],
+            purpose: "read /proc/PID of other users' processes",
+            lost: "their names",
+        }],
+        main_job: true,
+    }
+}
+
+#[test]
+fn the_report_has_aligned_columns_and_says_what_is_lost() {
+    assert_eq!(
+        report().to_text(Style::Plain),
+        "\
+kernel    6.1.0-18-amd64
+BTF       /sys/kernel/btf/vmlinux
+lockdown  none
+cgroup    v2
+
+FAMILY  HOOK                 STATE     HOW
+tcp     inet_sock_set_state  works     tp_btf
+        tcp_send_reset       optional  lost: resets sent
+                                       tp_btf: not in BTF
+                                       raw_tp: permission denied
+block   block_rq_issue       off       its collector is switched off
+
+missing CAP_SYS_PTRACE, to read /proc/PID of other users' processes
+        lost without: their names
+
+sonde works on this host, in part: 1 of 2 hooks
+"
+    );
+}
+
+#[test]
+fn colour_changes_no_text() {
+    let coloured = report().to_text(Style::Colour);
+    let mut stripped = String::new();
+    let mut pieces = coloured.split("\x1b[");
+    stripped.push_str(pieces.next().unwrap());
+    for piece in pieces {
+        stripped.push_str(piece.split_once('m').unwrap().1);
+    }
+    assert_ne!(coloured, stripped);
+    assert_eq!(stripped, report().to_text(Style::Plain));
+}
+
+#[test]
+fn the_exit_code_says_whether_the_main_job_can_be_done() {
+    let mut report = report();
+    assert_eq!(report.exit_code(), 0);
+    report.main_job = false;
+    assert_eq!(report.exit_code(), 3);
+    let text = report.to_text(Style::Plain);
+    assert!(
+        text.ends_with("can't do its main job on this host: 1 of 2 hooks\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn fault_27_missing_btf_and_lockdown_are_told() {
+    let report = Report {
+        btf: Btf::Missing("no /sys/kernel/btf/vmlinux".into()),
+        lockdown: None,
+        cgroup: CgroupMode::Hybrid,
+        hooks: Vec::new(),
+        ..report()
+    };
+    let text = report.to_text(Style::Plain);
+    assert!(
+        text.contains("BTF       none: no /sys/kernel/btf/vmlinux\n"),
+        "{text}"
+    );
+    assert!(text.contains("lockdown  not in this kernel\ncgroup    hybrid (v1 and v2)\n"));
+}
+
+#[test]
+fn json_keeps_its_keys() {
+    let value: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
+    assert_eq!(value["btf"]["found"], "/sys/kernel/btf/vmlinux");
+    assert_eq!(value["cgroup"], "v2");
+    assert_eq!(value["main_job"], true);
+    let hooks = &value["hooks"];
+    assert_eq!(
+        (&hooks[0]["state"], &hooks[0]["alternative"]),
+        (&"works".into(), &"tp_btf".into())
+    );
+    assert_eq!(hooks[1]["refused"][1]["reason"], "permission denied");
+    assert_eq!(
+        (&hooks[1]["state"], &hooks[2]["state"]),
+        (&"missing".into(), &"off".into())
+    );
+    assert_eq!(value["capabilities"][0]["missing"][0], "CAP_SYS_PTRACE");
+}

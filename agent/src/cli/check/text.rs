@@ -1,0 +1,153 @@
+//! The report for people: facts, a table of hooks, what is missing, and a verdict.
+
+use std::fmt::Write as _;
+
+use super::{
+    super::style::{Style, Tone, printable},
+    Btf, CgroupMode, HookLine, Outcome, Report,
+};
+
+impl Report {
+    /// The report for people.
+    #[must_use]
+    pub fn to_text(&self, style: Style) -> String {
+        let sections = [
+            self.host(style),
+            self.hook_table(style),
+            self.missing_capabilities(style),
+            self.verdict(style),
+        ];
+        let sections = sections.into_iter().filter(|section| !section.is_empty());
+        sections.collect::<Vec<_>>().join("\n")
+    }
+
+    fn host(&self, style: Style) -> String {
+        let btf = match &self.btf {
+            Btf::Found(path) => (Tone::Good, path.clone()),
+            Btf::Missing(reason) => (Tone::Warning, format!("none: {reason}")),
+        };
+        let cgroup = match self.cgroup {
+            CgroupMode::V1 => (Tone::Good, "v1"),
+            CgroupMode::V2 => (Tone::Good, "v2"),
+            CgroupMode::Hybrid => (Tone::Good, "hybrid (v1 and v2)"),
+            CgroupMode::None => (Tone::Warning, "none"),
+        };
+        let lockdown = self.lockdown.as_deref().unwrap_or("not in this kernel");
+        let facts = [
+            ("kernel", Tone::Good, self.kernel.as_str()),
+            ("BTF", btf.0, btf.1.as_str()),
+            ("lockdown", Tone::Good, lockdown),
+            ("cgroup", cgroup.0, cgroup.1),
+        ];
+        facts
+            .iter()
+            .fold(String::new(), |mut text, (name, tone, value)| {
+                let name = style.pad(Tone::Bold, name, 8);
+                // Writing to a String can't fail, here and below.
+                let _ = writeln!(text, "{name}  {}", style.paint(*tone, &printable(value)));
+                text
+            })
+    }
+
+    fn hook_table(&self, style: Style) -> String {
+        let width = |heading: &str, column: fn(&HookLine) -> &'static str| {
+            let widths = self.hooks.iter().map(|line| column(line).chars().count());
+            widths.chain([heading.len()]).max().unwrap_or_default()
+        };
+        let widths = (
+            width("FAMILY", |line| line.family),
+            width("HOOK", |line| line.hook),
+        );
+        if self.hooks.is_empty() {
+            return String::new();
+        }
+        let mut text = format!(
+            "{}  {}  {}  {}\n",
+            style.pad(Tone::Bold, "FAMILY", widths.0),
+            style.pad(Tone::Bold, "HOOK", widths.1),
+            style.pad(Tone::Bold, "STATE", STATE_WIDTH),
+            style.paint(Tone::Bold, "HOW"),
+        );
+        let mut family = "";
+        for line in &self.hooks {
+            // A family's name stands once, beside its first hook.
+            let shown = if line.family == family {
+                ""
+            } else {
+                line.family
+            };
+            family = line.family;
+            let shown = style.pad(Tone::Accent, shown, widths.0);
+            let _ = write!(text, "{shown}  {:<width$}  ", line.hook, width = widths.1);
+            line.state(&mut text, style, widths.0 + widths.1 + STATE_WIDTH + 6);
+        }
+        text
+    }
+
+    fn missing_capabilities(&self, style: Style) -> String {
+        self.capabilities
+            .iter()
+            .fold(String::new(), |mut text, lack| {
+                let names = lack.missing.join(" and ");
+                let _ = writeln!(
+                    text,
+                    "{} {}, to {}\n        lost without: {}",
+                    style.paint(Tone::Warning, "missing"),
+                    style.paint(Tone::Bold, &names),
+                    lack.purpose,
+                    lack.lost
+                );
+                text
+            })
+    }
+
+    fn verdict(&self, style: Style) -> String {
+        let works = |line: &&HookLine| matches!(line.outcome, Outcome::Works { .. });
+        let on = |line: &&HookLine| !matches!(line.outcome, Outcome::Off);
+        let working = self.hooks.iter().filter(works).count();
+        let wanted = self.hooks.iter().filter(on).count();
+        let (tone, verdict) = match (self.main_job, working == wanted) {
+            (false, _) => (Tone::Bad, "sonde can't do its main job on this host"),
+            (true, false) => (Tone::Warning, "sonde works on this host, in part"),
+            (true, true) => (Tone::Good, "sonde works on this host"),
+        };
+        format!(
+            "{}: {working} of {wanted} hooks\n",
+            style.paint(tone, verdict)
+        )
+    }
+}
+
+/// Width of the longest state, `optional`.
+const STATE_WIDTH: usize = 8;
+
+impl HookLine {
+    /// State and how, then one line per refusal below, indented to the last column.
+    fn state(&self, text: &mut String, style: Style, indent: usize) {
+        let _ = match &self.outcome {
+            Outcome::Works { alternative } => {
+                let state = style.pad(Tone::Good, "works", STATE_WIDTH);
+                writeln!(text, "{state}  {alternative}")
+            }
+            Outcome::Off => {
+                let state = style.pad(Tone::Dim, "off", STATE_WIDTH);
+                writeln!(text, "{state}  its collector is switched off")
+            }
+            Outcome::Missing { refused, lost } => {
+                // What is optional and missing is no fault.
+                let (tone, word) = if self.required {
+                    (Tone::Bad, "missing")
+                } else {
+                    (Tone::Warning, "optional")
+                };
+                let state = style.pad(tone, word, STATE_WIDTH);
+                let _ = writeln!(text, "{state}  lost: {lost}");
+                refused.iter().try_for_each(|refusal| {
+                    let reason = printable(&refusal.reason);
+                    let blank = "";
+                    writeln!(text, "{blank:indent$}{}: {reason}", refusal.alternative)
+                })
+            }
+        };
+    }
+}
