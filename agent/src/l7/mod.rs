@@ -1,3 +1,27 @@
-//! Byte streams to requests: one file per protocol over one connection model.
+//! Byte streams to requests. No I/O: segments in, [`exchange::Exchange`]s out.
+//!
+//! [`Connections`] holds every connection; a connection holds two streams and pairs what comes
+//! out of them; [`http1`] reads heads and [`body`] passes over bodies. Of the bytes, only a head
+//! that isn't whole yet is ever kept.
+//!
+//! A multiplexed protocol pairs by stream number rather than by order, so its home is a sibling
+//! of `connection`, chosen in [`Connections`] by a connection's first bytes; what it shares is
+//! the table, the pool of exchanges, the counters and the kept strings.
 
+pub mod counters;
 pub mod exchange;
+pub mod script;
+
+mod body;
+mod connection;
+mod http1;
+mod queue;
+mod stream;
+mod table;
+mod text;
+mod traceparent;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::table::{Connections, Limits};

@@ -1,0 +1,130 @@
+//! Ends: of a direction, of the connection, of patience.
+
+use sonde_common::event::http::Direction;
+
+use super::{Answering, Connection, Context, set_state};
+use crate::l7::{
+    body::Body,
+    counters::{Dropped, Rejection},
+    exchange::Failure,
+    stream::State,
+};
+
+impl Connection {
+    /// Nothing follows in `direction`.
+    pub(super) fn end(&mut self, direction: Direction, time: u64, cx: &mut Context<'_>) {
+        if self.opaque {
+            return;
+        }
+        if self.answers == Some(direction) {
+            return self.finish_all(time, Failure::ConnectionClosed, cx);
+        }
+        // A half-close: the answers are still to come.
+        if self.stream(direction).drop_head(cx.buffers) {
+            cx.counters.reject(Rejection::Incomplete);
+        }
+    }
+
+    /// No answer follows: gives out what is in flight, `failure` for what isn't complete.
+    pub(super) fn finish_all(&mut self, time: u64, failure: Failure, cx: &mut Context<'_>) {
+        if let Some(direction) = self.answers {
+            self.finish_answer(direction, time, failure, cx);
+            let asks = super::opposite(direction);
+            if self.stream(asks).drop_head(cx.buffers) {
+                cx.counters.reject(Rejection::Incomplete);
+            }
+            self.finish_unanswered(direction, time, failure, cx);
+        }
+        self.drop_early(cx);
+    }
+
+    /// The answer under way.
+    fn finish_answer(
+        &mut self,
+        direction: Direction,
+        time: u64,
+        failure: Failure,
+        cx: &mut Context<'_>,
+    ) {
+        if self.answering != Answering::First {
+            return;
+        }
+        let stream = self.stream(direction);
+        let payload = stream.payload;
+        match stream.state {
+            State::Body(Body::UntilClose) if failure == Failure::ConnectionClosed => {
+                self.response_ended(time, Some(payload), cx);
+            }
+            State::Lost(lost) => {
+                self.response_ended(lost.end, None, cx);
+                // Their answers may have been in what was missed.
+                self.drop_all(Dropped::Uncertain, cx);
+            }
+            _ => {
+                if let Some(exchange) = self.queue.front(cx.pool) {
+                    exchange.failure = Some(failure);
+                }
+                self.response_ended(time, None, cx);
+            }
+        }
+    }
+
+    fn finish_unanswered(
+        &mut self,
+        direction: Direction,
+        time: u64,
+        failure: Failure,
+        cx: &mut Context<'_>,
+    ) {
+        let stream = self.stream(direction);
+        stream.drop_head(cx.buffers);
+        let (seeking, last) = (stream.is_seeking(), stream.last);
+        while let Some(exchange) = self.queue.front(cx.pool) {
+            // Out of step, bytes that were passed over may have been its answer.
+            if seeking && last >= exchange.start {
+                return self.drop_all(Dropped::Uncertain, cx);
+            }
+            exchange.failure = Some(failure);
+            self.finish(time, cx);
+        }
+        set_state(self.responses(), State::Ended);
+    }
+
+    /// Gives out what is in flight when nothing has moved for too long. Answers that come later
+    /// belong to nobody.
+    pub(in crate::l7) fn age(&mut self, now: u64, cx: &mut Context<'_>) {
+        let answers_begun = self.answering == Answering::First;
+        let lost = match self.responses().map(|stream| &stream.state) {
+            Some(State::Lost(lost)) if answers_begun => Some(lost.end),
+            _ => None,
+        };
+        self.answering = Answering::Nobody;
+        let mut first = true;
+        while let Some(exchange) = self.queue.front(cx.pool) {
+            let begun = first && answers_begun;
+            first = false;
+            if !begun {
+                self.stale.push(exchange.method);
+            }
+            let end = match lost {
+                // Most likely complete: its end could only not be told.
+                Some(end) if begun => end,
+                _ => {
+                    exchange.failure = Some(Failure::Timeout);
+                    now
+                }
+            };
+            cx.counters.aged += 1;
+            self.finish(end, cx);
+        }
+        if lost.is_some() {
+            self.suspect = true;
+            set_state(self.responses(), State::Seeking);
+        }
+    }
+
+    /// The first request in flight has the beginning of an answer.
+    pub(in crate::l7) const fn is_answering(&self) -> bool {
+        matches!(self.answering, Answering::First)
+    }
+}

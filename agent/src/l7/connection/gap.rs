@@ -1,0 +1,167 @@
+//! Holes in a stream: the rules of the parent module.
+
+use sonde_common::event::http::Direction;
+
+use super::{Answering, Connection, Context};
+use crate::l7::{
+    body::Progress,
+    counters::{Dropped, GivenUp},
+    http1::{Request, Response},
+    stream::State,
+};
+
+/// Why bytes were not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hole {
+    /// Records were lost: nothing is known of when those bytes moved.
+    Records,
+    /// They moved within one segment, but were not captured.
+    Uncaptured,
+}
+
+impl Connection {
+    /// Passes over bytes that were not seen; `time` is that of the segment that shows it.
+    pub(super) fn gap(
+        &mut self,
+        direction: Direction,
+        bytes: u64,
+        hole: Hole,
+        time: u64,
+        cx: &mut Context<'_>,
+    ) {
+        if self.opaque {
+            return;
+        }
+        if self.answers == Some(direction) {
+            self.response_gap(direction, bytes, hole, time, cx);
+        } else {
+            self.request_gap(direction, bytes, hole, cx);
+        }
+    }
+
+    fn request_gap(&mut self, direction: Direction, bytes: u64, hole: Hole, cx: &mut Context<'_>) {
+        let stream = self.stream(direction);
+        match &mut stream.state {
+            State::Ended | State::Lost(_) => {}
+            State::Body(body) => match body.skip(bytes, &mut stream.payload) {
+                Progress::More => {}
+                Progress::Done(used) => {
+                    self.request_ended(direction, cx);
+                    if used < bytes {
+                        self.between_requests(direction, hole, cx);
+                    }
+                }
+                Progress::Lost => {
+                    cx.counters.framing_lost += 1;
+                    self.lose_requests(direction, cx);
+                }
+            },
+            State::Seeking | State::Boundary => self.between_requests(direction, hole, cx),
+        }
+    }
+
+    /// A hole in which requests may be, or the rest of a head.
+    fn between_requests(&mut self, direction: Direction, hole: Hole, cx: &mut Context<'_>) {
+        let stream = self.stream(direction);
+        if hole == Hole::Records {
+            self.doubt_end(cx);
+        } else if let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.interner) {
+            return self.begin_cut_request(head, origin, direction, cx);
+        }
+        let stream = self.stream(direction);
+        if stream.is_boundary() {
+            self.lose_requests(direction, cx);
+        } else {
+            stream.drop_head(cx.buffers);
+        }
+    }
+
+    /// Requests were lost, and so were records within an answer without framing: its last bytes
+    /// may be another answer's.
+    fn doubt_end(&mut self, cx: &mut Context<'_>) {
+        let Some(State::Lost(lost)) = self.responses().map(|stream| &stream.state) else {
+            return;
+        };
+        let sure = lost.sure;
+        if sure > 0 {
+            self.response_ended(sure, None, cx);
+            self.lose_answers(cx);
+        }
+    }
+
+    fn response_gap(
+        &mut self,
+        direction: Direction,
+        bytes: u64,
+        hole: Hole,
+        time: u64,
+        cx: &mut Context<'_>,
+    ) {
+        let stream = self.stream(direction);
+        let last = stream.last;
+        match &mut stream.state {
+            State::Ended => {}
+            State::Lost(lost) => {
+                lost.gap(hole == Hole::Records);
+                if hole == Hole::Uncaptured {
+                    lost.end = time;
+                }
+            }
+            State::Body(body) => match body.skip(bytes, &mut stream.payload) {
+                Progress::More => {}
+                Progress::Done(used) => {
+                    let payload = stream.payload;
+                    let end = if hole == Hole::Records { last } else { time };
+                    self.response_ended(end, Some(payload), cx);
+                    if used < bytes {
+                        self.lose_answers(cx);
+                    }
+                }
+                Progress::Lost => {
+                    let end = if hole == Hole::Records { last } else { time };
+                    self.lose_response(end, cx);
+                    if let State::Lost(lost) = &mut self.stream(direction).state {
+                        lost.gap(hole == Hole::Records);
+                    }
+                }
+            },
+            State::Seeking | State::Boundary => self.between_responses(direction, hole, time, cx),
+        }
+    }
+
+    /// A hole in which answers may be, or the rest of a head.
+    fn between_responses(
+        &mut self,
+        direction: Direction,
+        hole: Hole,
+        time: u64,
+        cx: &mut Context<'_>,
+    ) {
+        let stream = self.stream(direction);
+        let last = stream.last;
+        if let Some((Some(head), origin)) = stream.cut_head::<Response>(cx.buffers, cx.interner)
+            && !head.is_interim()
+        {
+            let end = if hole == Hole::Records { last } else { time };
+            self.begin_response(head, origin, end, cx);
+            if let State::Lost(lost) = &mut self.stream(direction).state {
+                lost.gap(hole == Hole::Records);
+            }
+        } else {
+            self.lose_answers(cx);
+        }
+    }
+
+    /// No answer can be told to belong to a request in flight.
+    fn lose_answers(&mut self, cx: &mut Context<'_>) {
+        debug_assert_ne!(self.answering, Answering::First, "that answer has begun");
+        self.drop_all(Dropped::Uncertain, cx);
+        self.drop_early(cx);
+        self.stale.clear();
+        self.suspect = true;
+        super::set_state(self.responses(), State::Seeking);
+        if self.pipelined {
+            self.give_up(GivenUp::PipelineLost, Dropped::Uncertain, cx);
+        }
+    }
+}

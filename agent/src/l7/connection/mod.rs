@@ -1,0 +1,340 @@
+//! Both directions of a connection: pairs answers with requests, first in, first out.
+//!
+//! What the kernel side tells has holes: records are lost, and only the front and the end of a
+//! long read or write is captured. Three kinds of hole, three rules:
+//!
+//! 1. **The hole is inside a body whose framing needs none of the missing bytes** (a known
+//!    length, chunk data, a body that ends with the connection): it is counted over. Nothing is
+//!    uncertain.
+//! 2. **The framing stood in the hole** (a chunk size, the rest of a long head). The exchange
+//!    stays right in what is known. A request's body then counts as over when its answer is. An
+//!    answer's end is inferred at the next certain boundary: its last bytes seen were a blank
+//!    line and either the next answer or the next request begins; or the next request begins on
+//!    a connection that has never pipelined; or the direction ends. The end is the time of the
+//!    last byte before that boundary, and the body's size is unknown.
+//! 3. **Whole messages may have been in the hole** (it lies between messages, within a head, or
+//!    reaches beyond a body's end). In the request direction, the requests before the hole are
+//!    still the first in line and keep their answers; then the direction is out of step. In the
+//!    response direction no answer can be told to belong to a request in flight any more: those
+//!    without the beginning of an answer are dropped, and counted.
+//!
+//! A direction that is out of step (and every connection starts so, since the agent may have
+//! come late) takes a request only from a head at the very start of a read or write, and only
+//! when nothing is in flight: a client that doesn't pipeline sends the next request after it has
+//! read the whole answer. On a connection that was seen to pipeline, no such point can be known,
+//! and the connection is given up. While answers of unknown requests may be under way
+//! (`suspect`), a second request before the first one's answer is out of step again.
+//!
+//! What can't be known is pipelining that happened in missed bytes only. RFC 9112 section 9.3.2
+//! tells clients not to pipeline after a request with a non-idempotent method, which is where
+//! bodies, and so missed bytes, are.
+//!
+//! A client that writes in one thread and reads in another may be seen to read an answer before
+//! its request is seen: when both directions are in step and without holes, such an early answer
+//! is kept for the request that comes next.
+
+mod end;
+mod gap;
+mod request;
+mod response;
+
+use sonde_common::event::http::{Direction, Tuple, flag};
+
+use super::{
+    counters::{Counters, Dropped, GivenUp},
+    exchange::{Exchange, Failure, Method, Role},
+    http1::Response,
+    queue::{Pool, Queue},
+    stream::{Buffers, Origin, State, Stream},
+    table::Limits,
+    text::Interner,
+};
+use crate::event::Segment;
+
+/// What all connections share.
+pub(super) struct Context<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) counters: &'a mut Counters,
+    pub(super) pool: &'a mut Pool<Exchange>,
+    pub(super) interner: &'a mut Interner,
+    pub(super) buffers: &'a mut Buffers,
+    pub(super) out: &'a mut dyn FnMut(Exchange),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: u64,
+    tuple: Tuple,
+    received: Stream,
+    sent: Stream,
+    /// Requests without a complete answer.
+    queue: Queue,
+    /// Which direction answers come in, once that is known; a guess until a request was taken.
+    answers: Option<Direction>,
+    /// A request was taken, so `answers` is certain.
+    accepted: bool,
+    /// Whose answer is under way.
+    answering: Answering,
+    /// Methods of the requests that were given up and whose answers may still come.
+    stale: Vec<Method>,
+    early: Option<Box<Early>>,
+    /// A second request began before the first one's answer.
+    pipelined: bool,
+    /// An answer to an unknown request may be under way.
+    suspect: bool,
+    /// Nothing more is looked at.
+    opaque: bool,
+    /// It was counted that bytes were not taken for a message.
+    rejected: bool,
+}
+
+/// Whose answer the response direction carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answering {
+    /// Nobody's that is known.
+    Nobody,
+    /// That of the first request in the queue.
+    First,
+    /// That of the next request to come.
+    Early,
+}
+
+/// An answer that was seen before its request.
+#[derive(Debug)]
+struct Early {
+    response: Response,
+    start: u64,
+    /// When it was complete.
+    end: Option<u64>,
+    body: Option<u64>,
+}
+
+/// Where some bytes came from.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    direction: Direction,
+    origin: Origin,
+}
+
+impl Connection {
+    pub(super) const fn new(id: u64, tuple: Tuple) -> Self {
+        Self {
+            id,
+            tuple,
+            received: Stream::new(),
+            sent: Stream::new(),
+            queue: Queue::new(),
+            answers: None,
+            accepted: false,
+            answering: Answering::Nobody,
+            stale: Vec::new(),
+            early: None,
+            pipelined: false,
+            suspect: false,
+            opaque: false,
+            rejected: false,
+        }
+    }
+
+    /// When the last byte moved in either direction.
+    pub(super) fn last(&self) -> u64 {
+        self.received.last.max(self.sent.last)
+    }
+
+    /// Takes one segment in; `false` when it was the connection's last.
+    pub(super) fn segment(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) -> bool {
+        if !self.opaque {
+            self.bytes(segment, cx);
+        }
+        let gone = segment.flags & (flag::RESET | flag::CLOSED) != 0;
+        if segment.flags & flag::RESET != 0 {
+            self.finish_all(segment.time, Failure::ConnectionReset, cx);
+        } else if gone {
+            self.finish_all(segment.time, Failure::ConnectionClosed, cx);
+        } else if segment.flags & flag::END != 0 {
+            self.end(segment.direction, segment.time, cx);
+        }
+        if gone {
+            self.release(cx);
+        }
+        !gone
+    }
+
+    fn bytes(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
+        let length = u64::from(segment.length);
+        if length == 0 {
+            return;
+        }
+        let stream = self.stream(segment.direction);
+        let next = stream.next.unwrap_or(segment.offset);
+        let Some(end) = segment.offset.checked_add(length) else {
+            return;
+        };
+        stream.next = Some(end.max(next));
+        if segment.offset > next {
+            let missing = segment.offset - next;
+            cx.counters.gaps += 1;
+            cx.counters.gap_bytes += missing;
+            self.gap(
+                segment.direction,
+                missing,
+                gap::Hole::Records,
+                segment.time,
+                cx,
+            );
+        }
+        let overlap = next.saturating_sub(segment.offset).min(length);
+        cx.counters.overlaps += u64::from(overlap > 0);
+        self.pieces(segment, overlap, cx);
+        let stream = self.stream(segment.direction);
+        stream.last = stream.last.max(segment.time);
+    }
+
+    /// Front, uncaptured middle and end of a segment, without its first `overlap` bytes.
+    fn pieces(&mut self, segment: &Segment<'_>, overlap: u64, cx: &mut Context<'_>) {
+        let length = u64::from(segment.length);
+        let head = clip(segment.head, length);
+        let tail = clip(segment.tail, length - head.len() as u64);
+        let middle = length - head.len() as u64 - tail.len() as u64;
+        let fresh = overlap == 0;
+        let mut arrival = Arrival {
+            direction: segment.direction,
+            origin: Origin {
+                time: segment.time,
+                tgid: segment.tgid,
+                fresh,
+            },
+        };
+        self.feed(arrival, after(head, overlap), cx);
+        arrival.origin.fresh = false;
+        let overlap = overlap.saturating_sub(head.len() as u64);
+        if middle > overlap {
+            let missing = middle - overlap;
+            self.gap(
+                arrival.direction,
+                missing,
+                gap::Hole::Uncaptured,
+                segment.time,
+                cx,
+            );
+        }
+        self.feed(arrival, after(tail, overlap.saturating_sub(middle)), cx);
+    }
+
+    fn feed(&mut self, mut arrival: Arrival, mut bytes: &[u8], cx: &mut Context<'_>) {
+        while !bytes.is_empty() && !self.opaque {
+            let used = if self.answers == Some(arrival.direction) {
+                self.read_responses(arrival, bytes, cx)
+            } else {
+                self.read_requests(arrival, bytes, cx)
+            };
+            arrival.origin.fresh = false;
+            match bytes.get(used..) {
+                Some(rest) if used > 0 => bytes = rest,
+                _ => return,
+            }
+        }
+    }
+
+    fn stream(&mut self, direction: Direction) -> &mut Stream {
+        match direction {
+            Direction::Receive => &mut self.received,
+            Direction::Send => &mut self.sent,
+        }
+    }
+
+    /// The direction of answers; both are `None` until it is known.
+    fn responses(&mut self) -> Option<&mut Stream> {
+        self.answers.map(|direction| self.stream(direction))
+    }
+
+    fn requests(&mut self) -> Option<&mut Stream> {
+        self.answers
+            .map(|direction| self.stream(opposite(direction)))
+    }
+
+    const fn role(&self) -> Role {
+        match self.answers {
+            Some(Direction::Receive) => Role::Client,
+            _ => Role::Server,
+        }
+    }
+
+    /// Gives the first exchange in the queue out.
+    fn finish(&mut self, end: u64, cx: &mut Context<'_>) {
+        if let Some(mut exchange) = self.queue.pop(cx.pool) {
+            // An early answer was seen before its request.
+            exchange.start = exchange
+                .start
+                .min(exchange.response_start.unwrap_or(u64::MAX));
+            exchange.end = end.max(exchange.start);
+            cx.counters.exchanges += 1;
+            (cx.out)(exchange);
+        }
+    }
+
+    fn drop_all(&mut self, reason: Dropped, cx: &mut Context<'_>) {
+        while self.queue.pop(cx.pool).is_some() {
+            cx.counters.drop_request(reason);
+        }
+        self.answering = Answering::Nobody;
+    }
+
+    /// Looks at nothing more of this connection.
+    fn give_up(&mut self, reason: GivenUp, dropped: Dropped, cx: &mut Context<'_>) {
+        cx.counters.give_up(reason);
+        self.drop_all(dropped, cx);
+        self.release(cx);
+    }
+
+    /// Lets go of everything that takes memory.
+    pub(super) fn release(&mut self, cx: &mut Context<'_>) {
+        self.drop_all(Dropped::Uncertain, cx);
+        self.drop_early(cx);
+        self.received.drop_head(cx.buffers);
+        self.sent.drop_head(cx.buffers);
+        self.stale = Vec::new();
+        self.opaque = true;
+    }
+
+    /// An early answer whose request can't come any more.
+    fn drop_early(&mut self, cx: &mut Context<'_>) {
+        if self.early.take().is_some() {
+            cx.counters.orphan_responses += 1;
+        }
+        if self.answering == Answering::Early {
+            self.answering = Answering::Nobody;
+        }
+    }
+}
+
+/// The state of the response direction, apart from its position.
+fn set_state(stream: Option<&mut Stream>, state: State) {
+    if let Some(stream) = stream {
+        stream.state = state;
+    }
+}
+
+const fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Receive => Direction::Send,
+        Direction::Send => Direction::Receive,
+    }
+}
+
+/// At most `length` bytes.
+fn clip(bytes: &[u8], length: u64) -> &[u8] {
+    usize::try_from(length)
+        .ok()
+        .and_then(|length| bytes.get(..length))
+        .unwrap_or(bytes)
+}
+
+/// All but the first `skipped` bytes.
+fn after(bytes: &[u8], skipped: u64) -> &[u8] {
+    usize::try_from(skipped)
+        .ok()
+        .and_then(|skipped| bytes.get(skipped..))
+        .unwrap_or_default()
+}

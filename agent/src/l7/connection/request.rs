@@ -1,0 +1,283 @@
+//! The direction of requests.
+
+use std::sync::Arc;
+
+use sonde_common::event::http::Direction;
+
+use super::{Answering, Arrival, Connection, Context, Early, opposite, set_state};
+use crate::l7::{
+    body::{Body, Progress},
+    counters::{Dropped, GivenUp, Rejection},
+    exchange::{Exchange, Method},
+    http1::{Framing, Request},
+    stream::{Origin, Reading, Refusal, State},
+};
+
+impl Connection {
+    /// Reads bytes of the request direction; how many of them.
+    pub(super) fn read_requests(
+        &mut self,
+        arrival: Arrival,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> usize {
+        let direction = arrival.direction;
+        let stream = self.stream(direction);
+        let begun = stream.has_partial();
+        match &mut stream.state {
+            State::Ended | State::Lost(_) => bytes.len(),
+            State::Seeking if !begun && !arrival.origin.fresh => bytes.len(),
+            State::Seeking | State::Boundary => self.read_request_head(arrival, bytes, cx),
+            State::Body(body) => match body.read(bytes, &mut stream.payload) {
+                Progress::More => bytes.len(),
+                Progress::Done(used) => {
+                    self.request_ended(direction, cx);
+                    usize::try_from(used).unwrap_or(bytes.len())
+                }
+                Progress::Lost => {
+                    cx.counters.framing_lost += 1;
+                    self.lose_requests(direction, cx);
+                    bytes.len()
+                }
+            },
+        }
+    }
+
+    fn read_request_head(&mut self, arrival: Arrival, bytes: &[u8], cx: &mut Context<'_>) -> usize {
+        let stream = self.stream(arrival.direction);
+        if !stream.has_partial() {
+            // RFC 9112 section 2.2: empty lines before a request line.
+            let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
+            match blank.count() {
+                0 => {}
+                blank => return blank,
+            }
+        }
+        match stream.read_head::<Request>(bytes, arrival.origin, cx.buffers, cx.interner) {
+            Reading::More => bytes.len(),
+            Reading::Whole { head, origin, used } => {
+                self.begin_request(head, origin, arrival.direction, cx);
+                used
+            }
+            Reading::Cut { head, origin } => {
+                self.begin_cut_request(head, origin, arrival.direction, cx);
+                bytes.len()
+            }
+            Reading::Invalid(refusal) => self.refuse_request(refusal, arrival, bytes, cx),
+        }
+    }
+
+    fn refuse_request(
+        &mut self,
+        refusal: Refusal,
+        arrival: Arrival,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> usize {
+        if refusal.response && !self.accepted {
+            // Answers come this way; the request of this one was before our time.
+            self.answers = Some(arrival.direction);
+            if refusal.continued {
+                cx.counters.orphan_responses += 1;
+                self.suspect = true;
+                return bytes.len();
+            }
+            return self.read_responses(arrival, bytes, cx);
+        }
+        if refusal.continued && self.stream(arrival.direction).is_seeking() && arrival.origin.fresh
+        {
+            return self.read_request_head(arrival, bytes, cx);
+        }
+        self.reject_request(refusal.reason, arrival.direction, cx);
+        bytes.len()
+    }
+
+    /// Counts bytes that are no request; while seeking, once for the connection.
+    fn reject_request(&mut self, reason: Rejection, direction: Direction, cx: &mut Context<'_>) {
+        let seeking = self.stream(direction).is_seeking();
+        if !(seeking && self.rejected) {
+            cx.counters.reject(reason);
+        }
+        if seeking {
+            self.rejected = true;
+        } else {
+            self.lose_requests(direction, cx);
+        }
+        if !self.accepted && matches!(reason, Rejection::Tls | Rejection::Http2) {
+            self.give_up(GivenUp::OtherProtocol, Dropped::Uncertain, cx);
+        }
+    }
+
+    /// A head of which only the front was captured or kept.
+    pub(super) fn begin_cut_request(
+        &mut self,
+        head: Option<Request>,
+        origin: Origin,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) {
+        match head {
+            Some(head) => self.begin_request(head, origin, direction, cx),
+            None => self.reject_request(Rejection::Incomplete, direction, cx),
+        }
+    }
+
+    fn begin_request(
+        &mut self,
+        request: Request,
+        origin: Origin,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) {
+        if self.stream(direction).is_seeking() && !self.may_resume() {
+            cx.counters.reject(Rejection::Unsynchronised);
+            return;
+        }
+        self.settle(cx);
+        cx.counters.requests += 1;
+        cx.counters.truncated += u64::from(request.truncated);
+        self.accepted = true;
+        self.answers = Some(opposite(direction));
+        if !self.admit(origin, direction, cx) {
+            return;
+        }
+        self.push(&request, origin, cx);
+        self.frame_request(&request, direction, cx);
+        if let Some(early) = self.early.take() {
+            self.claim(&early, request.method, cx);
+        }
+    }
+
+    /// Whether a head found while out of step may be a request: see the module's rules.
+    fn may_resume(&mut self) -> bool {
+        let over = match self.responses().map(|stream| &stream.state) {
+            Some(State::Lost(lost)) => lost.may_be_over(),
+            _ => false,
+        };
+        self.queue.is_empty() || (self.queue.len() == 1 && over)
+    }
+
+    /// Whether a request may join the queue; counts it as dropped when not.
+    fn admit(&mut self, origin: Origin, direction: Direction, cx: &mut Context<'_>) -> bool {
+        let waiting = !self.queue.is_empty();
+        self.pipelined |= waiting && !origin.fresh;
+        if waiting && self.suspect {
+            cx.counters.drop_request(Dropped::Uncertain);
+            self.drop_all(Dropped::Uncertain, cx);
+            set_state(self.responses(), State::Seeking);
+            self.stream(direction).state = State::Seeking;
+            if self.pipelined {
+                self.give_up(GivenUp::PipelineLost, Dropped::Uncertain, cx);
+            }
+            return false;
+        }
+        let full = if self.queue.len() >= cx.limits.max_pipeline {
+            (GivenUp::PipelineFull, Dropped::PipelineFull)
+        } else if cx.pool.len() >= cx.limits.max_in_flight {
+            (GivenUp::InFlightFull, Dropped::InFlightFull)
+        } else {
+            return true;
+        };
+        cx.counters.drop_request(full.1);
+        self.give_up(full.0, full.1, cx);
+        false
+    }
+
+    fn push(&mut self, request: &Request, origin: Origin, cx: &mut Context<'_>) {
+        let certain = self.queue.is_empty() && !self.suspect;
+        if let Some(responses) = self.responses()
+            && responses.is_seeking()
+            && certain
+        {
+            responses.state = State::Boundary;
+        }
+        let exchange = Exchange {
+            connection: self.id,
+            tuple: self.tuple,
+            role: self.role(),
+            tgid: origin.tgid,
+            start: origin.time,
+            response_start: None,
+            end: origin.time,
+            method: request.method,
+            method_original: request.method_original.clone(),
+            path: Arc::clone(&request.path),
+            host: request.host.clone(),
+            user_agent: request.user_agent.clone(),
+            version: request.version,
+            scheme: "http",
+            status: None,
+            failure: None,
+            request_body: None,
+            response_body: None,
+            parent: request.parent,
+            truncated: request.truncated,
+        };
+        self.queue.push(cx.pool, exchange);
+    }
+
+    fn frame_request(&mut self, request: &Request, direction: Direction, cx: &mut Context<'_>) {
+        let stream = self.stream(direction);
+        stream.payload = 0;
+        match request.framing {
+            // What follows may be a tunnel's bytes; the answer tells.
+            _ if request.method == Method::Connect => stream.state = State::Seeking,
+            Framing::Length(0) => self.request_ended(direction, cx),
+            Framing::Length(length) => stream.begin(Body::Length(length)),
+            Framing::Chunked => stream.begin(Body::CHUNKED),
+            Framing::Unknown | Framing::UntilClose | Framing::Tunnel => {
+                cx.counters.framing_lost += u64::from(!request.truncated);
+                self.lose_requests(direction, cx);
+            }
+        }
+    }
+
+    /// The newest request's last byte was seen.
+    pub(super) fn request_ended(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        let stream = self.stream(direction);
+        stream.state = State::Boundary;
+        let payload = stream.payload;
+        // Its answer may have been complete before: then the queue is empty.
+        if let Some(exchange) = self.queue.back(cx.pool) {
+            exchange.request_body = Some(payload);
+        }
+    }
+
+    /// Where requests begin is not known any more. Those in the queue keep their answers.
+    pub(super) fn lose_requests(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        self.drop_early(cx);
+        let pipelined = self.pipelined;
+        let stream = self.stream(direction);
+        stream.drop_head(cx.buffers);
+        stream.state = if pipelined {
+            // No later request can be told to be the next one.
+            cx.counters.give_up(GivenUp::PipelineLost);
+            State::Ended
+        } else {
+            State::Seeking
+        };
+    }
+
+    /// Gives an answer that was seen first to its request.
+    fn claim(&mut self, early: &Early, method: Method, cx: &mut Context<'_>) {
+        if let Some(exchange) = self.queue.front(cx.pool) {
+            exchange.response_start = Some(early.start);
+            exchange.status = Some(early.response.status);
+            exchange.response_body = early.body;
+            exchange.truncated |= early.response.truncated;
+        }
+        self.answering = Answering::First;
+        match early.response.framing(Some(method)) {
+            Framing::Tunnel => self.tunnel(early.start, cx),
+            // A HEAD request's answer has no body after all.
+            Framing::Length(0) => {
+                self.response_ended(early.end.unwrap_or(early.start), Some(0), cx)
+            }
+            _ => {
+                if let Some(end) = early.end {
+                    self.response_ended(end, early.body, cx);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What became of everything that the byte-stream model was given.
+
+/// Declares an enum whose variants index an array of counters and carry a `reason` label.
+macro_rules! reasons {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $label:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// All of them, in the order of their counters.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The value of the `reason` label.
+            #[must_use]
+            pub const fn reason(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Why a request that was seen gave no exchange.
+    Dropped {
+        /// Bytes were missed in which whole messages may have been, so that no answer can be told
+        /// to be this request's.
+        Uncertain => "pairing_uncertain",
+        /// More requests in flight on the connection than allowed; the connection was given up.
+        PipelineFull => "pipeline_full",
+        /// More requests in flight in all than allowed; the connection was given up.
+        InFlightFull => "in_flight_full",
+        /// The connection turned into a tunnel before its turn.
+        Tunnel => "tunnel",
+    }
+}
+
+reasons! {
+    /// Why bytes where a message should begin were not taken for one.
+    Rejection {
+        /// Neither a request line nor a status line.
+        NotHttp => "not_http",
+        /// A TLS record.
+        Tls => "tls",
+        /// The HTTP/2 connection preface.
+        Http2 => "http2",
+        /// A request line without a version.
+        Http09 => "http_0_9",
+        /// The stream ended within a head.
+        Incomplete => "incomplete_head",
+        /// A well-formed request where, after missed bytes, it can't be told from a body.
+        Unsynchronised => "unsynchronised",
+    }
+}
+
+reasons! {
+    /// Why a connection is no longer, or was never, looked at.
+    GivenUp {
+        /// The table had no room.
+        TableFull => "table_full",
+        /// See [`Dropped::PipelineFull`].
+        PipelineFull => "pipeline_full",
+        /// See [`Dropped::InFlightFull`].
+        InFlightFull => "in_flight_full",
+        /// A client that pipelines, and a gap that may have held messages.
+        PipelineLost => "pipeline_lost",
+        /// An answer that is no HTTP.
+        InvalidResponse => "invalid_response",
+        /// Silent for a long time while the table was full.
+        Idle => "idle",
+        /// Another protocol; see [`Rejection`].
+        OtherProtocol => "other_protocol",
+    }
+}
+
+/// Counts since the table was made; all only grow.
+///
+/// `requests == exchanges + sum(dropped) + in flight` holds whenever no call is running.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Request heads recognised.
+    pub requests: u64,
+    /// Exchanges given out.
+    pub exchanges: u64,
+    /// Of those, how many were given up because no answer, or no more of it, came in time.
+    pub aged: u64,
+    /// Answers without a request that they could belong to.
+    pub orphan_responses: u64,
+    /// Messages with a head longer than what was captured of it.
+    pub truncated: u64,
+    /// Bodies whose framing stood in bytes that were not captured.
+    pub framing_lost: u64,
+    /// Times that a stream's position jumped: records were lost.
+    pub gaps: u64,
+    /// Bytes that the jumps left out.
+    pub gap_bytes: u64,
+    /// Segments that began before the end of an earlier one; the overlap was left out.
+    pub overlaps: u64,
+    /// Segments of connections that are not in the table.
+    pub unknown_connection: u64,
+    dropped: [u64; Dropped::ALL.len()],
+    rejected: [u64; Rejection::ALL.len()],
+    given_up: [u64; GivenUp::ALL.len()],
+}
+
+impl Counters {
+    /// Requests that gave no exchange, for this reason.
+    #[must_use]
+    pub const fn dropped(&self, reason: Dropped) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    /// Beginnings that were not taken for a message, for this reason.
+    #[must_use]
+    pub const fn rejected(&self, reason: Rejection) -> u64 {
+        self.rejected[reason as usize]
+    }
+
+    /// Connections no longer looked at, for this reason.
+    #[must_use]
+    pub const fn given_up(&self, reason: GivenUp) -> u64 {
+        self.given_up[reason as usize]
+    }
+
+    /// Requests that gave no exchange.
+    #[must_use]
+    pub fn dropped_in_all(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+
+    /// Requests that gave no exchange, by the label of their reason.
+    pub fn dropped_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        label(Dropped::ALL, Dropped::reason, &self.dropped)
+    }
+
+    /// Beginnings that were not taken for a message, by the label of their reason.
+    pub fn rejected_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        label(Rejection::ALL, Rejection::reason, &self.rejected)
+    }
+
+    /// Connections no longer looked at, by the label of their reason.
+    pub fn given_up_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        label(GivenUp::ALL, GivenUp::reason, &self.given_up)
+    }
+
+    pub(super) fn drop_request(&mut self, reason: Dropped) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    pub(super) fn reject(&mut self, reason: Rejection) {
+        self.rejected[reason as usize] += 1;
+    }
+
+    pub(super) fn give_up(&mut self, reason: GivenUp) {
+        self.given_up[reason as usize] += 1;
+    }
+}
+
+fn label<R: Copy>(
+    all: &'static [R],
+    name: impl Fn(R) -> &'static str,
+    counts: &[u64],
+) -> impl Iterator<Item = (&'static str, u64)> {
+    all.iter()
+        .map(move |reason| name(*reason))
+        .zip(counts.iter().copied())
+}

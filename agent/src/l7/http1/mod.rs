@@ -1,0 +1,315 @@
+//! HTTP/1.x message heads (RFC 9112): bytes to what an exchange keeps of them.
+//!
+//! httparse reads what is well-formed; what it refuses goes through [`lenient`] before it is
+//! rejected. Of the header fields only `Host`, `User-Agent` and `traceparent` are kept, of the
+//! target everything but the query.
+
+mod fields;
+mod lenient;
+#[cfg(test)]
+mod tests;
+
+use std::{mem::MaybeUninit, sync::Arc};
+
+use httparse::Status;
+
+use self::{
+    fields::{Coding, ContentLength, Fields, Target, without_userinfo},
+    lenient::{Lenient, Line, RequestLine, Section},
+};
+use super::{
+    counters::Rejection,
+    exchange::{Method, TraceParent},
+    text::Interner,
+};
+
+/// Longest path that is kept, in bytes.
+const PATH_MAX: usize = 4096;
+/// Longest host, user agent and unknown method that are kept, in bytes.
+const TEXT_MAX: usize = 256;
+/// Header fields that the fast way has room for.
+const FIELDS: usize = 64;
+
+/// What stands at the front of some bytes.
+#[derive(Debug)]
+pub(super) enum Parsed<T> {
+    /// A whole head of this many bytes.
+    Complete { value: T, length: usize },
+    /// The beginning of one.
+    Partial,
+    /// None.
+    Invalid(Rejection),
+}
+
+/// A message head that can be read from the front of some bytes.
+pub(super) trait Head: Sized {
+    /// Reads a whole head.
+    fn parse(bytes: &[u8], interner: &mut Interner) -> Parsed<Self>;
+
+    /// Reads what can be read of a head whose end is not there. `None` when that is too little
+    /// to say that it is one.
+    fn salvage(bytes: &[u8], interner: &mut Interner) -> Option<Self>;
+}
+
+/// How the end of a body is found, RFC 9112 section 6.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// After the last chunk and its trailers.
+    Chunked,
+    /// With the connection.
+    UntilClose,
+    /// No message follows on this connection: an upgrade, or a tunnel.
+    Tunnel,
+    /// The head doesn't tell, or not all of it was seen.
+    Unknown,
+}
+
+/// A request's head.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) method_original: Option<Arc<str>>,
+    pub(super) path: Arc<str>,
+    pub(super) host: Option<Arc<str>>,
+    pub(super) user_agent: Option<Arc<str>>,
+    pub(super) version: &'static str,
+    pub(super) parent: Option<TraceParent>,
+    pub(super) framing: Framing,
+    pub(super) truncated: bool,
+}
+
+/// A response's head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    length: ContentLength,
+    coding: Coding,
+    /// Not all field lines were seen or well-formed.
+    uncertain: bool,
+    pub(super) truncated: bool,
+}
+
+impl Head for Request {
+    fn parse(bytes: &[u8], interner: &mut Interner) -> Parsed<Self> {
+        let mut headers = [const { MaybeUninit::uninit() }; FIELDS];
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, &mut headers) {
+            Ok(Status::Complete(length)) => {
+                let line = RequestLine {
+                    method: request.method.unwrap_or_default(),
+                    target: request.path.unwrap_or_default().as_bytes(),
+                    version: version(request.version),
+                };
+                let mut fields = Fields::default();
+                for header in request.headers.iter() {
+                    fields.add(header.name, header.value);
+                }
+                let value = Self::new(line, &fields, interner);
+                Parsed::Complete { value, length }
+            }
+            Ok(Status::Partial) if lenient::may_become_request(bytes) => Parsed::Partial,
+            Ok(Status::Partial) | Err(_) => Self::parse_lenient(bytes, interner),
+        }
+    }
+
+    fn salvage(bytes: &[u8], interner: &mut Interner) -> Option<Self> {
+        let mut request = match lenient::first_line(bytes) {
+            Some((line, start)) => {
+                let Line::Request(line) = lenient::request_line(line) else {
+                    return None;
+                };
+                let section = lenient::fields(bytes.get(start..).unwrap_or_default());
+                Self::new(line, &section.fields, interner)
+            }
+            None => Self::from_cut_line(bytes, interner)?,
+        };
+        request.truncated = true;
+        request.framing = Framing::Unknown;
+        Some(request)
+    }
+}
+
+impl Request {
+    fn new(line: RequestLine<'_>, fields: &Fields<'_>, interner: &mut Interner) -> Self {
+        let method = Method::parse(line.method);
+        let target = Target::parse(line.target, method == Method::Connect);
+        let host = target.authority.or(fields.host.map(without_userinfo));
+        let (path, cut) = interner.text(target.path, PATH_MAX);
+        let mut keep = |bytes: &[u8]| interner.text(bytes, TEXT_MAX).0;
+        Self {
+            method,
+            method_original: (method == Method::Other).then(|| keep(line.method.as_bytes())),
+            path,
+            host: host.filter(|host| !host.is_empty()).map(&mut keep),
+            user_agent: fields.user_agent.map(&mut keep),
+            version: line.version,
+            parent: fields.parent,
+            framing: match (fields.coding, fields.length) {
+                (Coding::Chunked, _) => Framing::Chunked,
+                (Coding::Absent, ContentLength::Absent) => Framing::Length(0),
+                (Coding::Absent, ContentLength::Known(length)) => Framing::Length(length),
+                (Coding::Other, _) | (_, ContentLength::Invalid) => Framing::Unknown,
+            },
+            truncated: cut,
+        }
+    }
+
+    fn parse_lenient(bytes: &[u8], interner: &mut Interner) -> Parsed<Self> {
+        match lenient::request(bytes) {
+            Lenient::Partial => Parsed::Partial,
+            Lenient::NotHttp => Parsed::Invalid(rejection(bytes)),
+            Lenient::Http09 => Parsed::Invalid(Rejection::Http09),
+            Lenient::Head((line, section), length) => {
+                let mut value = Self::new(line, &section.fields, interner);
+                if section.malformed {
+                    value.framing = Framing::Unknown;
+                }
+                Parsed::Complete { value, length }
+            }
+        }
+    }
+
+    /// From a request line that goes on after the captured bytes. Only a known method and an
+    /// origin-form or absolute target are certain enough; the path is known when the query began.
+    fn from_cut_line(bytes: &[u8], interner: &mut Interner) -> Option<Self> {
+        let mut words = bytes.splitn(3, |byte| *byte == b' ');
+        let method = std::str::from_utf8(words.next()?).ok()?;
+        let target = words.next()?;
+        let certain = Method::parse(method) != Method::Other
+            && (target.starts_with(b"/") || target.starts_with(b"http"));
+        if !certain {
+            return None;
+        }
+        let line_goes_on = words.next().is_none();
+        let line = RequestLine {
+            method,
+            target,
+            version: "1.1",
+        };
+        let mut request = Self::new(line, &Fields::default(), interner);
+        let parts = Target::parse(target, request.method == Method::Connect);
+        if line_goes_on && !parts.path_ended {
+            request.path = interner.text(b"", PATH_MAX).0;
+            request.host = None;
+        }
+        Some(request)
+    }
+}
+
+impl Head for Response {
+    fn parse(bytes: &[u8], _: &mut Interner) -> Parsed<Self> {
+        let mut headers = [const { MaybeUninit::uninit() }; FIELDS];
+        let mut response = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        match config.parse_response_with_uninit_headers(&mut response, bytes, &mut headers) {
+            Ok(Status::Complete(length)) => {
+                let mut section = Section::default();
+                for header in response.headers.iter() {
+                    section.fields.add(header.name, header.value);
+                }
+                match response.code.and_then(|code| Self::new(code, &section)) {
+                    Some(value) => Parsed::Complete { value, length },
+                    None => Parsed::Invalid(Rejection::NotHttp),
+                }
+            }
+            Ok(Status::Partial) => Parsed::Partial,
+            Err(_) => Self::parse_lenient(bytes),
+        }
+    }
+
+    fn salvage(bytes: &[u8], _: &mut Interner) -> Option<Self> {
+        let (line, start) = lenient::first_line(bytes)?;
+        let section = lenient::fields(bytes.get(start..)?);
+        let mut response = Self::new(status(line)?, &section)?;
+        response.uncertain = true;
+        response.truncated = true;
+        Some(response)
+    }
+}
+
+impl Response {
+    /// `None` when the code is below 100: no status code (RFC 9110 section 15).
+    fn new(status: u16, section: &Section<'_>) -> Option<Self> {
+        (status >= 100).then_some(Self {
+            status,
+            length: section.fields.length,
+            coding: section.fields.coding,
+            uncertain: section.malformed,
+            truncated: false,
+        })
+    }
+
+    fn parse_lenient(bytes: &[u8]) -> Parsed<Self> {
+        let Some((line, start)) = lenient::first_line(bytes) else {
+            // The strict parser has seen a fault in the line already.
+            return Parsed::Invalid(Rejection::NotHttp);
+        };
+        let Some(status) = status(line) else {
+            return Parsed::Invalid(Rejection::NotHttp);
+        };
+        match lenient::section(bytes, start) {
+            None => Parsed::Partial,
+            Some((section, length)) => match Self::new(status, &section) {
+                Some(value) => Parsed::Complete { value, length },
+                None => Parsed::Invalid(Rejection::NotHttp),
+            },
+        }
+    }
+
+    /// Whether a final answer follows this one (RFC 9110 section 15.2).
+    pub(super) const fn is_interim(&self) -> bool {
+        self.status / 100 == 1 && self.status != 101
+    }
+
+    /// How the body ends, by the request's method when it is known.
+    pub(super) fn framing(&self, method: Option<Method>) -> Framing {
+        let connected = method == Some(Method::Connect) && self.status / 100 == 2;
+        if self.status == 101 || connected {
+            return Framing::Tunnel;
+        }
+        if self.truncated {
+            return Framing::Unknown;
+        }
+        if method == Some(Method::Head) || matches!(self.status, 100..=199 | 204 | 304) {
+            return Framing::Length(0);
+        }
+        match (self.coding, self.length) {
+            _ if self.uncertain => Framing::Unknown,
+            (Coding::Chunked, _) => Framing::Chunked,
+            (Coding::Other, _) | (Coding::Absent, ContentLength::Absent) => Framing::UntilClose,
+            (Coding::Absent, ContentLength::Known(length)) => Framing::Length(length),
+            (Coding::Absent, ContentLength::Invalid) => Framing::Unknown,
+        }
+    }
+}
+
+/// The code of a status line.
+fn status(line: &[u8]) -> Option<u16> {
+    match line.strip_prefix(b"HTTP/1.")? {
+        [b'0'..=b'9', b' ', code @ ..] if matches!(code.get(3), None | Some(b' ')) => {
+            std::str::from_utf8(code.get(..3)?).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+const fn version(minor: Option<u8>) -> &'static str {
+    match minor {
+        Some(0) => "1.0",
+        _ => "1.1",
+    }
+}
+
+/// What bytes that are no request are.
+fn rejection(bytes: &[u8]) -> Rejection {
+    if bytes.starts_with(b"PRI * HTTP/2.0") {
+        Rejection::Http2
+    } else if matches!(bytes, [0x16, 0x03, ..]) {
+        // ContentType handshake, legacy version 3.x: RFC 8446 section 5.1.
+        Rejection::Tls
+    } else {
+        Rejection::NotHttp
+    }
+}

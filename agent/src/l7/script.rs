@@ -1,0 +1,218 @@
+//! Scripted connections: what the kernel side would tell of some reads and writes, for tests and
+//! measurements.
+
+use std::net::Ipv4Addr;
+
+use sonde_common::event::http::{Direction, Tuple, flag};
+
+use super::{Connections, exchange::Exchange};
+use crate::event::Segment;
+
+/// Time between two events of a script, in nanoseconds.
+pub const STEP: u64 = 1_000;
+
+/// The reads and writes of one connection.
+#[derive(Clone, Debug)]
+pub struct Script {
+    connection: u64,
+    tgid: u32,
+    time: u64,
+    front: usize,
+    tail: usize,
+    received: u64,
+    sent: u64,
+    segments: Vec<Recorded>,
+}
+
+#[derive(Clone, Debug)]
+struct Recorded {
+    time: u64,
+    tgid: u32,
+    direction: Direction,
+    flags: u8,
+    offset: u64,
+    length: u32,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Script {
+    /// An empty script for a connection of this number, of process 1000, captured whole.
+    #[must_use]
+    pub fn new(connection: u64) -> Self {
+        Self {
+            connection,
+            tgid: 1000,
+            time: 1_000_000,
+            front: usize::MAX,
+            tail: 0,
+            received: 0,
+            sent: 0,
+            segments: Vec::new(),
+        }
+    }
+
+    /// From here on, only so many bytes are captured of each read or write.
+    #[must_use]
+    pub fn capture(mut self, front: usize, tail: usize) -> Self {
+        (self.front, self.tail) = (front, tail);
+        self
+    }
+
+    /// From here on, this process reads and writes.
+    #[must_use]
+    pub fn tgid(mut self, tgid: u32) -> Self {
+        self.tgid = tgid;
+        self
+    }
+
+    /// Time passes.
+    #[must_use]
+    pub fn wait(mut self, nanoseconds: u64) -> Self {
+        self.time += nanoseconds;
+        self
+    }
+
+    /// The time of the last event.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.time
+    }
+
+    /// One read.
+    #[must_use]
+    pub fn receive(self, bytes: impl AsRef<[u8]>) -> Self {
+        self.moved(Direction::Receive, bytes)
+    }
+
+    /// One write.
+    #[must_use]
+    pub fn send(self, bytes: impl AsRef<[u8]>) -> Self {
+        self.moved(Direction::Send, bytes)
+    }
+
+    /// One read or write. Nothing when there are no bytes.
+    #[must_use]
+    pub fn moved(mut self, direction: Direction, bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        if bytes.is_empty() {
+            return self;
+        }
+        let (head, rest) = bytes.split_at(self.front.min(bytes.len()));
+        let tail = &rest[rest.len() - self.tail.min(rest.len())..];
+        self.record(direction, 0, bytes.len(), head, tail);
+        self
+    }
+
+    /// A read or write whose bytes could not be captured, such as sendfile.
+    #[must_use]
+    pub fn opaque(mut self, direction: Direction, length: usize) -> Self {
+        self.record(direction, flag::OPAQUE, length, &[], &[]);
+        self
+    }
+
+    /// A read or write whose record was lost.
+    #[must_use]
+    pub fn lost(mut self, direction: Direction, length: usize) -> Self {
+        self.record(direction, 0, length, &[], &[]);
+        self.segments.pop();
+        self
+    }
+
+    /// End of file was read, or the sending side was shut.
+    #[must_use]
+    pub fn end(mut self, direction: Direction) -> Self {
+        self.record(direction, flag::END, 0, &[], &[]);
+        self
+    }
+
+    /// The connection was reset.
+    #[must_use]
+    pub fn reset(mut self) -> Self {
+        self.record(Direction::Receive, flag::RESET | flag::CLOSED, 0, &[], &[]);
+        self
+    }
+
+    /// The connection is gone.
+    #[must_use]
+    pub fn close(mut self) -> Self {
+        self.record(Direction::Receive, flag::CLOSED, 0, &[], &[]);
+        self
+    }
+
+    fn record(&mut self, direction: Direction, flags: u8, length: usize, head: &[u8], tail: &[u8]) {
+        self.time += STEP;
+        let position = match direction {
+            Direction::Receive => &mut self.received,
+            Direction::Send => &mut self.sent,
+        };
+        self.segments.push(Recorded {
+            time: self.time,
+            tgid: self.tgid,
+            direction,
+            flags,
+            offset: *position,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            head: head.to_vec(),
+            tail: tail.to_vec(),
+        });
+        *position += length as u64;
+    }
+
+    /// The same connection as the other end saw it.
+    #[must_use]
+    pub fn mirrored(mut self) -> Self {
+        for segment in &mut self.segments {
+            segment.direction = match segment.direction {
+                Direction::Receive => Direction::Send,
+                Direction::Send => Direction::Receive,
+            };
+        }
+        std::mem::swap(&mut self.received, &mut self.sent);
+        self
+    }
+
+    /// The script without its first `count` events, as an agent that comes late sees it.
+    #[must_use]
+    pub fn without_first(mut self, count: usize) -> Self {
+        self.segments.drain(..count.min(self.segments.len()));
+        self
+    }
+
+    /// Who talks to whom in every script.
+    #[must_use]
+    pub fn tuple() -> Tuple {
+        Tuple {
+            local: Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets(),
+            remote: Ipv4Addr::new(127, 0, 0, 2).to_ipv6_mapped().octets(),
+            local_port: 80,
+            remote_port: 50_000,
+            netns: 1,
+        }
+    }
+
+    /// What the kernel side tells.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.segments.iter().map(|segment| Segment {
+            connection: self.connection,
+            time: segment.time,
+            tgid: segment.tgid,
+            direction: segment.direction,
+            flags: segment.flags,
+            offset: segment.offset,
+            length: segment.length,
+            head: &segment.head,
+            tail: &segment.tail,
+        })
+    }
+
+    /// Plays the script; what it gave.
+    pub fn play(&self, connections: &mut Connections) -> Vec<Exchange> {
+        let mut exchanges = Vec::new();
+        connections.open(self.connection, Self::tuple());
+        for segment in self.segments() {
+            connections.segment(&segment, &mut |exchange| exchanges.push(exchange));
+        }
+        exchanges
+    }
+}

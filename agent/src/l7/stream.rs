@@ -1,0 +1,297 @@
+//! One direction of a connection: where it is, what comes next, and a head that isn't whole yet.
+
+use super::{
+    body::Body,
+    counters::Rejection,
+    http1::{Head, Parsed},
+    text::Interner,
+};
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Position after the last byte that was told of; `None` before the first.
+    pub(super) next: Option<u64>,
+    /// When the last byte moved.
+    pub(super) last: u64,
+    /// Payload of the present body.
+    pub(super) payload: u64,
+    pub(super) state: State,
+    partial: Option<Box<Partial>>,
+}
+
+/// What the next byte belongs to.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Not known. Only a head at the start of a read or write ends this.
+    Seeking,
+    /// A head; its first bytes may have been seen.
+    Boundary,
+    /// A body whose end will be known.
+    Body(Body),
+    /// A message whose end can only be inferred.
+    Lost(Lost),
+    /// Nothing that matters.
+    Ended,
+}
+
+/// The rest of a message after its framing was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// The last bytes, if they were captured.
+    tail: [u8; 4],
+    /// When the last byte moved.
+    pub(super) end: u64,
+    /// When the last byte before lost records moved; 0 when no records were lost.
+    pub(super) sure: u64,
+}
+
+/// Where a message began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) time: u64,
+    pub(super) tgid: u32,
+    /// At the start of a read or write.
+    pub(super) fresh: bool,
+}
+
+#[derive(Debug)]
+struct Partial {
+    bytes: Vec<u8>,
+    origin: Origin,
+}
+
+/// Memory for heads in parts: a limit for each and one for all connections together.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    pub(super) each: usize,
+    pub(super) all: usize,
+    pub(super) used: usize,
+}
+
+/// What reading a head gave.
+pub(super) enum Reading<T> {
+    /// All bytes taken; the head goes on.
+    More,
+    /// A whole head; `used` bytes were taken.
+    Whole {
+        head: T,
+        origin: Origin,
+        used: usize,
+    },
+    /// A head longer than may be kept, or too many of them, and what could be read of it.
+    Cut { head: Option<T>, origin: Origin },
+    /// No head.
+    Invalid(Refusal),
+}
+
+/// Bytes that are no head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: Rejection,
+    pub(super) origin: Origin,
+    /// Earlier bytes were a part of it, so the present ones deserve a look of their own.
+    pub(super) continued: bool,
+    /// It looks like a status line.
+    pub(super) response: bool,
+}
+
+impl Lost {
+    pub(super) const fn new(time: u64) -> Self {
+        Self {
+            tail: [0; 4],
+            end: time,
+            sure: 0,
+        }
+    }
+
+    /// Further bytes.
+    pub(super) fn note(&mut self, bytes: &[u8], time: u64) {
+        self.end = time;
+        match bytes.last_chunk::<4>() {
+            Some(tail) => self.tail = *tail,
+            None => {
+                self.tail.rotate_left(bytes.len());
+                let kept = 4 - bytes.len();
+                self.tail[kept..].copy_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Bytes that nobody saw.
+    pub(super) fn gap(&mut self, lost_records: bool) {
+        self.tail = [0; 4];
+        if lost_records && self.sure == 0 {
+            self.sure = self.end;
+        }
+    }
+
+    /// The last bytes are those of a last chunk, a trailer section or a head.
+    pub(super) const fn may_be_over(&self) -> bool {
+        matches!(self.tail, [b'\r', b'\n', b'\r', b'\n'])
+    }
+}
+
+impl Stream {
+    pub(super) const fn new() -> Self {
+        Self {
+            next: None,
+            last: 0,
+            payload: 0,
+            state: State::Seeking,
+            partial: None,
+        }
+    }
+
+    pub(super) const fn is_boundary(&self) -> bool {
+        matches!(self.state, State::Boundary)
+    }
+
+    pub(super) const fn is_seeking(&self) -> bool {
+        matches!(self.state, State::Seeking)
+    }
+
+    pub(super) const fn has_partial(&self) -> bool {
+        self.partial.is_some()
+    }
+
+    /// Starts a body.
+    pub(super) fn begin(&mut self, body: Body) {
+        self.payload = 0;
+        self.state = State::Body(body);
+    }
+
+    /// Reads a head from the front of `bytes`, after what was kept of earlier ones.
+    pub(super) fn read_head<T: Head>(
+        &mut self,
+        bytes: &[u8],
+        origin: Origin,
+        buffers: &mut Buffers,
+        interner: &mut Interner,
+    ) -> Reading<T> {
+        if self.partial.is_some() {
+            return self.continue_head(bytes, buffers, interner);
+        }
+        match T::parse(bytes, interner) {
+            Parsed::Complete { value, length } => Reading::Whole {
+                head: value,
+                origin,
+                used: length,
+            },
+            Parsed::Partial => self.keep(bytes, origin, buffers, interner),
+            Parsed::Invalid(reason) => Reading::Invalid(Refusal {
+                reason,
+                origin,
+                continued: false,
+                response: bytes.starts_with(b"HTTP/"),
+            }),
+        }
+    }
+
+    fn keep<T: Head>(
+        &mut self,
+        bytes: &[u8],
+        origin: Origin,
+        buffers: &mut Buffers,
+        interner: &mut Interner,
+    ) -> Reading<T> {
+        if bytes.len() > buffers.room(0) {
+            let head = T::salvage(bytes, interner);
+            return Reading::Cut { head, origin };
+        }
+        buffers.used += bytes.len();
+        let bytes = bytes.to_vec();
+        self.partial = Some(Box::new(Partial { bytes, origin }));
+        Reading::More
+    }
+
+    fn continue_head<T: Head>(
+        &mut self,
+        bytes: &[u8],
+        buffers: &mut Buffers,
+        interner: &mut Interner,
+    ) -> Reading<T> {
+        let Some(mut partial) = self.partial.take() else {
+            return Reading::More;
+        };
+        let before = partial.bytes.len();
+        let room = buffers.room(before);
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        partial.bytes.extend_from_slice(taken);
+        buffers.used -= before;
+        let origin = partial.origin;
+        let parsed = if may_decide(&partial.bytes, before) {
+            T::parse(&partial.bytes, interner)
+        } else {
+            Parsed::Partial
+        };
+        match parsed {
+            Parsed::Complete { value, length } => Reading::Whole {
+                head: value,
+                origin,
+                used: length.saturating_sub(before),
+            },
+            Parsed::Partial if taken.len() < bytes.len() => Reading::Cut {
+                head: T::salvage(&partial.bytes, interner),
+                origin,
+            },
+            Parsed::Partial => {
+                buffers.used += partial.bytes.len();
+                self.partial = Some(partial);
+                Reading::More
+            }
+            Parsed::Invalid(reason) => Reading::Invalid(Refusal {
+                reason,
+                origin,
+                continued: true,
+                response: partial.bytes.starts_with(b"HTTP/"),
+            }),
+        }
+    }
+
+    /// Ends a head that isn't whole: what can be read of it, and where it began.
+    pub(super) fn cut_head<T: Head>(
+        &mut self,
+        buffers: &mut Buffers,
+        interner: &mut Interner,
+    ) -> Option<(Option<T>, Origin)> {
+        let partial = self.partial.take()?;
+        buffers.used -= partial.bytes.len();
+        Some((T::salvage(&partial.bytes, interner), partial.origin))
+    }
+
+    /// Forgets a head that isn't whole; `false` when there was none.
+    pub(super) fn drop_head(&mut self, buffers: &mut Buffers) -> bool {
+        let partial = self.partial.take();
+        buffers.used -= partial.as_ref().map_or(0, |partial| partial.bytes.len());
+        partial.is_some()
+    }
+}
+
+impl Buffers {
+    /// Bytes that a head with `kept` bytes in memory may still take.
+    const fn room(&self, kept: usize) -> usize {
+        let each = self.each.saturating_sub(kept);
+        let all = self.all.saturating_sub(self.used);
+        if each < all { each } else { all }
+    }
+}
+
+/// Whether the bytes after the first `before` may have changed a parser's mind: they end the
+/// first line or the head, or begin it. Keeps one-byte writes from costing the square.
+fn may_decide(bytes: &[u8], before: usize) -> bool {
+    /// A first word that is longer is no method.
+    const FIRST_WORD: usize = 80;
+    let new = bytes.get(before..).unwrap_or_default();
+    if before < FIRST_WORD && !bytes.get(..before).unwrap_or_default().contains(&b' ') {
+        return true;
+    }
+    if !new.contains(&b'\n') {
+        return false;
+    }
+    let first_line = !bytes.get(..before).unwrap_or_default().contains(&b'\n');
+    let around = bytes.get(before.saturating_sub(2)..).unwrap_or_default();
+    first_line
+        || around.windows(2).any(|pair| pair == b"\n\n")
+        || around.windows(3).any(|three| three == b"\n\r\n")
+}

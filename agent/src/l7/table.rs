@@ -1,0 +1,255 @@
+//! All connections: caps, ageing and counters.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    hash::{BuildHasherDefault, Hasher},
+    time::Duration,
+};
+
+use sonde_common::event::http::Tuple;
+
+use super::{
+    connection::{Connection, Context},
+    counters::{Counters, GivenUp},
+    exchange::{Exchange, Method, Role},
+    queue::Pool,
+    stream::Buffers,
+    text::Interner,
+};
+use crate::event::Segment;
+
+/// Bounds of what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections.
+    pub max_connections: usize,
+    /// Requests in flight on one connection.
+    pub max_pipeline: usize,
+    /// Requests in flight on all connections.
+    pub max_in_flight: usize,
+    /// Bytes of one message head that comes in parts.
+    pub max_head: usize,
+    /// Bytes of all message heads that come in parts.
+    pub max_buffered: usize,
+    /// Silence after which a request without the beginning of an answer is given up.
+    pub request_timeout: Duration,
+    /// Silence after which an answer that has begun is given up.
+    pub response_timeout: Duration,
+    /// Silence after which a connection may be forgotten when the table is full.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 100_000,
+            max_pipeline: 128,
+            max_in_flight: 100_000,
+            max_head: 64 * 1024,
+            max_buffered: 16 * 1024 * 1024,
+            request_timeout: Duration::from_secs(60),
+            response_timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The connections that are being followed.
+pub struct Connections {
+    limits: Limits,
+    connections: HashMap<u64, Connection, BuildHasherDefault<NumberHasher>>,
+    pool: Pool<Exchange>,
+    buffers: Buffers,
+    interner: Interner,
+    counters: Counters,
+}
+
+impl Connections {
+    /// An empty table.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            connections: HashMap::default(),
+            pool: Pool::new(),
+            buffers: Buffers {
+                each: limits.max_head,
+                all: limits.max_buffered,
+                used: 0,
+            },
+            interner: Interner::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// A connection was recognised. One that is known already stays as it is.
+    pub fn open(&mut self, connection: u64, tuple: Tuple) {
+        let full = self.connections.len() >= self.limits.max_connections;
+        if let Entry::Vacant(place) = self.connections.entry(connection) {
+            if full {
+                self.counters.give_up(GivenUp::TableFull);
+            } else {
+                place.insert(Connection::new(connection, tuple));
+            }
+        }
+    }
+
+    /// Takes a segment in, and gives the exchanges that it completes to `out`.
+    pub fn segment(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(Exchange)) {
+        let Some(connection) = self.connections.get_mut(&segment.connection) else {
+            self.counters.unknown_connection += u64::from(segment.length > 0);
+            return;
+        };
+        let mut context = Context {
+            limits: &self.limits,
+            counters: &mut self.counters,
+            pool: &mut self.pool,
+            interner: &mut self.interner,
+            buffers: &mut self.buffers,
+            out,
+        };
+        if !connection.segment(segment, &mut context) {
+            self.connections.remove(&segment.connection);
+        }
+    }
+
+    /// Gives up what has been silent for too long at `now`, `CLOCK_MONOTONIC` nanoseconds. Meant
+    /// to be called about once a second; the cost follows what is in flight.
+    pub fn expire(&mut self, now: u64, out: &mut impl FnMut(Exchange)) {
+        // A request is no younger than its connection's last byte, so few need a closer look.
+        let shortest = self
+            .limits
+            .request_timeout
+            .min(self.limits.response_timeout);
+        let mut old: Vec<u64> = self
+            .pool
+            .iter()
+            .filter(|exchange| is_over(exchange.start, shortest, now))
+            .map(|exchange| exchange.connection)
+            .collect();
+        old.sort_unstable();
+        old.dedup();
+        for number in old {
+            self.age(number, now, out);
+        }
+        if self.connections.len() >= self.limits.max_connections {
+            self.forget_idle(now, out);
+        }
+    }
+
+    fn age(&mut self, number: u64, now: u64, out: &mut impl FnMut(Exchange)) {
+        let Some(connection) = self.connections.get_mut(&number) else {
+            return;
+        };
+        let patience = if connection.is_answering() {
+            self.limits.response_timeout
+        } else {
+            self.limits.request_timeout
+        };
+        if is_over(connection.last(), patience, now) {
+            let mut context = Context {
+                limits: &self.limits,
+                counters: &mut self.counters,
+                pool: &mut self.pool,
+                interner: &mut self.interner,
+                buffers: &mut self.buffers,
+                out,
+            };
+            connection.age(now, &mut context);
+        }
+    }
+
+    /// Makes room: the record of a connection's end may have been lost.
+    fn forget_idle(&mut self, now: u64, out: &mut impl FnMut(Exchange)) {
+        let mut context = Context {
+            limits: &self.limits,
+            counters: &mut self.counters,
+            pool: &mut self.pool,
+            interner: &mut self.interner,
+            buffers: &mut self.buffers,
+            out,
+        };
+        let idle_timeout = self.limits.idle_timeout;
+        self.connections.retain(|_, connection| {
+            let kept = !is_over(connection.last(), idle_timeout, now);
+            if !kept {
+                connection.release(&mut context);
+                context.counters.give_up(GivenUp::Idle);
+            }
+            kept
+        });
+    }
+
+    /// Requests in flight, for `http.server.active_requests` and its client twin: role, process,
+    /// method, scheme and how many. The cost follows what is in flight.
+    pub fn active(&self) -> impl Iterator<Item = (Role, u32, Method, &'static str, u64)> + use<> {
+        let mut counts: HashMap<_, u64> = HashMap::new();
+        for exchange in self.pool.iter() {
+            let key = (
+                exchange.role,
+                exchange.tgid,
+                exchange.method,
+                exchange.scheme,
+            );
+            *counts.entry(key).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .map(|((role, tgid, method, scheme), count)| (role, tgid, method, scheme, count))
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Bytes of message heads that are not whole yet.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.buffers.used
+    }
+
+    /// Connections in the table.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether no connection is in the table.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// What became of everything so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+fn is_over(since: u64, patience: Duration, now: u64) -> bool {
+    u128::from(now.saturating_sub(since)) > patience.as_nanos()
+}
+
+/// The kernel side numbers connections itself, so nobody can aim at collisions.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}

@@ -1,0 +1,188 @@
+//! Bytes that were not seen: see the rules of the connection module.
+
+use sonde_common::event::http::Direction::{Receive, Send};
+
+use super::{
+    super::{
+        counters::{Dropped, GivenUp},
+        script::STEP,
+    },
+    *,
+};
+
+fn paths(exchanges: &[Exchange]) -> Vec<(&str, Option<u16>)> {
+    exchanges.iter().map(|e| (&*e.path, e.status)).collect()
+}
+
+/// Any bytes without a line end.
+fn filler(length: usize) -> String {
+    "x".repeat(length)
+}
+
+#[test]
+fn lost_records_within_a_body_of_known_length_do_no_harm() {
+    let (exchanges, table) = run(&Script::new(1)
+        .receive("PUT /1 HTTP/1.1\r\nContent-Length: 500\r\n\r\n")
+        .lost(Receive, 400)
+        .receive(filler(100))
+        .send("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+        .lost(Send, 400)
+        .send(filler(100))
+        .receive(get("/2"))
+        .send(answer(202, "")));
+    assert_eq!(paths(&exchanges), [("/1", Some(200)), ("/2", Some(202))]);
+    assert_eq!(exchanges[0].request_body, Some(500));
+    assert_eq!(exchanges[0].response_body, Some(500));
+    assert_eq!(
+        (table.counters().gaps, table.counters().gap_bytes),
+        (2, 800)
+    );
+}
+
+#[test]
+fn a_lost_answer_drops_its_request_and_no_other() {
+    let (exchanges, table) = run(&Script::new(1)
+        .receive(get("/1"))
+        .lost(Send, 50)
+        .receive(get("/2"))
+        .send(answer(202, ""))
+        .receive(get("/3"))
+        .send(answer(203, "")));
+    assert_eq!(paths(&exchanges), [("/3", Some(203))]);
+    assert_eq!(table.counters().dropped(Dropped::Uncertain), 2);
+    assert_eq!(table.counters().orphan_responses, 1);
+}
+
+#[test]
+fn a_lost_request_makes_its_answer_an_orphan() {
+    let (exchanges, table) = run(&Script::new(1)
+        .receive(get("/1"))
+        .send(answer(201, ""))
+        .lost(Receive, 50)
+        .send(answer(202, ""))
+        .receive(get("/3"))
+        .send(answer(203, "")));
+    assert_eq!(paths(&exchanges), [("/1", Some(201)), ("/3", Some(203))]);
+    assert_eq!(table.counters().orphan_responses, 1);
+}
+
+#[test]
+fn a_lost_exchange_leaves_the_next_but_one_right() {
+    let (exchanges, _) = run(&Script::new(1)
+        .receive(get("/1"))
+        .send(answer(201, ""))
+        .lost(Receive, 50)
+        .lost(Send, 50)
+        .receive(get("/3"))
+        .send(answer(203, ""))
+        .receive(get("/4"))
+        .send(answer(204, "")));
+    assert_eq!(paths(&exchanges), [("/1", Some(201)), ("/4", Some(204))]);
+}
+
+#[test]
+fn a_gap_on_a_pipelining_connection_gives_it_up() {
+    let (exchanges, table) = run(&Script::new(1)
+        .receive([get("/1"), get("/2")].concat())
+        .send(answer(201, ""))
+        .lost(Send, 50)
+        .receive([get("/3"), get("/4")].concat())
+        .send(answer(203, ""))
+        .send(answer(204, "")));
+    assert_eq!(paths(&exchanges), [("/1", Some(201))]);
+    assert_eq!(table.counters().given_up(GivenUp::PipelineLost), 1);
+    assert_eq!(table.in_flight(), 0);
+}
+
+#[test]
+fn requests_before_a_gap_keep_their_answers() {
+    let (exchanges, _) = run(&Script::new(1)
+        .receive(get("/1"))
+        .opaque(Receive, 50)
+        .send(answer(201, ""))
+        .send(answer(202, ""))
+        .receive(get("/3"))
+        .send(answer(203, "")));
+    assert_eq!(paths(&exchanges), [("/1", Some(201)), ("/3", Some(203))]);
+}
+
+#[test]
+fn a_chunk_size_that_was_not_captured_leaves_status_and_end_right() {
+    let chunk = format!("200\r\n{}\r\n", filler(512));
+    let body = format!("{chunk}{chunk}0\r\n\r\n");
+    let (exchanges, table) = run(&Script::new(1)
+        .capture(64, 16)
+        .receive(get("/1"))
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .send(&body[..600])
+        .send(&body[600..])
+        .wait(seconds(5))
+        .receive(get("/2"))
+        .send(answer(202, "")));
+    assert_eq!(paths(&exchanges), [("/1", Some(200)), ("/2", Some(202))]);
+    assert_eq!(exchanges[0].end, exchanges[0].start + 3 * STEP);
+    assert_eq!(exchanges[0].response_body, None);
+    assert_eq!(table.counters().framing_lost, 1);
+}
+
+#[test]
+fn an_uncaptured_chunked_upload_keeps_its_answer() {
+    let chunk = format!("200\r\n{}\r\n", filler(512));
+    let (exchanges, _) = run(&Script::new(1)
+        .capture(64, 16)
+        .receive("PUT /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .receive(chunk.repeat(3))
+        .receive(format!("{chunk}0\r\n\r\n"))
+        .send(answer(201, ""))
+        .receive(get("/2"))
+        .send(answer(202, "")));
+    assert_eq!(paths(&exchanges), [("/1", Some(201)), ("/2", Some(202))]);
+    assert_eq!(exchanges[0].request_body, None);
+}
+
+#[test]
+fn an_answer_without_framing_ends_with_the_connection_at_its_last_byte() {
+    let chunk = format!("200\r\n{}\r\n", filler(512));
+    let script = Script::new(1)
+        .capture(64, 16)
+        .receive(get("/1"))
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .send(chunk.repeat(2))
+        .wait(seconds(9))
+        .close();
+    let exchange = only(&script);
+    assert_eq!(exchange.end, exchange.start + 2 * STEP);
+    assert_eq!((exchange.status, exchange.failure), (Some(200), None));
+}
+
+#[test]
+fn an_answer_without_framing_is_given_out_when_it_ages() {
+    let chunk = format!("200\r\n{}\r\n", filler(512));
+    let script = Script::new(1)
+        .capture(64, 16)
+        .receive(get("/1"))
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .send(chunk.repeat(2));
+    let (_, mut table) = run(&script);
+    let mut aged = Vec::new();
+    table.expire(script.now() + seconds(301), &mut |e| aged.push(e));
+    assert_eq!(paths(&aged), [("/1", Some(200))]);
+    assert_eq!(
+        (aged[0].failure, aged[0].end),
+        (None, aged[0].start + 2 * STEP)
+    );
+}
+
+#[test]
+fn records_that_come_twice_count_once() {
+    let mut table = table();
+    let script = Script::new(1).receive(get("/1")).send(answer(201, "abc"));
+    table.open(1, Script::tuple());
+    let mut exchanges = Vec::new();
+    for segment in script.segments() {
+        table.segment(&segment, &mut |e| exchanges.push(e));
+        table.segment(&segment, &mut |e| exchanges.push(e));
+    }
+    assert_eq!(paths(&exchanges), [("/1", Some(201))]);
+    assert_eq!(table.counters().overlaps, 2);
+}

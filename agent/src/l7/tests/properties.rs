@@ -1,0 +1,287 @@
+//! Whatever the split and whatever is missed: the same result, or none, and never a wrong one.
+
+use proptest::{prelude::*, sample::Index};
+use sonde_common::event::http::Direction::{self, Receive, Send};
+
+use super::*;
+
+/// How a generated message's body is framed.
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    None,
+    Length(usize),
+    Chunked(usize, usize),
+}
+
+#[derive(Clone, Debug)]
+struct Pair {
+    number: usize,
+    ask: Body,
+    answer: Body,
+    interim: bool,
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        Just(Body::None),
+        (0..600_usize).prop_map(Body::Length),
+        (1..300_usize, 0..4_usize).prop_map(|(size, count)| Body::Chunked(size, count)),
+    ]
+}
+
+fn pair() -> impl Strategy<Value = Pair> {
+    (body(), body(), any::<bool>()).prop_map(|(ask, answer, interim)| Pair {
+        number: 0,
+        ask,
+        answer,
+        interim,
+    })
+}
+
+/// Batches of requests, each batch answered before the next is sent.
+fn conversation(pipelined: usize) -> impl Strategy<Value = Vec<Vec<Pair>>> {
+    let batch = prop::collection::vec(pair(), 1..=pipelined);
+    prop::collection::vec(batch, 1..6).prop_map(|mut batches| {
+        let all = batches.iter_mut().flatten();
+        all.enumerate().for_each(|(at, pair)| pair.number = at);
+        batches
+    })
+}
+
+fn framed(body: Body) -> (String, String) {
+    // A body full of what looks like messages.
+    let text = |size: usize| {
+        GET.chars()
+            .chain(OK.chars())
+            .cycle()
+            .take(size)
+            .collect::<String>()
+    };
+    match body {
+        Body::None => ("Content-Length: 0\r\n".into(), String::new()),
+        Body::Length(size) => (format!("Content-Length: {size}\r\n"), text(size)),
+        Body::Chunked(size, count) => {
+            let chunk = format!("{size:x};e=1\r\n{}\r\n", text(size));
+            let body = format!("{}0\r\nX-Sum: 1\r\n\r\n", chunk.repeat(count));
+            ("Transfer-Encoding: chunked\r\n".into(), body)
+        }
+    }
+}
+
+fn payload(body: Body) -> u64 {
+    match body {
+        Body::None => 0,
+        Body::Length(size) => size as u64,
+        Body::Chunked(size, count) => (size * count) as u64,
+    }
+}
+
+impl Pair {
+    fn path(&self) -> String {
+        format!("/{}", self.number)
+    }
+
+    fn status(&self) -> u16 {
+        u16::try_from(400 + self.number).expect("few pairs")
+    }
+
+    fn ask_bytes(&self) -> String {
+        let (field, body) = framed(self.ask);
+        format!(
+            "POST {} HTTP/1.1\r\nHost: shop.test\r\n{field}\r\n{body}",
+            self.path()
+        )
+    }
+
+    fn answer_bytes(&self) -> String {
+        let (field, body) = framed(self.answer);
+        let interim = if self.interim {
+            "HTTP/1.1 100 Continue\r\n\r\n"
+        } else {
+            ""
+        };
+        format!("{interim}HTTP/1.1 {} X\r\n{field}\r\n{body}", self.status())
+    }
+}
+
+/// Moves `bytes` in pieces, cut where `cuts` say.
+fn pieces(mut script: Script, way: Direction, bytes: &str, cuts: &[Index]) -> Script {
+    let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+    ends.push(bytes.len());
+    ends.sort_unstable();
+    let mut start = 0;
+    for end in ends {
+        script = script.moved(way, &bytes.as_bytes()[start..end]);
+        start = end;
+    }
+    script
+}
+
+fn write(script: Script, batches: &[Vec<Pair>], cuts: &[Vec<Index>]) -> Script {
+    let mut cuts = cuts.iter().cycle();
+    let mut next = || cuts.next().map_or(&[][..], Vec::as_slice);
+    batches.iter().fold(script, |script, batch| {
+        let asks: String = batch.iter().map(Pair::ask_bytes).collect();
+        let answers: String = batch.iter().map(Pair::answer_bytes).collect();
+        let script = pieces(script, Receive, &asks, next());
+        pieces(script, Send, &answers, next())
+    })
+}
+
+fn cuts() -> impl Strategy<Value = Vec<Vec<Index>>> {
+    prop::collection::vec(prop::collection::vec(any::<Index>(), 0..8), 1..8)
+}
+
+/// No exchange joins one pair's request with another's answer.
+fn never_mixed(exchanges: &[Exchange]) -> Result<(), TestCaseError> {
+    for exchange in exchanges {
+        let number: u16 = exchange
+            .path
+            .trim_start_matches('/')
+            .parse()
+            .expect("a number");
+        if let Some(status) = exchange.status {
+            prop_assert_eq!(status, 400 + number, "{:?}", exchange);
+        }
+        prop_assert!(exchange.end >= exchange.start);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Captured whole, a conversation gives the same exchanges however it is split.
+    #[test]
+    fn fault_05_any_split_gives_the_same(batches in conversation(5), cuts in cuts()) {
+        let expected: Vec<_> = batches
+            .iter()
+            .flatten()
+            .map(|pair| {
+                let sizes = [Some(payload(pair.ask)), Some(payload(pair.answer))];
+                (pair.path(), Some(pair.status()), None, sizes)
+            })
+            .collect();
+        let script = write(Script::new(1), &batches, &cuts);
+        for script in [script.clone(), script.mirrored()] {
+            let (exchanges, table) = run(&script);
+            let seen: Vec<_> = exchanges.iter().map(essence).collect();
+            prop_assert_eq!(&seen, &expected);
+            prop_assert_eq!(table.counters().orphan_responses, 0);
+        }
+    }
+
+    /// With little of each read and write captured, some exchanges may be missing; none is wrong.
+    #[test]
+    fn fault_05_any_truncation_mixes_nothing(
+        batches in conversation(4),
+        cuts in cuts(),
+        front in 16..100_usize,
+        tail in 0..=16_usize,
+    ) {
+        let script = write(Script::new(1).capture(front, tail), &batches, &cuts);
+        let (exchanges, _) = run(&script);
+        never_mixed(&exchanges)?;
+    }
+
+    /// Without pipelining, short heads captured whole and lengths known, nothing may be missing.
+    #[test]
+    fn uncaptured_bodies_cost_no_exchange(
+        pairs in prop::collection::vec((0..5000_usize, 0..5000_usize), 1..8),
+        size in 128..2000_usize,
+    ) {
+        let mut script = Script::new(1).capture(128, 16);
+        for (number, (ask, answer)) in pairs.iter().enumerate() {
+            let pair = Pair {
+                number,
+                ask: Body::Length(*ask),
+                answer: Body::Length(*answer),
+                interim: false,
+            };
+            for piece in pair.ask_bytes().as_bytes().chunks(size) {
+                script = script.receive(piece);
+            }
+            for piece in pair.answer_bytes().as_bytes().chunks(size) {
+                script = script.send(piece);
+            }
+        }
+        let (exchanges, _) = run(&script);
+        prop_assert_eq!(exchanges.len(), pairs.len());
+        never_mixed(&exchanges)?;
+    }
+
+    /// Records lost at random: without pipelining, what is told is right.
+    #[test]
+    fn fault_21_lost_records_mix_nothing(
+        batches in conversation(1),
+        cuts in cuts(),
+        lost in prop::collection::vec(prop::bool::weighted(0.15), 1..60),
+        late in 0..4_usize,
+    ) {
+        let script = write(Script::new(1), &batches, &cuts).without_first(late);
+        let mut table = table();
+        let mut exchanges = Vec::new();
+        table.open(1, Script::tuple());
+        for (segment, lost) in script.segments().zip(lost.iter().cycle()) {
+            if !lost {
+                table.segment(&segment, &mut |e| exchanges.push(e));
+            }
+        }
+        conserves(&table, exchanges.len());
+        table.expire(seconds(10_000), &mut |e| exchanges.push(e));
+        conserves(&table, exchanges.len());
+        prop_assert_eq!(table.in_flight(), 0);
+        for exchange in &exchanges {
+            // Late, a body that holds a message may be all that is seen of a request.
+            if let Ok(number) = exchange.path.trim_start_matches('/').parse::<u16>()
+                && let Some(status) = exchange.status
+            {
+                prop_assert_eq!(status, 400 + number, "{:?}", exchange);
+            }
+        }
+    }
+
+    /// Any segments at all are taken without a panic, and nothing is left behind.
+    #[test]
+    fn fault_01_random_segments_do_no_harm(
+        segments in prop::collection::vec(
+            (
+                any::<bool>(),
+                0..16_u8,
+                0..3000_u64,
+                0..3000_u32,
+                prop_oneof![
+                    prop::collection::vec(any::<u8>(), 0..200),
+                    Just(GET.as_bytes().to_vec()),
+                    Just(OK.as_bytes().to_vec()),
+                    Just(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n".to_vec()),
+                ],
+                prop::collection::vec(any::<u8>(), 0..16),
+            ),
+            0..60,
+        ),
+    ) {
+        let mut table = table();
+        let mut count = 0;
+        for (time, (received, flags, offset, length, head, tail)) in segments.iter().enumerate() {
+            table.open(1, Script::tuple());
+            let segment = crate::event::Segment {
+                connection: 1,
+                time: time as u64,
+                tgid: 1,
+                // Ends are rarer than bytes.
+                flags: if flags % 5 == 0 { *flags } else { 0 },
+                direction: if *received { Receive } else { Send },
+                offset: *offset,
+                length: *length,
+                head,
+                tail,
+            };
+            table.segment(&segment, &mut |_| count += 1);
+            conserves(&table, count);
+        }
+        Script::new(1).close().play(&mut table);
+        prop_assert_eq!(table.in_flight(), 0);
+        prop_assert_eq!(table.buffered(), 0);
+    }
+}
