@@ -226,6 +226,15 @@ impl<K: Copy> Slot<K> {
         }
     }
 
+    /// The same place with less of the key.
+    pub fn map<L>(self, map: impl FnOnce(K) -> L) -> Slot<L> {
+        match self {
+            Self::Own(service, key) => Slot::Own(service, map(key)),
+            Self::ServiceOverflow(service) => Slot::ServiceOverflow(service),
+            Self::GlobalOverflow => Slot::GlobalOverflow,
+        }
+    }
+
     /// Whose the series is and since when it counts: the host's and the agent's start where it is
     /// nobody's.
     pub fn owner(&self, services: &Services, collector: &Collector) -> (Arc<Resource>, SystemTime) {

@@ -6,9 +6,12 @@
 
 pub mod cardinality;
 pub mod distribution;
+pub mod error_type;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod log2;
+pub mod red;
 pub mod route;
 pub mod server;
 pub mod service;
+pub mod span;
