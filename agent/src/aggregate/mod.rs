@@ -15,3 +15,4 @@ pub mod route;
 pub mod server;
 pub mod service;
 pub mod span;
+pub mod tcp;
