@@ -82,9 +82,19 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
     /// The value to add an observation to. No service, or no key, means that there was no room
     /// for what they stand for; that overflows too.
     pub fn observe(&mut self, service: Option<ServiceId>, key: Option<K>) -> &mut V {
+        self.observe_many(service, key, 1)
+    }
+
+    /// The value to add `count` observations to at once.
+    pub fn observe_many(
+        &mut self,
+        service: Option<ServiceId>,
+        key: Option<K>,
+        count: u64,
+    ) -> &mut V {
         let slot = self.slot(service, key);
         if !matches!(slot, Slot::Own(..)) {
-            self.overflowed += 1;
+            self.overflowed += count;
         }
         match slot {
             Slot::Own(service, key) => self.series.entry((service, key)).or_default(),

@@ -10,9 +10,11 @@ pub mod error_type;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod log2;
+pub mod process;
 pub mod red;
 pub mod route;
 pub mod server;
 pub mod service;
 pub mod span;
+pub mod syscall;
 pub mod tcp;

@@ -66,8 +66,7 @@ fn told(tcp: &Tcp, name: &str) -> Vec<String> {
     series(&collected(tcp), name)
 }
 
-const OUT: &str =
-    "service.name=shop,network.connection.direction=outbound,server.address=192.0.2.1,server.port=8080";
+const OUT: &str = "service.name=shop,network.connection.direction=outbound,server.address=192.0.2.1,server.port=8080";
 
 #[test]
 fn a_connection_counts_once_over_readings_and_its_end() {
@@ -79,10 +78,7 @@ fn a_connection_counts_once_over_readings_and_its_end() {
     read(&mut tcp, &[connection]);
     connection.bytes_received = 1_001;
     close(&mut tcp, connection, RESET_BY_PEER);
-    assert_eq!(
-        told(&tcp, "tcp.retransmits"),
-        [format!("3 {{{OUT}}}")]
-    );
+    assert_eq!(told(&tcp, "tcp.retransmits"), [format!("3 {{{OUT}}}")]);
     let io = told(&tcp, "tcp.io");
     assert!(io[0].starts_with("1001 ") && io[0].contains("network.io.direction=receive"));
     assert!(io[1].starts_with("150 ") && io[1].contains("network.io.direction=transmit"));
@@ -141,10 +137,7 @@ fn what_was_before_sonde_is_not_counted() {
     old.bytes_sent += 1;
     close(&mut tcp, old, 0);
     let io = told(&tcp, "tcp.io");
-    assert_eq!(
-        io[1],
-        "8 {service.name=shop,network.io.direction=transmit}"
-    );
+    assert_eq!(io[1], "8 {service.name=shop,network.io.direction=transmit}");
     assert!(io[0].starts_with("0 "));
     assert!(told(&tcp, "tcp.connection.lifetime").is_empty());
     // Seen only at its end: nothing is known to have come after sonde did.
@@ -250,7 +243,10 @@ fn a_lost_end_frees_its_place() {
         },
         host(),
     );
-    read(&mut tcp, &[totals(1, Role::Inbound), totals(2, Role::Inbound)]);
+    read(
+        &mut tcp,
+        &[totals(1, Role::Inbound), totals(2, Role::Inbound)],
+    );
     let [.., progress] = tcp.usage();
     assert_eq!((progress.series, progress.overflowed), (1, 1));
     for _ in 0..3 {
