@@ -51,7 +51,9 @@ pub enum Slot<K> {
 pub struct Table<K, V> {
     family: &'static str,
     limits: Limits,
-    series: HashMap<(ServiceId, K), V>,
+    /// Where in `values` a series is.
+    index: HashMap<(ServiceId, K), usize>,
+    values: Vec<V>,
     services: HashMap<ServiceId, PerService<V>>,
     global: Option<V>,
     overflowing_services: usize,
@@ -71,7 +73,8 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
         Self {
             family,
             limits,
-            series: HashMap::new(),
+            index: HashMap::new(),
+            values: Vec::new(),
             services: HashMap::new(),
             global: None,
             overflowing_services: 0,
@@ -92,13 +95,15 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
         key: Option<K>,
         count: u64,
     ) -> &mut V {
-        let slot = self.slot(service, key);
-        if !matches!(slot, Slot::Own(..)) {
-            self.overflowed += count;
+        if let Some(index) = service.zip(key).and_then(|pair| self.index_of(pair)) {
+            return self
+                .values
+                .get_mut(index)
+                .expect("the index and the values grow and shrink together");
         }
-        match slot {
-            Slot::Own(service, key) => self.series.entry((service, key)).or_default(),
-            Slot::ServiceOverflow(service) => self
+        self.overflowed += count;
+        match service.filter(|service| self.claim_overflow(*service)) {
+            Some(service) => self
                 .services
                 .entry(service)
                 .or_insert(PerService {
@@ -107,28 +112,19 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
                 })
                 .overflow
                 .get_or_insert_default(),
-            Slot::GlobalOverflow => self.global.get_or_insert_default(),
+            None => self.global.get_or_insert_default(),
         }
     }
 
-    /// Where an observation goes; makes room for it.
-    fn slot(&mut self, service: Option<ServiceId>, key: Option<K>) -> Slot<K> {
-        let Some(service) = service else {
-            return Slot::GlobalOverflow;
-        };
-        if let Some(key) = key {
-            if self.series.contains_key(&(service, key)) {
-                return Slot::Own(service, key);
-            }
-            if self.claim(service) {
-                return Slot::Own(service, key);
-            }
+    /// Where the series' value is; a new one where there is room for it.
+    fn index_of(&mut self, pair: (ServiceId, K)) -> Option<usize> {
+        if let Some(index) = self.index.get(&pair) {
+            return Some(*index);
         }
-        if self.claim_overflow(service) {
-            Slot::ServiceOverflow(service)
-        } else {
-            Slot::GlobalOverflow
-        }
+        let index = self.claim(pair.0).then_some(self.values.len())?;
+        self.values.push(V::default());
+        self.index.insert(pair, index);
+        Some(index)
     }
 
     /// Counts a new series of the service, when there is room.
@@ -161,7 +157,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
     /// Number of series, overflow series among them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.series.len() + self.overflowing_services + usize::from(self.global.is_some())
+        self.values.len() + self.overflowing_services + usize::from(self.global.is_some())
     }
 
     /// Whether nothing was observed yet.
@@ -172,10 +168,10 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
 
     /// All series, those of one service together, in an order that stays.
     pub fn iter(&self) -> impl Iterator<Item = (Slot<K>, &V)> {
-        let own = self
-            .series
-            .iter()
-            .map(|((service, key), value)| (Slot::Own(*service, *key), value));
+        let own = self.index.iter().filter_map(|((service, key), index)| {
+            let value = self.values.get(*index)?;
+            Some((Slot::Own(*service, *key), value))
+        });
         let overflow = self.services.iter().filter_map(|(service, owner)| {
             let value = owner.overflow.as_ref()?;
             Some((Slot::ServiceOverflow(*service), value))
@@ -191,8 +187,8 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
 
     /// All values, to change them.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.series
-            .values_mut()
+        self.values
+            .iter_mut()
             .chain(
                 self.services
                     .values_mut()
@@ -206,8 +202,15 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
         if gone.is_empty() {
             return;
         }
-        self.series
-            .retain(|(service, _), _| !gone.contains(service));
+        let mut values: Vec<_> = self.values.drain(..).map(Some).collect();
+        self.index.retain(|(service, _), index| {
+            let value = values.get_mut(*index).and_then(Option::take);
+            let kept = value.filter(|_| !gone.contains(service));
+            *index = self.values.len();
+            let keep = kept.is_some();
+            self.values.extend(kept);
+            keep
+        });
         self.services.retain(|service, _| !gone.contains(service));
         self.overflowing_services = self
             .services

@@ -33,6 +33,9 @@ pub const EXITS: Descriptor = Descriptor {
     kind: Kind::Counter,
 };
 
+/// Bit of a wait status: the process dumped core (`wait(2)`, `WCOREDUMP`).
+const CORE_DUMPED: u32 = 0x80;
+
 /// OOM victims whose exit is waited for at most.
 const VICTIMS: usize = 1_024;
 
@@ -175,7 +178,7 @@ fn record(
     resource: &Arc<Resource>,
     clock: &Clock,
 ) -> Option<LogRecord> {
-    let dumped = exit.status & 0x80 != 0;
+    let dumped = exit.status & CORE_DUMPED != 0;
     let command = command(&exit.comm);
     let pid = exit.header.tgid;
     let (event_name, signal, body) = match ending {

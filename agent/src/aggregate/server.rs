@@ -36,7 +36,7 @@ impl Server {
         };
         match named {
             Some((host, port)) => Self {
-                address: host.to_ascii_lowercase().into(),
+                address: lower_case(host, exchange),
                 port: port.unwrap_or(default_port),
             },
             None => Self {
@@ -52,7 +52,7 @@ impl Server {
     pub fn answering(exchange: &Exchange) -> Self {
         match exchange.host.as_deref().and_then(authority) {
             Some((host, port)) => Self {
-                address: host.to_ascii_lowercase().into(),
+                address: lower_case(host, exchange),
                 port: port.unwrap_or(exchange.tuple.local_port),
             },
             None => Self {
@@ -60,6 +60,16 @@ impl Server {
                 port: exchange.tuple.local_port,
             },
         }
+    }
+}
+
+/// The host of an exchange's authority, shared with the exchange where it is all of it.
+fn lower_case(host: &str, exchange: &Exchange) -> Arc<str> {
+    match &exchange.host {
+        Some(all) if **all == *host && !host.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Arc::clone(all)
+        }
+        _ => host.to_ascii_lowercase().into(),
     }
 }
 
@@ -98,12 +108,15 @@ type Asked = (ServiceId, Option<Arc<str>>, [u8; 16], u16, &'static str);
 /// Most ways of asking whose server is remembered, over all services.
 const REMEMBERED: usize = 4_096;
 
+/// Longest `Host` that is remembered; a longer one names no host anyway.
+const REMEMBERED_LENGTH: usize = 264;
+
 /// The servers that services ask, under a cap per service.
 #[derive(Debug)]
 pub struct Servers {
     limit: usize,
     ids: HashMap<(ServiceId, Server), ServerId>,
-    servers: HashMap<ServerId, Server>,
+    by_id: HashMap<ServerId, Server>,
     per_service: HashMap<ServiceId, usize>,
     remembered: HashMap<Asked, Option<ServerId>>,
     next: u32,
@@ -116,7 +129,7 @@ impl Servers {
         Self {
             limit,
             ids: HashMap::new(),
-            servers: HashMap::new(),
+            by_id: HashMap::new(),
             per_service: HashMap::new(),
             remembered: HashMap::new(),
             next: 0,
@@ -139,7 +152,10 @@ impl Servers {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.clear();
         }
-        self.remembered.insert(asked, id);
+        let host = exchange.host.as_ref();
+        if host.is_none_or(|host| host.len() <= REMEMBERED_LENGTH) {
+            self.remembered.insert(asked, id);
+        }
         id
     }
 
@@ -155,7 +171,7 @@ impl Servers {
         *held += 1;
         let id = ServerId(self.next);
         self.next = self.next.checked_add(1)?;
-        self.servers.insert(id, key.1.clone());
+        self.by_id.insert(id, key.1.clone());
         self.ids.insert(key, id);
         Some(id)
     }
@@ -163,7 +179,7 @@ impl Servers {
     /// The server with this number.
     #[must_use]
     pub fn get(&self, id: ServerId) -> Option<&Server> {
-        self.servers.get(&id)
+        self.by_id.get(&id)
     }
 
     /// Forgets the servers of services that are gone.
@@ -174,11 +190,11 @@ impl Servers {
         self.remembered.retain(|asked, _| !gone.contains(&asked.0));
         self.per_service
             .retain(|service, _| !gone.contains(service));
-        let servers = &mut self.servers;
+        let by_id = &mut self.by_id;
         self.ids.retain(|(service, _), id| {
             let keep = !gone.contains(service);
             if !keep {
-                servers.remove(id);
+                by_id.remove(id);
             }
             keep
         });

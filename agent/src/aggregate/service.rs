@@ -33,7 +33,7 @@ const ALIASES: usize = 16_384;
 pub struct Services {
     by_address: HashMap<usize, (ServiceId, Arc<Resource>)>,
     by_value: HashMap<Arc<Resource>, ServiceId>,
-    services: HashMap<ServiceId, Service>,
+    by_id: HashMap<ServiceId, Service>,
     limit: usize,
     next: u32,
 }
@@ -45,7 +45,7 @@ impl Services {
         Self {
             by_address: HashMap::new(),
             by_value: HashMap::new(),
-            services: HashMap::new(),
+            by_id: HashMap::new(),
             limit,
             next: 0,
         }
@@ -74,13 +74,13 @@ impl Services {
     }
 
     fn add(&mut self, resource: &Arc<Resource>, start: SystemTime) -> Option<ServiceId> {
-        if self.services.len() >= self.limit {
+        if self.by_id.len() >= self.limit {
             return None;
         }
         let id = ServiceId(self.next);
         self.next = self.next.checked_add(1)?;
         self.by_value.insert(Arc::clone(resource), id);
-        self.services.insert(
+        self.by_id.insert(
             id,
             Service {
                 resource: Arc::clone(resource),
@@ -93,19 +93,19 @@ impl Services {
     /// The service with this number.
     #[must_use]
     pub fn get(&self, id: ServiceId) -> Option<&Service> {
-        self.services.get(&id)
+        self.by_id.get(&id)
     }
 
     /// Drops the services that `keep` doesn't hold to, and says which.
     pub fn retain(&mut self, keep: impl Fn(&Resource) -> bool) -> HashSet<ServiceId> {
         let gone: HashSet<ServiceId> = self
-            .services
+            .by_id
             .iter()
             .filter(|(_, service)| !keep(&service.resource))
             .map(|(id, _)| *id)
             .collect();
         if !gone.is_empty() {
-            self.services.retain(|id, _| !gone.contains(id));
+            self.by_id.retain(|id, _| !gone.contains(id));
             self.by_value.retain(|_, id| !gone.contains(id));
             self.by_address.retain(|_, (id, _)| !gone.contains(id));
         }

@@ -82,7 +82,7 @@ fn starts_and_exits_are_counted_by_reason_and_code() {
 #[test]
 fn a_crash_is_told_once() {
     let mut processes = Processes::default();
-    let record = ended(&mut processes, 42, 11 | 0x80).unwrap();
+    let record = ended(&mut processes, 42, 0x0b | CORE_DUMPED).unwrap();
     assert_eq!(record.event_name, "process.crash");
     assert_eq!(
         record.body,
@@ -91,7 +91,7 @@ fn a_crash_is_told_once() {
     assert_eq!(record.time, clock().system_time(1_000_000_000));
     // SIGQUIT is no fault of the program's own, unless it left a core dump.
     assert_eq!(ended(&mut processes, 42, 3), None);
-    assert!(ended(&mut processes, 42, 3 | 0x80).is_some());
+    assert!(ended(&mut processes, 42, 0x03 | CORE_DUMPED).is_some());
     for signal in [4, 6, 7, 8, 11, 31] {
         assert!(ended(&mut processes, 42, signal).is_some(), "{signal}");
     }

@@ -19,7 +19,7 @@ use self::{
 use super::{
     cardinality::{Limits, Series, Slot, Table, Usage},
     distribution::{DURATION, Distribution, SIZE},
-    route::{Known, RouteId, RouteLimits, Routes},
+    route::{Known, RouteLimits, Routes},
     server::Servers,
     service::Services,
 };
@@ -102,17 +102,18 @@ impl Red {
         let service = self
             .services
             .id(resource, || clock.system_time(exchange.start));
-        let route = service.map_or(RouteId::OTHER, |service| {
-            self.routes.id(service, &exchange.path, known(exchange))
-        });
+        let route = match service {
+            Some(service) => self.routes.of(service, &exchange.path, known(exchange)),
+            None => self.routes.other(),
+        };
         let requests = match exchange.role {
             Role::Server => {
-                let key = Key::of(exchange, route, None);
+                let key = Key::of(exchange, route.id, None);
                 self.server.observe(service, Some(key))
             }
             Role::Client => {
                 let server = service.and_then(|service| self.servers.asked(service, exchange));
-                let key = server.map(|server| Key::of(exchange, route, Some(server)));
+                let key = server.map(|server| Key::of(exchange, route.id, Some(server)));
                 self.client.observe(service, key)
             }
         };
@@ -120,7 +121,7 @@ impl Red {
         if let Some(context) = context {
             requests.remember(bucket, exchange, clock.system_time(exchange.end), context);
         }
-        self.routes.template(route)
+        route.template
     }
 
     /// Sets the requests that servers are busy with at `now`. What is not among `counts` is none;

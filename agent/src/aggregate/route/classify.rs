@@ -123,15 +123,13 @@ pub(super) fn piece(text: &str) -> Option<Placeholder> {
 
 /// Digits, perhaps with a sign and one fraction.
 fn is_number(bytes: &[u8]) -> bool {
-    let unsigned = match bytes {
-        [b'-' | b'+', rest @ ..] => rest,
-        rest => rest,
-    };
+    let signed = matches!(bytes.first(), Some(b'-' | b'+'));
+    let unsigned = bytes.get(usize::from(signed)..).unwrap_or_default();
     let mut parts = unsigned.splitn(2, |byte| *byte == b'.');
     parts.all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
 }
 
-/// 8-4-4-4-12 hexadecimal digits, perhaps in braces' absence with `urn:uuid:` before them.
+/// 8-4-4-4-12 hexadecimal digits, perhaps with `urn:uuid:` before them.
 fn is_uuid(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"urn:uuid:").unwrap_or(bytes);
     bytes.len() == 36
@@ -233,7 +231,7 @@ fn is_card(bytes: &[u8]) -> bool {
             if doubled > 9 { doubled - 9 } else { doubled }
         })
         .sum();
-    (13..=19).contains(&digits().count()) && luhn % 10 == 0
+    (13..=19).contains(&digits().count()) && luhn.is_multiple_of(10)
 }
 
 fn is_email(text: &str) -> bool {

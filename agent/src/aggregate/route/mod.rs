@@ -26,6 +26,15 @@ impl RouteId {
     pub const OTHER: Self = Self(0);
 }
 
+/// A route's number with its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its number.
+    pub id: RouteId,
+    /// Its text; empty for a path that had none (CONNECT).
+    pub template: Arc<str>,
+}
+
 /// Whether the server knew the path, as far as its answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -70,7 +79,7 @@ pub struct Routes {
     overflowed: u64,
 }
 
-type Remembered = HashMap<(ServiceId, Arc<str>), RouteId>;
+type Remembered = HashMap<(ServiceId, Arc<str>), Route>;
 
 #[derive(Debug, Default)]
 struct PerService {
@@ -95,29 +104,42 @@ impl Routes {
 
     /// The route of a path of a service. A route once given stays; when the service's cap is
     /// reached, new ones are [`RouteId::OTHER`].
-    pub fn id(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> RouteId {
-        let id = self.look_up(service, path, known);
-        self.overflowed += u64::from(id == RouteId::OTHER);
-        id
+    pub fn of(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> Route {
+        let route = self.look_up(service, path, known);
+        self.overflowed += u64::from(route.id == RouteId::OTHER);
+        route
     }
 
-    fn look_up(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> RouteId {
+    fn look_up(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> Route {
         let key = (service, Arc::clone(path));
-        if let Some(id) = self.recent.get(&key) {
-            return *id;
+        if let Some(route) = self.recent.get(&key) {
+            return route.clone();
         }
-        if let Some(id) = self.older.get(&key) {
-            let id = *id;
-            self.remember(key, id);
-            return id;
+        if let Some(route) = self.older.get(&key) {
+            let route = route.clone();
+            self.remember(key, route.clone());
+            return route;
         }
         let admitted = self.admit(service, &route(path), known);
         let id = admitted.unwrap_or(RouteId::OTHER);
+        let route = Route {
+            id,
+            template: self.template(id),
+        };
         // A path that is refused only because it is unknown may yet turn out to be known.
         if admitted.is_some() || known == Known::Yes {
-            self.remember(key, id);
+            self.remember(key, route.clone());
         }
-        id
+        route
+    }
+
+    /// [`OTHER`].
+    #[must_use]
+    pub fn other(&self) -> Route {
+        Route {
+            id: RouteId::OTHER,
+            template: self.template(RouteId::OTHER),
+        }
     }
 
     /// The id of a template; `None` when there is no room for it.
@@ -145,14 +167,14 @@ impl Routes {
         Some(id)
     }
 
-    fn remember(&mut self, key: (ServiceId, Arc<str>), id: RouteId) {
+    fn remember(&mut self, key: (ServiceId, Arc<str>), route: Route) {
         if key.1.len() > REMEMBERED_LENGTH {
             return;
         }
         if self.recent.len() >= self.limits.remembered {
             self.older = std::mem::take(&mut self.recent);
         }
-        self.recent.insert(key, id);
+        self.recent.insert(key, route);
     }
 
     /// The route's text; empty for a path that had none (CONNECT).

@@ -1,6 +1,6 @@
 //! A request's path to its route template, and to what of it may be kept on a span.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::classify::{self, Placeholder};
 
@@ -163,11 +163,17 @@ fn percent_decode(raw: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Longest text without `@` that is too short for any secret.
+const HARMLESS: usize = 12;
+
 /// The path as a span keeps it: secrets replaced by [`REDACTED`], control characters and white
 /// space percent-encoded. Everything else as sent. Says also whether it was cut at `limit` bytes.
 #[must_use]
-pub fn redacted(path: &str, limit: usize) -> (String, bool) {
+pub fn redacted(path: &str, limit: usize) -> (Cow<'_, str>, bool) {
     let path = path.split(['?', '#']).next().unwrap_or_default();
+    if path.len() <= limit && path.split('/').all(is_harmless) {
+        return (path.into(), false);
+    }
     let mut kept = String::with_capacity(path.len().min(limit));
     for (index, segment) in path.split('/').enumerate() {
         if index > 0 {
@@ -177,10 +183,18 @@ pub fn redacted(path: &str, limit: usize) -> (String, bool) {
         if kept.len() > limit {
             let end = (0..=limit).rev().find(|end| kept.is_char_boundary(*end));
             kept.truncate(end.unwrap_or(0));
-            return (kept, true);
+            return (kept.into(), true);
         }
     }
-    (kept, false)
+    (kept.into(), false)
+}
+
+/// Whether a segment can be kept at first sight, as most are.
+fn is_harmless(segment: &str) -> bool {
+    segment.len() <= HARMLESS
+        && segment
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
 }
 
 fn push_redacted(kept: &mut String, segment: &str) {

@@ -95,7 +95,8 @@ fn values_become_placeholders() {
 fn no_json_web_token_is_a_route() {
     let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
     assert_eq!(route(&format!("/verify/{token}")), "/verify/{token}");
-    let (kept, _) = redacted(&format!("/verify/{token}/x"), 2048);
+    let path = format!("/verify/{token}/x");
+    let (kept, _) = redacted(&path, 2048);
     assert_eq!(kept, "/verify/REDACTED/x");
 }
 
@@ -138,8 +139,8 @@ fn kept_paths_lose_secrets_and_nothing_else() {
 
 #[test]
 fn a_kept_path_is_cut_between_characters() {
-    assert_eq!(redacted("/aaé", 4), ("/aa".to_owned(), true));
-    assert_eq!(redacted("/aaé", 5), ("/aaé".to_owned(), false));
+    assert_eq!(redacted("/aaé", 4), ("/aa".into(), true));
+    assert_eq!(redacted("/aaé", 5), ("/aaé".into(), false));
 }
 
 #[test]
@@ -157,14 +158,14 @@ fn fault_22_a_million_distinct_urls_stay_under_the_cap() {
             .bytes()
             .map(|digit| char::from(digit - b'0' + b'a'))
             .collect();
-        routes.id(service, &format!("/{word}").into(), Known::Yes);
+        routes.of(service, &format!("/{word}").into(), Known::Yes);
     }
     assert_eq!(routes.usage().series, 50);
     assert_eq!(routes.usage().overflowed, 1_000_000 - 50);
     assert!(routes.remembered() <= 200);
     // What was admitted before the flood is still itself.
-    let early = routes.id(service, &"/b".into(), Known::Yes);
-    assert_eq!(&*routes.template(early), "/b");
+    let early = routes.of(service, &"/b".into(), Known::Yes);
+    assert_eq!(&*early.template, "/b");
 }
 
 #[test]
@@ -175,12 +176,12 @@ fn unknown_paths_leave_room_for_real_ones() {
         remembered: 100,
     });
     for probe in ["/wp-login", "/phpmyadmin", "/admin", "/shell", "/env"] {
-        routes.id(service, &probe.into(), Known::No);
+        routes.of(service, &probe.into(), Known::No);
     }
     assert_eq!(routes.usage().series, 2);
-    let real = routes.id(service, &"/env".into(), Known::Yes);
-    assert_eq!(&*routes.template(real), "/env");
-    assert_eq!(routes.id(service, &"/env".into(), Known::No), real);
+    let real = routes.of(service, &"/env".into(), Known::Yes);
+    assert_eq!(&*real.template, "/env");
+    assert_eq!(routes.of(service, &"/env".into(), Known::No), real);
 }
 
 #[test]
@@ -190,14 +191,20 @@ fn services_have_caps_of_their_own_and_are_forgotten_apart() {
         per_service: 1,
         remembered: 100,
     });
-    let of_first = routes.id(first, &"/a".into(), Known::Yes);
-    let of_second = routes.id(second, &"/a".into(), Known::Yes);
+    let of_first = routes.of(first, &"/a".into(), Known::Yes);
+    let of_second = routes.of(second, &"/a".into(), Known::Yes);
     assert_ne!(of_first, of_second);
-    assert_eq!(routes.id(first, &"/b".into(), Known::Yes), RouteId::OTHER);
+    assert_eq!(
+        routes.of(first, &"/b".into(), Known::Yes).id,
+        RouteId::OTHER
+    );
     routes.forget(&HashSet::from([first]));
-    assert_eq!(&*routes.template(of_first), OTHER);
-    assert_eq!(&*routes.template(of_second), "/a");
-    assert_ne!(routes.id(first, &"/b".into(), Known::Yes), RouteId::OTHER);
+    assert_eq!(&*routes.template(of_first.id), OTHER);
+    assert_eq!(&*routes.template(of_second.id), "/a");
+    assert_ne!(
+        routes.of(first, &"/b".into(), Known::Yes).id,
+        RouteId::OTHER
+    );
 }
 
 #[test]

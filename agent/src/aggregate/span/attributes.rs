@@ -1,13 +1,10 @@
 //! A span's attributes (OpenTelemetry HTTP span conventions, the stable ones).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
+use super::texts::Texts;
 use crate::{
-    aggregate::{
-        error_type::ErrorType,
-        route::redacted,
-        server::{Server, ip},
-    },
+    aggregate::{error_type::ErrorType, route::redacted, server::Server},
     l7::exchange::{Exchange, Role},
     metric::{AttributeValue, Attributes},
 };
@@ -17,86 +14,96 @@ const PATH: usize = 2_048;
 /// Longest value that a peer is free to choose otherwise, in bytes.
 const TEXT: usize = 256;
 
+type Pairs = Vec<(&'static str, AttributeValue)>;
+
 /// The attributes of an exchange's span.
-#[must_use]
-pub(super) fn of(exchange: &Exchange, route: &Arc<str>) -> Attributes {
-    let (path, cut) = redacted(&exchange.path, PATH);
+pub(super) fn of(
+    exchange: &Exchange,
+    error: Option<ErrorType>,
+    route: &Arc<str>,
+    texts: &mut Texts,
+) -> Attributes {
+    // Written down in the order of their names, so that sorting them costs one look.
     let mut pairs = Vec::with_capacity(20);
-    request(&mut pairs, exchange);
-    ends(&mut pairs, exchange, &path);
+    let peer = texts.address(exchange.tuple.remote);
+    if exchange.role == Role::Server {
+        pairs.push(("client.address", Arc::clone(&peer).into()));
+    }
+    pairs.extend(error.map(|error| ("error.type", error.attribute())));
+    http(&mut pairs, exchange, texts);
     if exchange.role == Role::Server && !route.is_empty() {
         pairs.push(("http.route", Arc::clone(route).into()));
     }
-    if !path.is_empty() {
-        pairs.push(("url.path", path.into()));
-    }
-    if exchange.truncated || cut {
-        pairs.push(("sonde.truncated", true.into()));
-    }
+    pairs.push(("network.peer.address", peer.into()));
+    pairs.push(("network.peer.port", exchange.tuple.remote_port.into()));
+    let version = texts.fixed(exchange.version);
+    pairs.push(("network.protocol.version", version.into()));
+    let server = match exchange.role {
+        Role::Server => Server::answering(exchange),
+        Role::Client => Server::asked(exchange),
+    };
+    pairs.push(("server.address", Arc::clone(&server.address).into()));
+    pairs.push(("server.port", server.port.into()));
+    url(&mut pairs, exchange, &server, texts);
+    let agent = exchange.user_agent.as_ref();
+    pairs.extend(agent.map(|text| ("user_agent.original", printable(text).into())));
+    debug_assert!(pairs.is_sorted_by_key(|(name, _)| *name));
     pairs.into_iter().collect()
 }
 
-type Pairs = Vec<(&'static str, AttributeValue)>;
-
-fn request(pairs: &mut Pairs, exchange: &Exchange) {
-    pairs.push(("http.request.method", exchange.method.as_str().into()));
-    pairs.push(("network.protocol.version", exchange.version.into()));
-    pairs.push(("url.scheme", exchange.scheme.into()));
-    let original = exchange.method_original.as_deref();
+fn http(pairs: &mut Pairs, exchange: &Exchange, texts: &mut Texts) {
+    let size = |bytes: Option<u64>| i64::try_from(bytes?).ok();
+    let request = size(exchange.request_body);
+    pairs.extend(request.map(|bytes| ("http.request.body.size", bytes.into())));
+    let method = texts.fixed(exchange.method.as_str());
+    pairs.push(("http.request.method", method.into()));
+    let original = exchange.method_original.as_ref();
     pairs.extend(original.map(|text| ("http.request.method_original", printable(text).into())));
-    let agent = exchange.user_agent.as_deref();
-    pairs.extend(agent.map(|text| ("user_agent.original", printable(text).into())));
+    let response = size(exchange.response_body);
+    pairs.extend(response.map(|bytes| ("http.response.body.size", bytes.into())));
     let status = exchange.status;
     pairs.extend(status.map(|status| ("http.response.status_code", status.into())));
-    let error = ErrorType::of(exchange);
-    pairs.extend(error.map(|error| ("error.type", error.attribute())));
-    for (name, bytes) in [
-        ("http.request.body.size", exchange.request_body),
-        ("http.response.body.size", exchange.response_body),
-    ] {
-        let bytes = bytes.and_then(|bytes| i64::try_from(bytes).ok());
-        pairs.extend(bytes.map(|bytes| (name, bytes.into())));
-    }
 }
 
-/// Who talked to whom.
-fn ends(pairs: &mut Pairs, exchange: &Exchange, path: &str) {
-    let peer: Arc<str> = ip(exchange.tuple.remote).to_string().into();
-    let server = match exchange.role {
-        Role::Server => {
-            pairs.push(("client.address", Arc::clone(&peer).into()));
-            Server::answering(exchange)
-        }
-        Role::Client => {
-            let server = Server::asked(exchange);
-            if path.starts_with('/') {
-                pairs.push(("url.full", full_url(exchange, &server, path).into()));
-            }
-            server
-        }
-    };
-    pairs.push(("network.peer.address", peer.into()));
-    pairs.push(("network.peer.port", exchange.tuple.remote_port.into()));
-    pairs.push(("server.address", server.address.into()));
-    pairs.push(("server.port", server.port.into()));
+fn url(pairs: &mut Pairs, exchange: &Exchange, server: &Server, texts: &mut Texts) {
+    let (path, cut) = redacted(&exchange.path, PATH);
+    if exchange.truncated || cut {
+        pairs.push(("sonde.truncated", true.into()));
+    }
+    if exchange.role == Role::Client && path.starts_with('/') {
+        let full = full_url(exchange.scheme, server, &path);
+        pairs.push(("url.full", full.into()));
+    }
+    if !path.is_empty() {
+        let path = match path {
+            Cow::Borrowed(part) if part.len() == exchange.path.len() => Arc::clone(&exchange.path),
+            other => other.into(),
+        };
+        pairs.push(("url.path", path.into()));
+    }
+    let scheme = texts.fixed(exchange.scheme);
+    pairs.push(("url.scheme", scheme.into()));
 }
 
 /// Without user information and query, which are not kept.
-fn full_url(exchange: &Exchange, server: &Server, path: &str) -> String {
-    let scheme = exchange.scheme;
-    let host = if server.address.contains(':') {
-        format!("[{}]", server.address)
+fn full_url(scheme: &str, server: &Server, path: &str) -> String {
+    let host = &server.address;
+    let (open, close) = if host.contains(':') {
+        ("[", "]")
     } else {
-        server.address.to_string()
+        ("", "")
     };
     match (scheme, server.port) {
-        ("http", 80) | ("https", 443) => format!("{scheme}://{host}{path}"),
-        (_, port) => format!("{scheme}://{host}:{port}{path}"),
+        ("http", 80) | ("https", 443) => format!("{scheme}://{open}{host}{close}{path}"),
+        (_, port) => format!("{scheme}://{open}{host}{close}:{port}{path}"),
     }
 }
 
-/// Control characters replaced, cut to [`TEXT`].
-fn printable(text: &str) -> String {
+/// Control characters replaced, cut to [`TEXT`] bytes.
+fn printable(text: &Arc<str>) -> Arc<str> {
+    if text.len() <= TEXT && !text.contains(char::is_control) {
+        return Arc::clone(text);
+    }
     let mut kept = String::with_capacity(text.len().min(TEXT));
     for character in text.chars() {
         let character = if character.is_control() {
@@ -109,5 +116,5 @@ fn printable(text: &str) -> String {
         }
         kept.push(character);
     }
-    kept
+    kept.into()
 }

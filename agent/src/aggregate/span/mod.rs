@@ -4,12 +4,14 @@ mod attributes;
 mod sampler;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::{sync::Arc, time::Duration};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 
 pub use self::sampler::{SAMPLED, Sampler, SamplerError};
+use self::texts::Texts;
 use super::error_type::ErrorType;
 use crate::{
     clock::Clock,
@@ -23,6 +25,7 @@ use crate::{
 pub struct Tracer {
     sampler: Sampler,
     ids: SmallRng,
+    texts: Texts,
 }
 
 impl Tracer {
@@ -32,6 +35,7 @@ impl Tracer {
         Self {
             sampler,
             ids: rand::make_rng(),
+            texts: Texts::default(),
         }
     }
 
@@ -41,6 +45,7 @@ impl Tracer {
         Self {
             sampler,
             ids: SmallRng::seed_from_u64(seed),
+            texts: Texts::default(),
         }
     }
 
@@ -61,6 +66,39 @@ impl Tracer {
         }
     }
 
+    /// The signals of an exchange: its span when that is sampled, and a log record when it failed,
+    /// sampled or not.
+    pub fn signals(
+        &mut self,
+        exchange: &Exchange,
+        route: &Arc<str>,
+        resource: &Arc<Resource>,
+        context: SpanContext,
+        clock: &Clock,
+    ) -> impl Iterator<Item = Signal> + use<> {
+        let error = ErrorType::of(exchange);
+        let span = (is_sampled(&context) || error.is_some()).then(|| {
+            let (start, end) = clock.interval(exchange.start, exchange.end);
+            Arc::new(Span {
+                resource: Arc::clone(resource),
+                context,
+                parent: exchange.parent,
+                name: name(exchange.method, route),
+                role: exchange.role,
+                start,
+                end,
+                attributes: attributes::of(exchange, error, route, &mut self.texts),
+                error: error.is_some(),
+            })
+        });
+        let log = span
+            .as_deref()
+            .zip(error)
+            .map(|(span, error)| Signal::Log(Arc::new(failed(exchange, span, error))));
+        let span = span.filter(|span| is_sampled(&span.context));
+        span.map(Signal::Span).into_iter().chain(log)
+    }
+
     /// Random bytes that are not all zero, which both W3C ids exclude.
     fn fresh<const N: usize>(&mut self) -> [u8; N] {
         loop {
@@ -77,48 +115,6 @@ impl Tracer {
 #[must_use]
 pub fn is_sampled(context: &SpanContext) -> bool {
     context.flags & SAMPLED != 0
-}
-
-/// The signals of an exchange: its span when that is sampled, and a log record when it failed,
-/// sampled or not.
-pub fn signals(
-    exchange: &Exchange,
-    route: &Arc<str>,
-    resource: &Arc<Resource>,
-    context: SpanContext,
-    clock: &Clock,
-) -> impl Iterator<Item = Signal> + use<> {
-    let error = ErrorType::of(exchange);
-    let (span, log) = if is_sampled(&context) || error.is_some() {
-        let span = span(exchange, route, resource, context, clock);
-        let log = error.map(|error| Arc::new(failed(exchange, &span, error)));
-        (is_sampled(&context).then(|| Arc::new(span)), log)
-    } else {
-        (None, None)
-    };
-    let span = span.map(Signal::Span);
-    span.into_iter().chain(log.map(Signal::Log))
-}
-
-fn span(
-    exchange: &Exchange,
-    route: &Arc<str>,
-    resource: &Arc<Resource>,
-    context: SpanContext,
-    clock: &Clock,
-) -> Span {
-    let (start, end) = clock.interval(exchange.start, exchange.end);
-    Span {
-        resource: Arc::clone(resource),
-        context,
-        parent: exchange.parent,
-        name: name(exchange.method, route),
-        role: exchange.role,
-        start,
-        end,
-        attributes: attributes::of(exchange, route),
-        error: ErrorType::of(exchange).is_some(),
-    }
 }
 
 /// `{method} {route}`; `HTTP` stands for a method that is none (HTTP span conventions, "Name").

@@ -74,8 +74,9 @@ impl Sampler {
             // The same bits as the Go, Java and Rust SDKs look at, so that one ratio keeps the
             // same traces everywhere.
             Root::Ratio(threshold) => {
-                let [.., a, b, c, d, e, f, g, h] = *trace_id;
-                u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1 < threshold
+                #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+                let low = u128::from_be_bytes(*trace_id) as u64;
+                low >> 1 < threshold
             }
         }
     }

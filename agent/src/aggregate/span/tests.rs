@@ -22,7 +22,7 @@ fn all(sampler: &str, exchange: &Exchange) -> (Option<Arc<Span>>, Option<Arc<Log
     let context = tracer.context(exchange);
     let route: Arc<str> = route::route(&exchange.path).into();
     let (mut span, mut log) = (None, None);
-    for signal in signals(exchange, &route, &resource("shop"), context, &clock()) {
+    for signal in tracer.signals(exchange, &route, &resource("shop"), context, &clock()) {
         match signal {
             Signal::Span(one) => assert_eq!(span.replace(one), None),
             Signal::Log(one) => assert_eq!(log.replace(one), None),
@@ -157,11 +157,11 @@ fn a_request_without_parent_begins_a_trace() {
     let contexts: std::collections::HashSet<_> = (0..1_000)
         .map(|_| tracer.context(&exchange(Role::Server)))
         .collect();
-    let traces: std::collections::HashSet<_> =
+    let trace_ids: std::collections::HashSet<_> =
         contexts.iter().map(|context| context.trace_id).collect();
-    assert_eq!((contexts.len(), traces.len()), (1_000, 1_000));
+    assert_eq!((contexts.len(), trace_ids.len()), (1_000, 1_000));
     assert!(contexts.iter().all(|context| context.flags == SAMPLED));
-    assert!(!traces.contains(&[0; 16]));
+    assert!(!trace_ids.contains(&[0; 16]));
 }
 
 #[test]
