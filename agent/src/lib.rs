@@ -5,8 +5,10 @@
 pub mod aggregate;
 pub mod capability;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod enrich;
+pub mod errno;
 pub mod event;
 pub mod export;
 pub mod kernel;

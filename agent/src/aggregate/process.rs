@@ -1,0 +1,240 @@
+//! Starts, exits, crashes and OOM kills of processes.
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashSet, sync::Arc};
+
+use nix::sys::signal::Signal;
+use sonde_common::event::process::{Exit, Fork, OomKill};
+
+use super::{
+    cardinality::{Limits, Series, Table, Usage},
+    service::Services,
+};
+use crate::{
+    clock::Clock,
+    metric::{AttributeValue, Attributes, Collector, Descriptor, Kind, Resource, Unit, Value},
+    signal::{LogRecord, Severity},
+};
+
+/// Processes that began.
+pub const STARTS: Descriptor = Descriptor {
+    name: "process.starts",
+    help: "Processes that began",
+    unit: Unit::Count("{process}"),
+    kind: Kind::Counter,
+};
+/// Processes that ended.
+pub const EXITS: Descriptor = Descriptor {
+    name: "process.exits",
+    help: "Processes that ended, by reason and exit code or signal",
+    unit: Unit::Count("{process}"),
+    kind: Kind::Counter,
+};
+
+/// Bit of a wait status: the process dumped core (`wait(2)`, `WCOREDUMP`).
+const CORE_DUMPED: u32 = 0x80;
+
+/// OOM victims whose exit is waited for at most.
+const VICTIMS: usize = 1_024;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Ending {
+    /// It exited with this code.
+    Exited(u8),
+    /// A signal ended it.
+    Signal(u8),
+    /// The kernel ended it for want of memory.
+    Oom,
+}
+
+impl Ending {
+    /// Of a wait status (`wait(2)`) without knowledge of OOM kills.
+    #[must_use]
+    pub fn of_status(status: u32) -> Self {
+        let [low, high, ..] = status.to_le_bytes();
+        match low & 0x7f {
+            0 => Self::Exited(high),
+            signal => Self::Signal(signal),
+        }
+    }
+
+    fn attributes(self) -> Attributes {
+        let (reason, code): (_, AttributeValue) = match self {
+            Self::Exited(code) => ("exited", i64::from(code).into()),
+            Self::Signal(signal) => ("signal", signal_name(signal).into()),
+            Self::Oom => ("oom", "SIGKILL".into()),
+        };
+        Attributes::from([("code", code), ("reason", reason.into())])
+    }
+}
+
+/// `SIGSEGV` and so on (`signal(7)`); `signal_N` for real-time signals.
+fn signal_name(signal: u8) -> String {
+    Signal::try_from(i32::from(signal)).map_or_else(
+        |_| format!("signal_{signal}"),
+        |signal| signal.as_str().to_owned(),
+    )
+}
+
+/// The process metrics of all services.
+#[derive(Debug)]
+pub struct Processes {
+    services: Services,
+    starts: Table<(), u64>,
+    exits: Table<Ending, u64>,
+    /// Processes that an OOM kill ends and that have not ended yet.
+    victims: HashSet<u32>,
+}
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Processes {
+    /// Nothing observed yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            services: Services::new(limits.total),
+            starts: Table::new("process.starts", limits),
+            exits: Table::new("process.exits", limits),
+            victims: HashSet::new(),
+        }
+    }
+
+    /// Counts a new process of a service.
+    pub fn started(&mut self, fork: &Fork, resource: &Arc<Resource>, clock: &Clock) {
+        // Whoever had the number before is gone, even if its exit was lost.
+        self.victims.remove(&fork.child);
+        let service = self
+            .services
+            .id(resource, || clock.system_time(fork.header.time));
+        *self.starts.observe(service, Some(())) += 1;
+    }
+
+    /// Remembers whom the kernel is about to end for want of memory.
+    pub fn oom_killed(&mut self, kill: &OomKill) {
+        if self.victims.len() < VICTIMS {
+            self.victims.insert(kill.victim);
+        }
+    }
+
+    /// Counts the end of a process, and tells of a crash or an OOM kill.
+    pub fn exited(
+        &mut self,
+        exit: &Exit,
+        resource: &Arc<Resource>,
+        clock: &Clock,
+    ) -> Option<LogRecord> {
+        let was_victim = self.victims.remove(&exit.header.tgid);
+        let ending = match Ending::of_status(exit.status) {
+            Ending::Signal(signal) if was_victim && i32::from(signal) == Signal::SIGKILL as i32 => {
+                Ending::Oom
+            }
+            other => other,
+        };
+        let service = self
+            .services
+            .id(resource, || clock.system_time(exit.header.time));
+        *self.exits.observe(service, Some(ending)) += 1;
+        record(exit, ending, resource, clock)
+    }
+
+    /// Adds all series.
+    pub fn collect(&self, collector: &mut Collector) {
+        for (slot, count) in self.starts.iter() {
+            Series::new(collector, &self.services, &slot, |()| Attributes::none())
+                .push(&STARTS, Value::Integer(*count));
+        }
+        for (slot, count) in self.exits.iter() {
+            Series::new(collector, &self.services, &slot, Ending::attributes)
+                .push(&EXITS, Value::Integer(*count));
+        }
+    }
+
+    /// Forgets the services that `keep` doesn't hold to: those without a process for a while.
+    pub fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
+        let gone = self.services.retain(keep);
+        self.starts.forget(&gone);
+        self.exits.forget(&gone);
+    }
+
+    /// What is held, for the agent's own metrics.
+    #[must_use]
+    pub fn usage(&self) -> [Usage; 2] {
+        [self.starts.usage(), self.exits.usage()]
+    }
+}
+
+/// The log record of a crash or an OOM kill.
+fn record(
+    exit: &Exit,
+    ending: Ending,
+    resource: &Arc<Resource>,
+    clock: &Clock,
+) -> Option<LogRecord> {
+    let dumped = exit.status & CORE_DUMPED != 0;
+    let command = command(&exit.comm);
+    let pid = exit.header.tgid;
+    let (event_name, signal, body) = match ending {
+        Ending::Oom => (
+            "process.oom_kill",
+            "SIGKILL".to_owned(),
+            format!("{command} (pid {pid}) was killed because memory ran out"),
+        ),
+        Ending::Signal(signal) if dumped || is_crash(signal) => {
+            let name = signal_name(signal);
+            let core = if dumped { " and dumped core" } else { "" };
+            let body = format!("{command} (pid {pid}) was ended by {name}{core}");
+            ("process.crash", name, body)
+        }
+        Ending::Exited(_) | Ending::Signal(_) => return None,
+    };
+    Some(LogRecord {
+        time: clock.system_time(exit.header.time),
+        resource: Arc::clone(resource),
+        severity: Severity::Error,
+        event_name,
+        body,
+        attributes: Attributes::from([
+            ("process.executable.name", command.into()),
+            ("process.pid", i64::from(pid).into()),
+            ("sonde.core_dumped", dumped.into()),
+            ("sonde.signal", signal.into()),
+        ]),
+        span: None,
+    })
+}
+
+/// Signals that end a program for a fault of its own.
+fn is_crash(signal: u8) -> bool {
+    matches!(
+        Signal::try_from(i32::from(signal)),
+        Ok(Signal::SIGSEGV
+            | Signal::SIGABRT
+            | Signal::SIGBUS
+            | Signal::SIGILL
+            | Signal::SIGFPE
+            | Signal::SIGSYS)
+    )
+}
+
+/// A NUL-padded command name as text without control characters.
+fn command(comm: &[u8]) -> String {
+    let name = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name)
+        .chars()
+        .map(|character| {
+            if character.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                character
+            }
+        })
+        .collect()
+}

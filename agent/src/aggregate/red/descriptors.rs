@@ -1,0 +1,84 @@
+//! The HTTP metrics (OpenTelemetry HTTP metric conventions).
+
+use crate::{
+    l7::exchange::Role,
+    metric::{Descriptor, Kind, Unit},
+};
+
+const fn histogram(name: &'static str, help: &'static str, unit: Unit) -> Descriptor {
+    Descriptor {
+        name,
+        help,
+        unit,
+        kind: Kind::Histogram,
+    }
+}
+
+/// How long servers took.
+pub const SERVER_DURATION: Descriptor = histogram(
+    "http.server.request.duration",
+    "Duration of HTTP server requests, first byte of the request to last byte of the answer",
+    Unit::Seconds,
+);
+/// How long clients waited.
+pub const CLIENT_DURATION: Descriptor = histogram(
+    "http.client.request.duration",
+    "Duration of HTTP client requests, first byte of the request to last byte of the answer",
+    Unit::Seconds,
+);
+/// What servers received.
+pub const SERVER_REQUEST_SIZE: Descriptor = histogram(
+    "http.server.request.body.size",
+    "Size of HTTP server request bodies as framed on the wire",
+    Unit::Bytes,
+);
+/// What servers sent.
+pub const SERVER_RESPONSE_SIZE: Descriptor = histogram(
+    "http.server.response.body.size",
+    "Size of HTTP server response bodies as framed on the wire",
+    Unit::Bytes,
+);
+/// What clients sent.
+pub const CLIENT_REQUEST_SIZE: Descriptor = histogram(
+    "http.client.request.body.size",
+    "Size of HTTP client request bodies as framed on the wire",
+    Unit::Bytes,
+);
+/// What clients received.
+pub const CLIENT_RESPONSE_SIZE: Descriptor = histogram(
+    "http.client.response.body.size",
+    "Size of HTTP client response bodies as framed on the wire",
+    Unit::Bytes,
+);
+/// What servers are busy with.
+pub const ACTIVE_REQUESTS: Descriptor = Descriptor {
+    name: "http.server.active_requests",
+    help: "HTTP server requests that have begun and not ended",
+    unit: Unit::Count("{request}"),
+    kind: Kind::UpDownCounter,
+};
+
+/// The metrics of one side.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) duration: &'static Descriptor,
+    pub(super) request_size: &'static Descriptor,
+    pub(super) response_size: &'static Descriptor,
+}
+
+impl Side {
+    pub(super) const fn of(role: Role) -> Self {
+        match role {
+            Role::Server => Self {
+                duration: &SERVER_DURATION,
+                request_size: &SERVER_REQUEST_SIZE,
+                response_size: &SERVER_RESPONSE_SIZE,
+            },
+            Role::Client => Self {
+                duration: &CLIENT_DURATION,
+                request_size: &CLIENT_REQUEST_SIZE,
+                response_size: &CLIENT_RESPONSE_SIZE,
+            },
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Rate, errors and duration of HTTP requests.
+
+mod descriptors;
+mod series;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+pub use descriptors::{
+    ACTIVE_REQUESTS, CLIENT_DURATION, CLIENT_REQUEST_SIZE, CLIENT_RESPONSE_SIZE, SERVER_DURATION,
+    SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE,
+};
+
+use self::{
+    descriptors::Side,
+    series::{Key, Requests, SizeKey},
+};
+use super::{
+    cardinality::{Limits, Series, Slot, Table, Usage},
+    distribution::{DURATION, Distribution, SIZE},
+    route::{Known, RouteLimits, Routes},
+    server::Servers,
+    service::Services,
+};
+use crate::{
+    clock::Clock,
+    l7::exchange::{Exchange, Method, Role},
+    metric::{Attributes, Collector, Resource, Value},
+    signal::SpanContext,
+};
+
+/// Caps of [`Red`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RedLimits {
+    /// Series, of servers and of clients each.
+    pub series: Limits,
+    /// Routes.
+    pub routes: RouteLimits,
+    /// Servers that the clients of one service may ask, each with series of its own.
+    pub servers_per_service: usize,
+}
+
+impl Default for RedLimits {
+    fn default() -> Self {
+        Self {
+            series: Limits::default(),
+            routes: RouteLimits::default(),
+            servers_per_service: 200,
+        }
+    }
+}
+
+/// Requests under way, by what tells the series apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Active {
+    /// Whose.
+    pub resource: Arc<Resource>,
+    /// Request method.
+    pub method: Method,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+/// The HTTP metrics of all services.
+#[derive(Debug)]
+pub struct Red {
+    services: Services,
+    routes: Routes,
+    servers: Servers,
+    server: Table<Key, Requests>,
+    client: Table<Key, Requests>,
+    active: Table<(Method, &'static str), u64>,
+}
+
+impl Red {
+    /// Nothing observed yet.
+    #[must_use]
+    pub fn new(limits: RedLimits) -> Self {
+        Self {
+            services: Services::new(limits.series.total),
+            routes: Routes::new(limits.routes),
+            servers: Servers::new(limits.servers_per_service),
+            server: Table::new("http.server", limits.series),
+            client: Table::new("http.client", limits.series),
+            active: Table::new("http.server.active_requests", limits.series),
+        }
+    }
+
+    /// Counts an exchange of a service, whatever becomes of its span, and says its route.
+    ///
+    /// `context` makes it an exemplar: that of its span, when the span is sampled.
+    pub fn observe(
+        &mut self,
+        exchange: &Exchange,
+        resource: &Arc<Resource>,
+        context: Option<SpanContext>,
+        clock: &Clock,
+    ) -> Arc<str> {
+        let service = self
+            .services
+            .id(resource, || clock.system_time(exchange.start));
+        let route = match service {
+            Some(service) => self.routes.of(service, &exchange.path, known(exchange)),
+            None => self.routes.other(),
+        };
+        let requests = match exchange.role {
+            Role::Server => {
+                let key = Key::of(exchange, route.id, None);
+                self.server.observe(service, Some(key))
+            }
+            Role::Client => {
+                let server = service.and_then(|service| self.servers.asked(service, exchange));
+                let key = server.map(|server| Key::of(exchange, route.id, Some(server)));
+                self.client.observe(service, key)
+            }
+        };
+        let bucket = requests.record(exchange);
+        if let Some(context) = context {
+            requests.remember(bucket, exchange, clock.system_time(exchange.end), context);
+        }
+        route.template
+    }
+
+    /// Sets the requests that servers are busy with at `now`. What is not among `counts` is none;
+    /// what was seen once is told as 0 from then on.
+    pub fn set_active(&mut self, now: SystemTime, counts: impl IntoIterator<Item = Active>) {
+        self.active.values_mut().for_each(|count| *count = 0);
+        for active in counts {
+            let service = self.services.id(&active.resource, || now);
+            let key = (active.method, active.scheme);
+            *self.active.observe(service, Some(key)) += active.count;
+        }
+    }
+
+    /// Adds all series.
+    pub fn collect(&self, collector: &mut Collector) {
+        self.collect_side(Role::Server, &self.server, collector);
+        self.collect_side(Role::Client, &self.client, collector);
+        for (slot, count) in self.active.iter() {
+            Series::new(collector, &self.services, &slot, |(method, scheme)| {
+                Attributes::from([
+                    ("http.request.method", method.as_str().into()),
+                    ("url.scheme", scheme.into()),
+                ])
+            })
+            .push(&ACTIVE_REQUESTS, Value::Integer(*count));
+        }
+    }
+
+    fn collect_side(&self, role: Role, table: &Table<Key, Requests>, collector: &mut Collector) {
+        let side = Side::of(role);
+        // The body sizes tell fewer attributes apart than the durations do.
+        let mut sizes: BTreeMap<Slot<SizeKey>, (Distribution, Distribution)> = BTreeMap::new();
+        for (slot, requests) in table.iter() {
+            let (request, response) = sizes.entry(slot.map(Key::size_key)).or_default();
+            request.merge(&requests.request_size);
+            response.merge(&requests.response_size);
+            if let Some(histogram) = requests.duration.histogram(&DURATION) {
+                let value = Value::Histogram(histogram);
+                self.series(collector, &slot).push_with(
+                    side.duration,
+                    [],
+                    value,
+                    requests.exemplars(),
+                );
+            }
+        }
+        for (descriptor, which) in [(side.request_size, 0), (side.response_size, 1)] {
+            for (slot, (request, response)) in &sizes {
+                let sizes = if which == 0 { request } else { response };
+                if let Some(histogram) = sizes.histogram(&SIZE) {
+                    Series::new(collector, &self.services, slot, |key| {
+                        key.attributes(&self.routes)
+                    })
+                    .push(descriptor, Value::Histogram(histogram));
+                }
+            }
+        }
+    }
+
+    fn series<'a>(&self, collector: &'a mut Collector, slot: &Slot<Key>) -> Series<'a> {
+        Series::new(collector, &self.services, slot, |key| {
+            key.attributes(&self.routes, &self.servers)
+        })
+    }
+
+    /// Forgets the services that `keep` doesn't hold to: those without a process for a while.
+    pub fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
+        let gone = self.services.retain(keep);
+        self.routes.forget(&gone);
+        self.servers.forget(&gone);
+        self.server.forget(&gone);
+        self.client.forget(&gone);
+        self.active.forget(&gone);
+    }
+
+    /// What is held, for the agent's own metrics.
+    #[must_use]
+    pub fn usage(&self) -> [Usage; 4] {
+        [
+            self.server.usage(),
+            self.client.usage(),
+            self.active.usage(),
+            self.routes.usage(),
+        ]
+    }
+}
+
+/// Whether the answer says that the server has such a path.
+fn known(exchange: &Exchange) -> Known {
+    match exchange.status {
+        Some(404 | 405) => Known::No,
+        _ => Known::Yes,
+    }
+}

@@ -1,0 +1,167 @@
+//! Services by number, so that a series' key stays a few bytes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use crate::metric::Resource;
+
+/// A service within one aggregator's [`Services`]; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(u32);
+
+/// One service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its resource.
+    pub resource: Arc<Resource>,
+    /// When its values began to count: not after the first thing observed of it.
+    pub start: SystemTime,
+}
+
+/// How many allocations of equal resources are remembered before all are looked up anew.
+const ALIASES: usize = 16_384;
+
+/// The services that an aggregator has series for.
+///
+/// Resources are the same when they are equal. That is costly to find out, so the address of each
+/// `Arc` that was seen is remembered; it is kept alive meanwhile, so that no other resource can
+/// come to have its address.
+#[derive(Debug)]
+pub struct Services {
+    by_address: HashMap<usize, (ServiceId, Arc<Resource>)>,
+    by_value: HashMap<Arc<Resource>, ServiceId>,
+    by_id: HashMap<ServiceId, Service>,
+    limit: usize,
+    next: u32,
+}
+
+impl Services {
+    /// An empty table for at most `limit` services.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            by_address: HashMap::new(),
+            by_value: HashMap::new(),
+            by_id: HashMap::new(),
+            limit,
+            next: 0,
+        }
+    }
+
+    /// The service's number; `None` for a new one when the table is full. `start` is asked for
+    /// when it is new.
+    pub fn id(
+        &mut self,
+        resource: &Arc<Resource>,
+        start: impl FnOnce() -> SystemTime,
+    ) -> Option<ServiceId> {
+        let address = Arc::as_ptr(resource).addr();
+        if let Some((id, _)) = self.by_address.get(&address) {
+            return Some(*id);
+        }
+        let id = match self.by_value.get(resource) {
+            Some(id) => *id,
+            None => self.add(resource, start())?,
+        };
+        if self.by_address.len() >= ALIASES {
+            self.by_address.clear();
+        }
+        self.by_address.insert(address, (id, Arc::clone(resource)));
+        Some(id)
+    }
+
+    fn add(&mut self, resource: &Arc<Resource>, start: SystemTime) -> Option<ServiceId> {
+        if self.by_id.len() >= self.limit {
+            return None;
+        }
+        let id = ServiceId(self.next);
+        self.next = self.next.checked_add(1)?;
+        self.by_value.insert(Arc::clone(resource), id);
+        self.by_id.insert(
+            id,
+            Service {
+                resource: Arc::clone(resource),
+                start,
+            },
+        );
+        Some(id)
+    }
+
+    /// The service with this number.
+    #[must_use]
+    pub fn get(&self, id: ServiceId) -> Option<&Service> {
+        self.by_id.get(&id)
+    }
+
+    /// Drops the services that `keep` doesn't hold to, and says which.
+    pub fn retain(&mut self, keep: impl Fn(&Resource) -> bool) -> HashSet<ServiceId> {
+        let gone: HashSet<ServiceId> = self
+            .by_id
+            .iter()
+            .filter(|(_, service)| !keep(&service.resource))
+            .map(|(id, _)| *id)
+            .collect();
+        if !gone.is_empty() {
+            self.by_id.retain(|id, _| !gone.contains(id));
+            self.by_value.retain(|_, id| !gone.contains(id));
+            self.by_address.retain(|_, (id, _)| !gone.contains(id));
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::metric::Attributes;
+
+    fn resource(name: &str) -> Arc<Resource> {
+        Arc::new(Resource {
+            attributes: Attributes::from([("service.name", name.into())]),
+            identity: Attributes::none(),
+        })
+    }
+
+    #[test]
+    fn equal_resources_are_one_service() {
+        let mut services = Services::new(10);
+        let first = services.id(&resource("a"), || UNIX_EPOCH);
+        assert!(first.is_some());
+        assert_eq!(services.id(&resource("a"), || UNIX_EPOCH), first);
+        assert_ne!(services.id(&resource("b"), || UNIX_EPOCH), first);
+    }
+
+    #[test]
+    fn a_full_table_still_knows_those_it_has() {
+        let mut services = Services::new(1);
+        let first = services.id(&resource("a"), || UNIX_EPOCH);
+        assert_eq!(services.id(&resource("b"), || UNIX_EPOCH), None);
+        assert_eq!(services.id(&resource("a"), || UNIX_EPOCH), first);
+    }
+
+    #[test]
+    fn a_number_is_never_given_twice() {
+        let mut services = Services::new(1);
+        let first = services.id(&resource("a"), || UNIX_EPOCH).unwrap();
+        assert_eq!(services.retain(|_| false), HashSet::from([first]));
+        assert!(services.get(first).is_none());
+        let again = services.id(&resource("a"), || UNIX_EPOCH).unwrap();
+        assert_ne!(again, first);
+    }
+
+    #[test]
+    fn remembered_addresses_are_bounded() {
+        let mut services = Services::new(1);
+        let first = services.id(&resource("a"), || UNIX_EPOCH);
+        let kept: Vec<_> = (0..ALIASES * 2).map(|_| resource("a")).collect();
+        for alias in &kept {
+            assert_eq!(services.id(alias, || UNIX_EPOCH), first);
+        }
+        assert!(services.by_address.len() <= ALIASES);
+    }
+}

@@ -1,0 +1,120 @@
+//! A span's attributes (OpenTelemetry HTTP span conventions, the stable ones).
+
+use std::{borrow::Cow, sync::Arc};
+
+use super::texts::Texts;
+use crate::{
+    aggregate::{error_type::ErrorType, route::redacted, server::Server},
+    l7::exchange::{Exchange, Role},
+    metric::{AttributeValue, Attributes},
+};
+
+/// Longest `url.path` in bytes.
+const PATH: usize = 2_048;
+/// Longest value that a peer is free to choose otherwise, in bytes.
+const TEXT: usize = 256;
+
+type Pairs = Vec<(&'static str, AttributeValue)>;
+
+/// The attributes of an exchange's span.
+pub(super) fn of(
+    exchange: &Exchange,
+    error: Option<ErrorType>,
+    route: &Arc<str>,
+    texts: &mut Texts,
+) -> Attributes {
+    // Written down in the order of their names, so that sorting them costs one look.
+    let mut pairs = Vec::with_capacity(20);
+    let peer = texts.address(exchange.tuple.remote);
+    if exchange.role == Role::Server {
+        pairs.push(("client.address", Arc::clone(&peer).into()));
+    }
+    pairs.extend(error.map(|error| ("error.type", error.attribute())));
+    http(&mut pairs, exchange, texts);
+    if exchange.role == Role::Server && !route.is_empty() {
+        pairs.push(("http.route", Arc::clone(route).into()));
+    }
+    pairs.push(("network.peer.address", peer.into()));
+    pairs.push(("network.peer.port", exchange.tuple.remote_port.into()));
+    let version = texts.fixed(exchange.version);
+    pairs.push(("network.protocol.version", version.into()));
+    let server = match exchange.role {
+        Role::Server => Server::answering(exchange),
+        Role::Client => Server::asked(exchange),
+    };
+    pairs.push(("server.address", Arc::clone(&server.address).into()));
+    pairs.push(("server.port", server.port.into()));
+    url(&mut pairs, exchange, &server, texts);
+    let agent = exchange.user_agent.as_ref();
+    pairs.extend(agent.map(|text| ("user_agent.original", printable(text).into())));
+    debug_assert!(pairs.is_sorted_by_key(|(name, _)| *name));
+    pairs.into_iter().collect()
+}
+
+fn http(pairs: &mut Pairs, exchange: &Exchange, texts: &mut Texts) {
+    let size = |bytes: Option<u64>| i64::try_from(bytes?).ok();
+    let request = size(exchange.request_body);
+    pairs.extend(request.map(|bytes| ("http.request.body.size", bytes.into())));
+    let method = texts.fixed(exchange.method.as_str());
+    pairs.push(("http.request.method", method.into()));
+    let original = exchange.method_original.as_ref();
+    pairs.extend(original.map(|text| ("http.request.method_original", printable(text).into())));
+    let response = size(exchange.response_body);
+    pairs.extend(response.map(|bytes| ("http.response.body.size", bytes.into())));
+    let status = exchange.status;
+    pairs.extend(status.map(|status| ("http.response.status_code", status.into())));
+}
+
+fn url(pairs: &mut Pairs, exchange: &Exchange, server: &Server, texts: &mut Texts) {
+    let (path, cut) = redacted(&exchange.path, PATH);
+    if exchange.truncated || cut {
+        pairs.push(("sonde.truncated", true.into()));
+    }
+    if exchange.role == Role::Client && path.starts_with('/') {
+        let full = full_url(exchange.scheme, server, &path);
+        pairs.push(("url.full", full.into()));
+    }
+    if !path.is_empty() {
+        let path = match path {
+            Cow::Borrowed(part) if part.len() == exchange.path.len() => Arc::clone(&exchange.path),
+            other => other.into(),
+        };
+        pairs.push(("url.path", path.into()));
+    }
+    let scheme = texts.fixed(exchange.scheme);
+    pairs.push(("url.scheme", scheme.into()));
+}
+
+/// Without user information and query, which are not kept.
+fn full_url(scheme: &str, server: &Server, path: &str) -> String {
+    let host = &server.address;
+    let (open, close) = if host.contains(':') {
+        ("[", "]")
+    } else {
+        ("", "")
+    };
+    match (scheme, server.port) {
+        ("http", 80) | ("https", 443) => format!("{scheme}://{open}{host}{close}{path}"),
+        (_, port) => format!("{scheme}://{open}{host}{close}:{port}{path}"),
+    }
+}
+
+/// Control characters replaced, cut to [`TEXT`] bytes.
+fn printable(text: &Arc<str>) -> Arc<str> {
+    if text.len() <= TEXT && !text.contains(char::is_control) {
+        return Arc::clone(text);
+    }
+    let mut kept = String::with_capacity(text.len().min(TEXT));
+    for character in text.chars() {
+        let character = if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        };
+        if kept.len() + character.len_utf8() > TEXT {
+            break;
+        }
+        kept.push(character);
+    }
+    kept.into()
+}

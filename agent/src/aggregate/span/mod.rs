@@ -1,0 +1,164 @@
+//! Exchanges to spans, and to log records where they failed.
+
+mod attributes;
+mod sampler;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+use std::{sync::Arc, time::Duration};
+
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+
+pub use self::sampler::{SAMPLED, Sampler, SamplerError};
+use self::texts::Texts;
+use super::error_type::ErrorType;
+use crate::{
+    clock::Clock,
+    l7::exchange::{Exchange, Method, Role},
+    metric::Resource,
+    signal::{LogRecord, Severity, Signal, Span, SpanContext},
+};
+
+/// Makes spans.
+#[derive(Debug)]
+pub struct Tracer {
+    sampler: Sampler,
+    ids: SmallRng,
+    texts: Texts,
+}
+
+impl Tracer {
+    /// Ids are seeded by the operating system. They need to be unique, not secret.
+    #[must_use]
+    pub fn new(sampler: Sampler) -> Self {
+        Self {
+            sampler,
+            ids: rand::make_rng(),
+            texts: Texts::default(),
+        }
+    }
+
+    /// As [`Tracer::new`] with ids that follow from `seed`.
+    #[must_use]
+    pub fn with_seed(sampler: Sampler, seed: u64) -> Self {
+        Self {
+            sampler,
+            ids: SmallRng::seed_from_u64(seed),
+            texts: Texts::default(),
+        }
+    }
+
+    /// The ids of an exchange's span: in the trace of the request's parent, else in a new one. The
+    /// "sampled" flag says whether there will be a span.
+    pub fn context(&mut self, exchange: &Exchange) -> SpanContext {
+        let parent = exchange.parent.as_ref();
+        let trace_id = match parent {
+            Some(parent) => parent.trace_id,
+            None => self.fresh(),
+        };
+        let kept = parent.map_or(0, |parent| parent.flags & !SAMPLED);
+        let sampled = self.sampler.samples(&trace_id, parent);
+        SpanContext {
+            trace_id,
+            span_id: self.fresh(),
+            flags: kept | if sampled { SAMPLED } else { 0 },
+        }
+    }
+
+    /// The signals of an exchange: its span when that is sampled, and a log record when it failed,
+    /// sampled or not.
+    pub fn signals(
+        &mut self,
+        exchange: &Exchange,
+        route: &Arc<str>,
+        resource: &Arc<Resource>,
+        context: SpanContext,
+        clock: &Clock,
+    ) -> impl Iterator<Item = Signal> + use<> {
+        let error = ErrorType::of(exchange);
+        let span = (is_sampled(&context) || error.is_some()).then(|| {
+            let (start, end) = clock.interval(exchange.start, exchange.end);
+            Arc::new(Span {
+                resource: Arc::clone(resource),
+                context,
+                parent: exchange.parent,
+                name: name(exchange.method, route),
+                role: exchange.role,
+                start,
+                end,
+                attributes: attributes::of(exchange, error, route, &mut self.texts),
+                error: error.is_some(),
+            })
+        });
+        let log = span
+            .as_deref()
+            .zip(error)
+            .map(|(span, error)| Signal::Log(Arc::new(failed(exchange, span, error))));
+        let span = span.filter(|span| is_sampled(&span.context));
+        span.map(Signal::Span).into_iter().chain(log)
+    }
+
+    /// Random bytes that are not all zero, which both W3C ids exclude.
+    fn fresh<const N: usize>(&mut self) -> [u8; N] {
+        loop {
+            let mut id = [0; N];
+            self.ids.fill(&mut id[..]);
+            if id != [0; N] {
+                return id;
+            }
+        }
+    }
+}
+
+/// Whether a span with these ids is kept.
+#[must_use]
+pub fn is_sampled(context: &SpanContext) -> bool {
+    context.flags & SAMPLED != 0
+}
+
+/// `{method} {route}`; `HTTP` stands for a method that is none (HTTP span conventions, "Name").
+fn name(method: Method, route: &str) -> Arc<str> {
+    let method = match method {
+        Method::Other => "HTTP",
+        known => known.as_str(),
+    };
+    if route.is_empty() {
+        method.into()
+    } else {
+        format!("{method} {route}").into()
+    }
+}
+
+fn failed(exchange: &Exchange, span: &Span, error: ErrorType) -> LogRecord {
+    let elapsed = Duration::from_nanos(exchange.end.saturating_sub(exchange.start));
+    let (name, side) = (&span.name, side(exchange.role));
+    let body = match error {
+        ErrorType::Status(status) => {
+            format!("{side} request {name} was answered with {status} after {elapsed:.1?}")
+        }
+        ErrorType::Failure(failure) => {
+            let failure = failure.as_str();
+            format!("{side} request {name} failed with {failure} after {elapsed:.1?}")
+        }
+    };
+    LogRecord {
+        time: span.end,
+        resource: Arc::clone(&span.resource),
+        severity: match error {
+            ErrorType::Status(..500) => Severity::Warn,
+            ErrorType::Status(_) | ErrorType::Failure(_) => Severity::Error,
+        },
+        event_name: "http.request.failed",
+        body,
+        attributes: span.attributes.clone(),
+        span: Some(span.context),
+    }
+}
+
+fn side(role: Role) -> &'static str {
+    match role {
+        Role::Server => "server",
+        Role::Client => "client",
+    }
+}

@@ -1,0 +1,188 @@
+//! System calls: the kernel's maps of running totals to counters of services.
+
+mod name;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use sonde_common::{
+    event::syscall::{CountKey, DurationKey},
+    hist::Log2,
+};
+
+pub use self::name::name;
+use super::{
+    cardinality::{Limits, Series, Table, Usage},
+    log2,
+    service::Services,
+};
+use crate::{
+    errno,
+    metric::{Attributes, Collector, Descriptor, Kind, Resource, Unit, Value},
+};
+
+/// System calls made.
+pub const CALLS: Descriptor = Descriptor {
+    name: "syscalls",
+    help: "System calls that returned",
+    unit: Unit::Count("{call}"),
+    kind: Kind::Counter,
+};
+/// System calls that failed.
+pub const ERRORS: Descriptor = Descriptor {
+    name: "syscall.errors",
+    help: "System calls that returned an error, by errno",
+    unit: Unit::Count("{call}"),
+    kind: Kind::Counter,
+};
+/// How long system calls took.
+pub const DURATION: Descriptor = Descriptor {
+    name: "syscall.duration",
+    help: "Time in system calls, of those that were timed",
+    unit: Unit::Seconds,
+    kind: Kind::Histogram,
+};
+
+/// The highest values seen in the kernel's maps for one process.
+#[derive(Debug, Default)]
+struct Process {
+    counts: HashMap<(u16, u16), u64>,
+    durations: HashMap<u32, Log2>,
+}
+
+/// The system call metrics of all services.
+///
+/// The kernel's maps hold running totals of processes. What came to them since the last look goes
+/// to the service that the process belongs to now, and stays there when process and map entry are
+/// gone.
+#[derive(Debug)]
+pub struct Syscalls {
+    services: Services,
+    processes: HashMap<u32, Process>,
+    calls: Table<u32, u64>,
+    errors: Table<(u32, u16), u64>,
+    durations: Table<u32, Log2>,
+}
+
+impl Default for Syscalls {
+    fn default() -> Self {
+        Self::new(Limits {
+            per_service: 1_000,
+            total: 50_000,
+        })
+    }
+}
+
+impl Syscalls {
+    /// Nothing observed yet; `limits` holds for each of the metrics.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            services: Services::new(limits.total),
+            processes: HashMap::new(),
+            calls: Table::new("syscalls", limits),
+            errors: Table::new("syscall.errors", limits),
+            durations: Table::new("syscall.duration", limits),
+        }
+    }
+
+    /// Takes what the kernel counted up to `now`. Entries may be missing, come twice, or show
+    /// less than before: each call counts once. `owner` is asked for processes that made calls.
+    pub fn fold_counts(
+        &mut self,
+        now: SystemTime,
+        counts: impl IntoIterator<Item = (CountKey, u64)>,
+        mut owner: impl FnMut(u32) -> Arc<Resource>,
+    ) {
+        for (key, total) in counts {
+            let process = self.processes.entry(key.tgid).or_default();
+            let highest = process.counts.entry((key.number, key.error)).or_default();
+            let growth = total.saturating_sub(*highest);
+            if growth == 0 {
+                continue;
+            }
+            *highest = total;
+            let service = self.services.id(&owner(key.tgid), || now);
+            let number = u32::from(key.number);
+            *self.calls.observe_many(service, Some(number), growth) += growth;
+            if key.error != 0 {
+                let error = Some((number, key.error));
+                *self.errors.observe_many(service, error, growth) += growth;
+            }
+        }
+    }
+
+    /// Takes what the kernel timed up to `now`, as [`Syscalls::fold_counts`] does.
+    pub fn fold_durations(
+        &mut self,
+        now: SystemTime,
+        durations: impl IntoIterator<Item = (DurationKey, Log2)>,
+        mut owner: impl FnMut(u32) -> Arc<Resource>,
+    ) {
+        for (key, total) in durations {
+            let process = self.processes.entry(key.tgid).or_default();
+            let highest = process.durations.entry(key.number).or_default();
+            let growth = log2::growth(&total, highest);
+            if growth == Log2::EMPTY {
+                continue;
+            }
+            log2::raise(highest, &total);
+            let service = self.services.id(&owner(key.tgid), || now);
+            self.durations
+                .observe_many(service, Some(key.number), growth.count)
+                .merge(&growth);
+        }
+    }
+
+    /// Forgets the totals of a process whose map entries are deleted, so that the next process
+    /// with its number is counted from 0. To be called after the last fold that has them.
+    pub fn deleted(&mut self, tgid: u32) {
+        self.processes.remove(&tgid);
+    }
+
+    /// Adds all series.
+    pub fn collect(&self, collector: &mut Collector) {
+        for (slot, count) in self.calls.iter() {
+            Series::new(collector, &self.services, &slot, of_call)
+                .push(&CALLS, Value::Integer(*count));
+        }
+        for (slot, count) in self.errors.iter() {
+            Series::new(collector, &self.services, &slot, |(number, error)| {
+                Attributes::from([
+                    ("error.type", errno::label(error.into()).as_ref().into()),
+                    ("syscall", name(number).as_ref().into()),
+                ])
+            })
+            .push(&ERRORS, Value::Integer(*count));
+        }
+        for (slot, durations) in self.durations.iter() {
+            if let Some(histogram) = log2::histogram(durations, &log2::COARSE) {
+                Series::new(collector, &self.services, &slot, of_call)
+                    .push(&DURATION, Value::Histogram(histogram));
+            }
+        }
+    }
+
+    /// Forgets the services that `keep` doesn't hold to: those without a process for a while.
+    pub fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
+        let gone = self.services.retain(keep);
+        self.calls.forget(&gone);
+        self.errors.forget(&gone);
+        self.durations.forget(&gone);
+    }
+
+    /// What is held, for the agent's own metrics.
+    #[must_use]
+    pub fn usage(&self) -> [Usage; 3] {
+        [
+            self.calls.usage(),
+            self.errors.usage(),
+            self.durations.usage(),
+        ]
+    }
+}
+
+fn of_call(number: u32) -> Attributes {
+    Attributes::from([("syscall", name(number).as_ref().into())])
+}
