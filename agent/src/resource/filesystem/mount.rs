@@ -1,0 +1,170 @@
+//! Which mounts are filesystems that can fill up (`/proc/PID/mountinfo`).
+
+use std::collections::{BTreeMap, HashMap};
+
+use procfs::process::MountInfo;
+
+use crate::resource::read::{self, Skipped};
+
+/// Filesystems that are views of the kernel, read-only images, or layers of what is counted
+/// elsewhere.
+const PSEUDO: &[&str] = &[
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "erofs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// Trees whose mounts belong to the kernel, to containers or to single services.
+const OTHERS: &[&str] = &[
+    "/dev",
+    "/proc",
+    "/sys",
+    "/run/credentials",
+    "/run/user",
+    "/run/containerd",
+    "/var/lib/docker",
+    "/var/lib/containerd",
+    "/var/lib/containers/storage",
+    "/var/lib/kubelet/pods",
+];
+
+/// One filesystem and where it is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mount {
+    pub(super) point: String,
+    pub(super) source: String,
+    pub(super) kind: String,
+    pub(super) is_read_only: bool,
+}
+
+/// The mounts to report, in the order of their mount points. A filesystem that is mounted several
+/// times (bind mounts, subvolumes) is taken once, at its shortest mount point; of mounts on top of
+/// each other, the one that is visible.
+pub(super) fn parse(text: &str, skipped: &mut Skipped) -> Vec<Mount> {
+    let infos = skipped.lines(text.lines(), |line| MountInfo::from_line(line).ok());
+    let mut visible = HashMap::new();
+    for info in infos {
+        let point = read::unescape(&info.mount_point.to_string_lossy());
+        visible.insert(point, info);
+    }
+    let mut by_device: BTreeMap<String, Mount> = BTreeMap::new();
+    for (point, info) in visible {
+        if !is_reported(&point, &info.fs_type) {
+            continue;
+        }
+        let device = info.majmin.clone();
+        let mount = Mount::new(point, info);
+        match by_device.get(&device) {
+            Some(other) if other.rank() <= mount.rank() => {}
+            _ => {
+                by_device.insert(device, mount);
+            }
+        }
+    }
+    let mut mounts: Vec<_> = by_device.into_values().collect();
+    mounts.sort_by(|left, right| left.point.cmp(&right.point));
+    mounts
+}
+
+impl Mount {
+    fn new(point: String, info: MountInfo) -> Self {
+        // The superblock's flag is what an error turns on; the mount's own may be a choice.
+        let is_read_only =
+            info.super_options.contains_key("ro") || info.mount_options.contains_key("ro");
+        Self {
+            point,
+            source: read::unescape(info.mount_source.as_deref().unwrap_or("none")),
+            kind: info.fs_type,
+            is_read_only,
+        }
+    }
+
+    fn rank(&self) -> (usize, &str) {
+        (self.point.len(), &self.point)
+    }
+}
+
+fn is_reported(point: &str, kind: &str) -> bool {
+    let is_below = |tree: &str| {
+        point
+            .strip_prefix(tree)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    point.starts_with('/') && !PSEUDO.contains(&kind) && !OTHERS.iter().any(|tree| is_below(tree))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn points(text: &str) -> Vec<String> {
+        let mounts = parse(text, &mut Skipped::default());
+        mounts.into_iter().map(|mount| mount.point).collect()
+    }
+
+    #[test]
+    fn a_bind_mount_is_counted_once_at_its_shortest_mount_point() {
+        let text = "1 0 8:1 / /data rw - ext4 /dev/sda1 rw\n\
+                    2 0 8:1 /a /srv/chroot/a rw - ext4 /dev/sda1 rw\n";
+        assert_eq!(points(text), ["/data"]);
+    }
+
+    #[test]
+    fn the_upper_of_two_mounts_on_one_point_is_the_visible_one() {
+        let text = "1 0 8:1 / /data rw - ext4 /dev/sda1 rw\n\
+                    2 0 8:2 / /data ro - xfs /dev/sda2 rw\n";
+        let mounts = parse(text, &mut Skipped::default());
+        assert_eq!(mounts.len(), 1);
+        assert_eq!(mounts[0].kind, "xfs");
+        assert!(mounts[0].is_read_only);
+    }
+
+    #[test]
+    fn names_with_spaces_and_newlines_are_decoded() {
+        let text = r"1 0 8:1 / /mnt/my\040disk\012x rw - ext4 /dev/disk\040one rw";
+        let mounts = parse(text, &mut Skipped::default());
+        assert_eq!(mounts[0].point, "/mnt/my disk\nx");
+        assert_eq!(mounts[0].source, "/dev/disk one");
+    }
+
+    #[test]
+    fn kernel_views_and_container_layers_are_left_out() {
+        let text = "1 0 0:4 / /proc rw - proc proc rw\n\
+                    2 0 0:5 / /var/lib/docker/overlay2/x/merged rw - ext4 x rw\n\
+                    3 0 0:6 / /var/lib/dockerish rw - ext4 y rw\n\
+                    4 0 0:7 / /merged rw - overlay overlay rw\n";
+        assert_eq!(points(text), ["/var/lib/dockerish"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken(text in "([0-9: /a-z\\\\,-]{0,60}\n){0,8}|.*") {
+            parse(&text, &mut Skipped::default());
+        }
+    }
+}
