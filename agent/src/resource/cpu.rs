@@ -85,6 +85,9 @@ const STOLEN: usize = 7;
 const GUEST: usize = 8;
 const GUEST_NICE: usize = 9;
 
+/// Ticks of an interval by mode; as f64, since absurd ones must not overflow their sum.
+type Growth = [f64; MODES.len()];
+
 /// One CPU's time by column, in ticks of the kernel's `USER_HZ`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ticks([u64; 10]);
@@ -107,10 +110,10 @@ impl Ticks {
     }
 
     /// Ticks per mode since `last`; `None` if the CPU was away in between.
-    fn since(&self, last: &Self) -> Option<[u64; MODES.len()]> {
-        let mut growth = [0; MODES.len()];
+    fn since(&self, last: &Self) -> Option<Growth> {
+        let mut growth = Growth::default();
         for ((growth, now), last) in growth.iter_mut().zip(self.0).zip(last.0) {
-            *growth = now.checked_sub(last)?;
+            *growth = now.checked_sub(last)? as f64;
         }
         Some(growth)
     }
@@ -196,7 +199,7 @@ fn usage(last: Option<&Timed<Sample>>, now: &Timed<Sample>, report: &mut Use) {
     };
     Pressure::saturation(interval.part(|sample| Some(&sample.pressure)), report);
     let last = last.map(|last| &last.value.cpus);
-    let mut sum = [0; MODES.len()];
+    let mut sum = Growth::default();
     for (number, ticks) in &now.value.cpus {
         let Some(growth) = last
             .and_then(|last| last.get(number))
@@ -217,12 +220,12 @@ fn usage(last: Option<&Timed<Sample>>, now: &Timed<Sample>, report: &mut Use) {
 
 /// Shares are of the ticks that were counted, not of the wall clock: the two differ by rounding,
 /// and a virtual machine that stood still has no ticks at all.
-fn share(part: u64, all: [u64; MODES.len()]) -> Option<f64> {
-    let all: u64 = all.iter().sum();
-    (all > 0).then(|| part as f64 / all as f64)
+fn share(part: f64, all: Growth) -> Option<f64> {
+    let all: f64 = all.iter().sum();
+    (all > 0.0).then(|| part / all)
 }
 
-fn shares(device: Option<&str>, growth: [u64; MODES.len()], report: &mut Use) {
+fn shares(device: Option<&str>, growth: Growth, report: &mut Use) {
     let idle = share(growth[IDLE] + growth[IOWAIT], growth);
     report.utilization(device, idle.map(|idle| 1.0 - idle));
     report.saturation(device, &STEAL, share(growth[STOLEN], growth));

@@ -78,7 +78,9 @@ impl Resource for Swap {
         {
             return Err(read::malformed(&path, "heading"));
         }
-        let devices = report.skipped.lines(lines, Device::parse);
+        let mut devices = report.skipped.lines(lines, Device::parse);
+        devices.sort_by(|left, right| left.name.cmp(&right.name));
+        devices.dedup_by(|later, earlier| later.name == earlier.name);
         if devices.is_empty() && report.skipped() == 0 {
             // What there was before swapoff must not make a rate after swapon.
             self.last = None;

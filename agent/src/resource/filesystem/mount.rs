@@ -58,11 +58,13 @@ pub(super) struct Mount {
     pub(super) source: String,
     pub(super) kind: String,
     pub(super) is_read_only: bool,
+    /// Whether a part of the filesystem is mounted rather than its root.
+    is_part: bool,
 }
 
 /// The mounts to report, in the order of their mount points. A filesystem that is mounted several
-/// times (bind mounts, subvolumes) is taken once, at its shortest mount point; of mounts on top of
-/// each other, the one that is visible.
+/// times (bind mounts, subvolumes) is taken once: where its own root is mounted, at the shortest
+/// mount point. Of mounts on top of each other, the one that is visible is taken.
 pub(super) fn parse(text: &str, skipped: &mut Skipped) -> Vec<Mount> {
     let infos = skipped.lines(text.lines(), |line| MountInfo::from_line(line).ok());
     let mut visible = HashMap::new();
@@ -97,13 +99,14 @@ impl Mount {
         Self {
             point,
             source: read::unescape(info.mount_source.as_deref().unwrap_or("none")),
+            is_part: info.root != "/",
             kind: info.fs_type,
             is_read_only,
         }
     }
 
-    fn rank(&self) -> (usize, &str) {
-        (self.point.len(), &self.point)
+    fn rank(&self) -> (bool, usize, &str) {
+        (self.is_part, self.point.len(), &self.point)
     }
 }
 
@@ -128,10 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_mount_is_counted_once_at_its_shortest_mount_point() {
-        let text = "1 0 8:1 / /data rw - ext4 /dev/sda1 rw\n\
-                    2 0 8:1 /a /srv/chroot/a rw - ext4 /dev/sda1 rw\n";
-        assert_eq!(points(text), ["/data"]);
+    fn a_filesystem_is_counted_once_where_its_root_is_mounted() {
+        let text = "1 0 8:1 / /srv/data rw - ext4 /dev/sda1 rw\n\
+                    2 0 8:1 /a /a rw - ext4 /dev/sda1 rw\n\
+                    3 0 8:1 / /srv/data/again rw - ext4 /dev/sda1 rw\n";
+        assert_eq!(points(text), ["/srv/data"]);
     }
 
     #[test]
