@@ -240,7 +240,7 @@ fn device(name: &str, root: &Root, report: &mut Use) {
     }
 }
 
-/// `0x1f`, as drivers/scsi/scsi_sysfs.c writes its counters.
+/// `0x1f`, as `drivers/scsi/scsi_sysfs.c` writes its counters.
 fn hexadecimal(text: &str) -> Option<u64> {
     u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
 }

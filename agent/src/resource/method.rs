@@ -8,7 +8,8 @@ use crate::metric::{Attributes, Collector, Descriptor, Kind, Point, Unit, Value}
 /// Share of a resource's time or room that is in use.
 pub static UTILIZATION: Descriptor = gauge(
     "use.utilization",
-    "Share of the resource that is in use; a series without device is the whole resource",
+    "Share of the resource that is in use; a series without device is the whole resource, and more \
+     than 1 means a limit below what is in use",
     Unit::Ratio,
 );
 

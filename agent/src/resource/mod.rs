@@ -81,19 +81,20 @@ pub struct Registration {
     pub open: fn() -> Box<dyn Resource>,
 }
 
-/// Every resource, in the order in which they are read.
+/// Every resource, in the order in which they are read: those that may take their time come last,
+/// so that the rates of the others don't suffer.
 pub const RESOURCES: &[Registration] = &[
     cpu::REGISTRATION,
     run_queue::REGISTRATION,
     memory::REGISTRATION,
     swap::REGISTRATION,
     disk::REGISTRATION,
-    filesystem::REGISTRATION,
     network::REGISTRATION,
     tcp::REGISTRATION,
     file_descriptors::REGISTRATION,
-    processes::REGISTRATION,
     conntrack::REGISTRATION,
+    processes::REGISTRATION,
+    filesystem::REGISTRATION,
 ];
 
 /// The names in [`RESOURCES`].

@@ -169,7 +169,7 @@ pub(super) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
 }
 
 /// Undoes the octal escapes (`\040`) of `/proc/*/mountinfo` and `/proc/swaps`
-/// (`mangle_path` in fs/seq_file.c).
+/// (`mangle_path` in `fs/seq_file.c`).
 pub(super) fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

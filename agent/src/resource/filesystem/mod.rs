@@ -4,7 +4,7 @@ mod mount;
 mod probe;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -106,8 +106,8 @@ impl Resource for Filesystem {
             return Ok(None);
         }
         // A mount point that is gone takes its history along; the table can't outgrow the mounts.
-        self.seen
-            .retain(|point, _| mounts.iter().any(|mount| mount.point == *point));
+        let points: HashSet<_> = mounts.iter().map(|mount| &mount.point).collect();
+        self.seen.retain(|point, _| points.contains(point));
         self.prober.begin();
         for mount in &mounts {
             self.report(mount, root, &mut report);
@@ -135,7 +135,9 @@ impl Filesystem {
         }
         history.was_read_only = mount.is_read_only;
         match answer {
-            Answer::Room(room) => room_of(mount, &room, report),
+            Answer::Room(room) if mount.is_on(room.device) => usage(mount, &room, report),
+            // Without the host's mounts below rootfs, this is the room of something else.
+            Answer::Room(_) => report.skipped.one(),
             Answer::Failed => history.failures += 1,
             Answer::BecameStuck => history.stuck += 1,
             Answer::StillStuck | Answer::GivenUp => {}
@@ -157,7 +159,7 @@ impl Filesystem {
     }
 }
 
-fn room_of(mount: &Mount, room: &Room, report: &mut Use) {
+fn usage(mount: &Mount, room: &Room, report: &mut Use) {
     // Some network filesystems know no sizes and say 0.
     if room.blocks == 0 {
         return;

@@ -51,6 +51,12 @@ const OTHERS: &[&str] = &[
     "/var/lib/kubelet/pods",
 ];
 
+/// Mounts beyond this many are given up, the deepest first.
+const MAX_MOUNTS: usize = 1024;
+
+/// Major and minor number of a filesystem's device.
+pub(super) type Device = (u64, u64);
+
 /// One filesystem and where it is seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
@@ -58,6 +64,7 @@ pub(super) struct Mount {
     pub(super) source: String,
     pub(super) kind: String,
     pub(super) is_read_only: bool,
+    pub(super) device: Device,
     /// Whether a part of the filesystem is mounted rather than its root.
     is_part: bool,
 }
@@ -66,19 +73,16 @@ pub(super) struct Mount {
 /// times (bind mounts, subvolumes) is taken once: where its own root is mounted, at the shortest
 /// mount point. Of mounts on top of each other, the one that is visible is taken.
 pub(super) fn parse(text: &str, skipped: &mut Skipped) -> Vec<Mount> {
-    let infos = skipped.lines(text.lines(), |line| MountInfo::from_line(line).ok());
+    let mounts = skipped.lines(text.lines(), |line| {
+        Mount::new(MountInfo::from_line(line).ok()?)
+    });
     let mut visible = HashMap::new();
-    for info in infos {
-        let point = read::unescape(&info.mount_point.to_string_lossy());
-        visible.insert(point, info);
+    for mount in mounts {
+        visible.insert(mount.point.clone(), mount);
     }
-    let mut by_device: BTreeMap<String, Mount> = BTreeMap::new();
-    for (point, info) in visible {
-        if !is_reported(&point, &info.fs_type) {
-            continue;
-        }
-        let device = info.majmin.clone();
-        let mount = Mount::new(point, info);
+    let mut by_device: BTreeMap<Device, Mount> = BTreeMap::new();
+    for mount in visible.into_values().filter(Mount::is_reported) {
+        let device = mount.device;
         match by_device.get(&device) {
             Some(other) if other.rank() <= mount.rank() => {}
             _ => {
@@ -87,36 +91,50 @@ pub(super) fn parse(text: &str, skipped: &mut Skipped) -> Vec<Mount> {
         }
     }
     let mut mounts: Vec<_> = by_device.into_values().collect();
+    if mounts.len() > MAX_MOUNTS {
+        mounts.sort_by(|left, right| left.rank().cmp(&right.rank()));
+        skipped.many((mounts.len() - MAX_MOUNTS) as u64);
+        mounts.truncate(MAX_MOUNTS);
+    }
     mounts.sort_by(|left, right| left.point.cmp(&right.point));
     mounts
 }
 
 impl Mount {
-    fn new(point: String, info: MountInfo) -> Self {
+    fn new(info: MountInfo) -> Option<Self> {
+        let (major, minor) = info.majmin.split_once(':')?;
         // The superblock's flag is what an error turns on; the mount's own may be a choice.
         let is_read_only =
             info.super_options.contains_key("ro") || info.mount_options.contains_key("ro");
-        Self {
-            point,
+        Some(Self {
+            point: read::unescape(&info.mount_point.to_string_lossy()),
             source: read::unescape(info.mount_source.as_deref().unwrap_or("none")),
+            device: (major.parse().ok()?, minor.parse().ok()?),
             is_part: info.root != "/",
             kind: info.fs_type,
             is_read_only,
-        }
+        })
     }
 
     fn rank(&self) -> (bool, usize, &str) {
         (self.is_part, self.point.len(), &self.point)
     }
-}
 
-fn is_reported(point: &str, kind: &str) -> bool {
-    let is_below = |tree: &str| {
-        point
-            .strip_prefix(tree)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    point.starts_with('/') && !PSEUDO.contains(&kind) && !OTHERS.iter().any(|tree| is_below(tree))
+    fn is_reported(&self) -> bool {
+        let is_below = |tree: &str| {
+            self.point
+                .strip_prefix(tree)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.point.starts_with('/')
+            && !PSEUDO.contains(&self.kind.as_str())
+            && !OTHERS.iter().any(|tree| is_below(tree))
+    }
+
+    /// Whether `device` is this filesystem's. btrfs gives each subvolume a device of its own.
+    pub(super) fn is_on(&self, device: Device) -> bool {
+        self.kind == "btrfs" || self.device == device
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +181,14 @@ mod tests {
                     3 0 0:6 / /var/lib/dockerish rw - ext4 y rw\n\
                     4 0 0:7 / /merged rw - overlay overlay rw\n";
         assert_eq!(points(text), ["/var/lib/dockerish"]);
+    }
+
+    #[test]
+    fn more_mounts_than_the_cap_are_given_up_and_counted() {
+        let lines = (0..MAX_MOUNTS + 5).map(|n| format!("1 0 8:{n} / /m{n} rw - ext4 /dev/s rw"));
+        let mut skipped = Skipped::default();
+        let mounts = parse(&lines.collect::<Vec<_>>().join("\n"), &mut skipped);
+        assert_eq!((mounts.len(), skipped.count()), (MAX_MOUNTS, 5));
     }
 
     proptest! {

@@ -16,6 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::stat;
+
+use super::mount::Device;
+
 /// How long one mount point may take.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How long all of one snapshot may take.
@@ -27,6 +31,8 @@ const STACK: usize = 64 << 10;
 /// What a filesystem has, in blocks and inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
+    /// What is mounted where this process looked.
+    pub(super) device: Device,
     /// Bytes per block (`f_frsize`).
     pub(super) block_size: u64,
     pub(super) blocks: u64,
@@ -137,14 +143,16 @@ impl Worker {
 }
 
 fn statvfs(point: &Path) -> io::Result<Room> {
-    let stat = nix::sys::statvfs::statvfs(point)?;
+    let device = stat::stat(point)?.st_dev;
+    let room = nix::sys::statvfs::statvfs(point)?;
     Ok(Room {
-        block_size: stat.fragment_size(),
-        blocks: stat.blocks(),
-        free: stat.blocks_free(),
-        available: stat.blocks_available(),
-        inodes: stat.files(),
-        inodes_free: stat.files_free(),
+        device: (stat::major(device), stat::minor(device)),
+        block_size: room.fragment_size(),
+        blocks: room.blocks(),
+        free: room.blocks_free(),
+        available: room.blocks_available(),
+        inodes: room.files(),
+        inodes_free: room.files_free(),
     })
 }
 
@@ -155,6 +163,7 @@ mod tests {
     use super::*;
 
     const ROOM: Room = Room {
+        device: (8, 1),
         block_size: 4096,
         blocks: 100,
         free: 40,

@@ -20,12 +20,18 @@ fn stat(point: &Path) -> io::Result<Room> {
     if point.ends_with("mnt/nfs") {
         return Err(io::Error::from_raw_os_error(libc::ESTALE));
     }
+    let device = match point.file_name().and_then(|name| name.to_str()) {
+        Some("host") => (259, 1),
+        Some("my data") => (8, 1),
+        _ => (0, 99),
+    };
     let inodes = if point.ends_with("srv/my data") {
         0
     } else {
         1000
     };
     Ok(Room {
+        device,
         block_size: 4096,
         blocks: 100 * GIB,
         free: 40 * GIB,
@@ -153,13 +159,19 @@ fn a_mount_that_goes_takes_its_history_along() -> io::Result<()> {
     let mut filesystem = filesystem();
     sample(&mut filesystem, &root);
     assert_eq!(filesystem.seen.len(), 3);
-    let fewer: String = MOUNTS
-        .lines()
-        .take(1)
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let fewer = MOUNTS.lines().next().unwrap_or_default();
     std::fs::write(root.procfs.join("self/mountinfo"), fewer)?;
     sample(&mut filesystem, &root);
     assert_eq!(filesystem.seen.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_mount_that_is_not_seen_from_here_has_no_room() -> io::Result<()> {
+    let (_directory, root) = tree("27 1 8:7 / /elsewhere rw - ext4 /dev/sdb rw\n")?;
+    let series = sample(&mut filesystem(), &root);
+    assert_eq!(value(&series, "system.filesystem.limit", &[]), None);
+    assert_eq!(value(&series, "use.utilization", &[]), None);
+    assert_eq!(value(&series, "system.filesystem.stuck", &[]), Some(0.0));
     Ok(())
 }
