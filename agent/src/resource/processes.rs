@@ -16,6 +16,8 @@ const NAME: &str = "processes";
 /// Reading every process's state takes about 10 us each. Where that is longer than this, the
 /// count by state is left out rather than given for a part of them.
 const BUDGET: Duration = Duration::from_millis(500);
+/// Enough of `/proc/PID/stat` for the number, the command (64 bytes at most) and the state.
+const STAT_HEAD: usize = 128;
 
 static COUNT: Descriptor = amount(
     "system.process.count",
@@ -28,7 +30,7 @@ static CREATED: Descriptor = counter(
     Unit::Count("{process}"),
 );
 static THREADS: Descriptor = amount(
-    "system.thread.total",
+    "system.process.threads",
     "Threads of all processes (/proc/loadavg, fourth field after the slash)",
     Unit::Count("{thread}"),
 );
@@ -143,7 +145,7 @@ fn states(procfs: &Path, report: &mut Use) {
             return;
         }
         // One that ended since the directory was read is no loss.
-        let stat = read::text(&procfs.join(name).join("stat"));
+        let stat = read::head::<STAT_HEAD>(&procfs.join(name).join("stat"));
         let Some(stat) = report.skipped.or_skip(stat) else {
             continue;
         };

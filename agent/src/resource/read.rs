@@ -64,15 +64,33 @@ impl Skipped {
 pub(super) fn text(path: &Path) -> Result<Option<String>, Error> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(length) if length as u64 > MAX_FILE => Err(Error::TooLong {
+    let Some(length) = present(path, read)? else {
+        return Ok(None);
+    };
+    if length as u64 > MAX_FILE {
+        return Err(Error::TooLong {
             path: path.to_owned(),
             limit: MAX_FILE,
-        }),
-        Ok(_) => Ok(Some(match String::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        })),
+        });
+    }
+    Ok(Some(match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    }))
+}
+
+/// What one read gives of a file, at most `N` bytes: for files of which there are thousands.
+pub(super) fn head<const N: usize>(path: &Path) -> Result<Option<String>, Error> {
+    let mut bytes = [0; N];
+    let read = File::open(path).and_then(|mut file| file.read(&mut bytes));
+    let head = present(path, read)?.and_then(|length| bytes.get(..length));
+    Ok(head.map(|head| String::from_utf8_lossy(head).into_owned()))
+}
+
+/// Sorts out what is no failure.
+fn present<T>(path: &Path, read: io::Result<T>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(value) => Ok(Some(value)),
         Err(error) if is_absent(&error) => Ok(None),
         Err(source) => Err(Error::Read {
             path: path.to_owned(),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{OWN_METRICS, RESOURCES, Resources, Root, Signal, UTILIZATION, names};
-use crate::metric::{Attributes, Collector, Descriptor, Resource as Owner, Snapshot, Value};
+use crate::metric::{Attributes, Collector, Descriptor, Kind, Resource as Owner, Snapshot, Value};
 
 /// What the trees named `*-10s` are later than their namesakes.
 const LATER: Duration = Duration::from_secs(10);
@@ -133,6 +133,27 @@ fn every_metric_is_described_in_one_place() {
             descriptor.name
         );
     }
+}
+
+/// `promtool check metrics` refuses these ends; the conventions ask for two of them all the same.
+#[test]
+fn gauges_keep_clear_of_suffixes_that_prometheus_reserves() {
+    let raw = RESOURCES.iter().flat_map(|resource| resource.metrics);
+    let all = raw.copied().chain(OWN_METRICS.iter().copied());
+    let mut reserved: Vec<_> = all
+        .filter(|descriptor| descriptor.kind != Kind::Counter)
+        .map(|descriptor| descriptor.name)
+        .filter(|name| {
+            [".total", ".count", ".sum", ".bucket"]
+                .iter()
+                .any(|end| name.ends_with(end))
+        })
+        .collect();
+    reserved.sort_unstable();
+    assert_eq!(
+        reserved,
+        ["system.cpu.logical.count", "system.process.count"]
+    );
 }
 
 #[test]

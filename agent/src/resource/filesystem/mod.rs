@@ -135,7 +135,7 @@ impl Filesystem {
         }
         history.was_read_only = mount.is_read_only;
         match answer {
-            Answer::Room(room) if mount.is_on(room.device) => usage(mount, &room, report),
+            Answer::Room(found) if mount.is_on(found.device) => usage(mount, &found, report),
             // Without the host's mounts below rootfs, this is the room of something else.
             Answer::Room(_) => report.skipped.one(),
             Answer::Failed => history.failures += 1,

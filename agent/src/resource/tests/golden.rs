@@ -236,3 +236,20 @@ fn what_a_host_lacks_is_absent_and_no_failure() -> io::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_kernels_counters_start_at_boot_and_the_agents_at_its_own_start() {
+    let mut resources = Resources::new(root(&fixtures().join("server")), |_| true);
+    let snapshot = snapshot(&mut resources, Instant::now());
+    let start = |name: &str| {
+        let mut families = snapshot.families.iter();
+        let family = families.find(|family| family.descriptor.name == name);
+        family.and_then(|family| Some(family.points.first()?.start))
+    };
+    let boot = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    assert_eq!(start("system.cpu.time"), Some(boot));
+    assert_eq!(
+        start("sonde.resource.failures"),
+        Some(SystemTime::UNIX_EPOCH)
+    );
+}
