@@ -62,7 +62,7 @@ pub(super) const REGISTRATION: Registration = Registration {
         &FREQUENCY,
         &pressure::STALL,
     ],
-    saturation: &[&STEAL, &pressure::SOME, &pressure::FULL],
+    saturation: &[&STEAL, &pressure::SOME],
     errors: &[&THROTTLE, &MACHINE_CHECK],
     open: || Box::<Cpu>::default(),
 };

@@ -88,3 +88,49 @@ fn total(text: &str, kind: &str) -> Option<u64> {
         .parse()
         .ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn read(resource: &str, text: &str) -> (Pressure, u64) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(directory.path().join("pressure")).expect("a directory in it");
+        fs::write(directory.path().join("pressure").join(resource), text).expect("a file in it");
+        let root = Root {
+            procfs: directory.path().to_owned(),
+            ..Root::default()
+        };
+        let mut report = Use::new("test");
+        let pressure = Pressure::read(&root, resource, &mut report);
+        (pressure, report.skipped())
+    }
+
+    #[test]
+    fn kernels_before_5_13_have_only_some_for_cpu() {
+        let (pressure, skipped) = read("cpu", "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
+        assert_eq!((pressure.some, pressure.full, skipped), (Some(7), None, 0));
+    }
+
+    #[test]
+    fn full_of_the_whole_systems_cpu_is_no_measurement() {
+        let text = "some avg10=0 avg60=0 avg300=0 total=7\nfull avg10=0 avg60=0 avg300=0 total=0\n";
+        assert_eq!(read("cpu", text).0.full, None);
+        assert_eq!(read("io", text).0.full, Some(0));
+    }
+
+    #[test]
+    fn fault_28_a_cut_file_is_skipped_and_counted() {
+        for text in [
+            "",
+            "some",
+            "full total=3",
+            "some avg10=0.00 tot",
+            "some total=x",
+        ] {
+            assert_eq!(read("memory", text), (Pressure::default(), 1), "{text:?}");
+        }
+    }
+}

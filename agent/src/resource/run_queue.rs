@@ -62,7 +62,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: &[
         &LENGTH, &BLOCKED, &SWITCHES, &WAIT_TIME, &LOAD_1M, &LOAD_5M, &LOAD_15M,
     ],
-    saturation: &[&EXCESS, &WAITING, &pressure::SOME, &pressure::FULL],
+    saturation: &[&EXCESS, &WAITING, &pressure::SOME],
     errors: &[],
     open: || Box::<RunQueue>::default(),
 };

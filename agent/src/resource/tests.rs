@@ -4,6 +4,7 @@ mod golden;
 mod hostile;
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
@@ -11,7 +12,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{OWN_METRICS, RESOURCES, Resources, Root, Signal, UTILIZATION, names};
+use super::{
+    OWN_METRICS, RESOURCES, Resources, Root, SATURATION, Signal, USE_ERRORS, UTILIZATION, names,
+};
 use crate::metric::{Attributes, Collector, Descriptor, Kind, Resource as Owner, Snapshot, Value};
 
 /// What the trees named `*-10s` are later than their namesakes.
@@ -103,7 +106,7 @@ fn value(rendered: &str, series: &str) -> Option<f64> {
 #[test]
 fn names_are_unique_and_flags_can_select_by_them() {
     let all: Vec<_> = names().collect();
-    let unique: std::collections::BTreeSet<_> = names().collect();
+    let unique: BTreeSet<_> = names().collect();
     assert_eq!(all.len(), unique.len());
     let mut some = Resources::new(root(&fixtures().join("server")), |name| name == "cpu");
     let rendered = render(&snapshot(&mut some, Instant::now()));
@@ -133,6 +136,58 @@ fn every_metric_is_described_in_one_place() {
             descriptor.name
         );
     }
+}
+
+/// What the registrations promise, and so the reference that is written from them, is what is
+/// reported; filesystems depend on the host and have tests of their own.
+#[test]
+fn registrations_name_exactly_what_is_reported() -> io::Result<()> {
+    let directory = copy_of("server")?;
+    let later = fixtures().join("server-10s");
+    for registration in RESOURCES.iter().filter(|one| one.name != "filesystem") {
+        let mut resource = Resources::new(root(directory.path()), |name| name == registration.name);
+        let now = Instant::now();
+        snapshot(&mut resource, now);
+        overlay(&later, directory.path())?;
+        let snapshot = snapshot(&mut resource, now + LATER);
+        overlay(&fixtures().join("server"), directory.path())?;
+
+        let own = OWN_METRICS.iter().map(|descriptor| descriptor.name);
+        let method = [&UTILIZATION, &SATURATION, &USE_ERRORS].map(|descriptor| descriptor.name);
+        let reported: BTreeSet<_> = snapshot
+            .families
+            .iter()
+            .map(|family| family.descriptor.name)
+            .filter(|name| !own.clone().any(|own| own == *name) && !method.contains(name))
+            .collect();
+        let registered = registration
+            .metrics
+            .iter()
+            .map(|descriptor| descriptor.name);
+        assert_eq!(reported, registered.collect(), "{}", registration.name);
+        for (metric, signals) in [
+            (&SATURATION, registration.saturation),
+            (&USE_ERRORS, registration.errors),
+        ] {
+            let registered = signals.iter().map(|signal| signal.name.to_owned());
+            assert_eq!(
+                signals_of(&snapshot, metric),
+                registered.collect(),
+                "{}",
+                registration.name
+            );
+        }
+    }
+    Ok(())
+}
+
+fn signals_of(snapshot: &Snapshot, metric: &Descriptor) -> BTreeSet<String> {
+    let families = snapshot.families.iter();
+    families
+        .filter(|family| family.descriptor == metric)
+        .flat_map(|family| &family.points)
+        .filter_map(|point| point.attributes.get("signal").map(ToString::to_string))
+        .collect()
 }
 
 /// `promtool check metrics` refuses these ends; the conventions ask for two of them all the same.

@@ -140,7 +140,7 @@ impl Filesystem {
             Answer::Room(_) => report.skipped.one(),
             Answer::Failed => history.failures += 1,
             Answer::BecameStuck => history.stuck += 1,
-            Answer::StillStuck | Answer::GivenUp => {}
+            Answer::StillStuck | Answer::GivenUp | Answer::Unseen => {}
         }
         if !matches!(answer, Answer::Room(_)) {
             report.skipped.one();

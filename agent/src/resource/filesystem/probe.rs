@@ -49,12 +49,24 @@ pub(super) enum Answer {
     Room(Room),
     /// The call failed.
     Failed,
+    /// The mount point is out of this process's sight: not below its rootfs, or a FUSE mount that
+    /// lets nobody but its user in.
+    Unseen,
     /// No answer in time, for the first time.
     BecameStuck,
     /// Not asked, since the last call has not come back.
     StillStuck,
     /// Not asked: this snapshot's time is used up, or too many threads are stuck.
     GivenUp,
+}
+
+impl From<&io::Error> for Answer {
+    fn from(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Self::Unseen,
+            _ => Self::Failed,
+        }
+    }
 }
 
 type Stat = Arc<dyn Fn(&Path) -> io::Result<Room> + Send + Sync>;
@@ -127,7 +139,7 @@ impl Worker {
         // Ends when its `requests` is dropped, and so when the prober lets it go.
         let work = move || {
             for point in inbox {
-                let answer = stat(&point).map_or(Answer::Failed, Answer::Room);
+                let answer = stat(&point).map_or_else(|error| Answer::from(&error), Answer::Room);
                 if outbox.send(answer).is_err() {
                     return;
                 }
@@ -239,6 +251,6 @@ mod tests {
         let mut prober = Prober::default();
         prober.begin();
         assert!(matches!(prober.ask(Path::new("/")), Answer::Room(_)));
-        assert_eq!(prober.ask(Path::new("/no/such/mount")), Answer::Failed);
+        assert_eq!(prober.ask(Path::new("/no/such/mount")), Answer::Unseen);
     }
 }

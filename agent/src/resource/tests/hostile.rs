@@ -30,7 +30,7 @@ fn no_series_twice(rendered: &str) -> bool {
         .lines()
         .filter_map(|line| line.rsplit_once(' '))
         .collect();
-    let unique: std::collections::BTreeSet<_> = series.iter().map(|(series, _)| series).collect();
+    let unique: BTreeSet<_> = series.iter().map(|(series, _)| series).collect();
     unique.len() == series.len()
 }
 
