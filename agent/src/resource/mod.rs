@@ -1,1 +1,103 @@
 //! USE resources, one file each, pure over (last, now).
+//!
+//! A resource reads its files under a [`Root`] and answers with a [`Use`]: the raw metrics in the
+//! conventions' names and the three `use.*` metrics. To add one: a file here, a line in
+//! [`RESOURCES`].
+
+mod conntrack;
+mod cpu;
+mod disk;
+mod error;
+mod file_descriptors;
+mod filesystem;
+mod interval;
+mod memory;
+mod method;
+mod network;
+mod pressure;
+mod processes;
+mod read;
+mod run_queue;
+mod runner;
+mod swap;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, time::Instant};
+
+use crate::metric::Descriptor;
+
+pub use self::{
+    error::Error,
+    method::{SATURATION, Signal, USE_ERRORS, UTILIZATION, Use},
+    runner::{OWN_METRICS, Resources},
+};
+
+/// Where the host's files are, so that a container reads its host's and a test its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Mount point of procfs.
+    pub procfs: PathBuf,
+    /// Mount point of sysfs.
+    pub sysfs: PathBuf,
+    /// Where the host's `/` is seen; mount points are looked up below it.
+    pub rootfs: PathBuf,
+}
+
+impl Default for Root {
+    /// `/proc`, `/sys` and `/`.
+    fn default() -> Self {
+        Self {
+            procfs: "/proc".into(),
+            sysfs: "/sys".into(),
+            rootfs: "/".into(),
+        }
+    }
+}
+
+/// One resource of the USE method. Keeps its last sample, so that rates have an interval.
+pub trait Resource: Send {
+    /// Reads the resource at `now` (monotonic) and compares with the sample before.
+    ///
+    /// `Ok(None)` when the host hasn't got the resource, which is no error. `Err` when its main
+    /// file can't be read or understood; what is missing beside it is left out and counted in
+    /// [`Use`].
+    fn sample(&mut self, root: &Root, now: Instant) -> Result<Option<Use>, Error>;
+}
+
+/// What is known of a resource without reading anything.
+#[derive(Debug)]
+pub struct Registration {
+    /// Value of the attribute `resource`, and the name in `--collector.NAME`.
+    pub name: &'static str,
+    /// The raw metrics that it may report besides the three of the method.
+    pub metrics: &'static [&'static Descriptor],
+    /// The signals that it may report in `use.saturation`.
+    pub saturation: &'static [&'static Signal],
+    /// The signals that it may report in `use.errors`.
+    pub errors: &'static [&'static Signal],
+    /// A fresh one, without a sample yet.
+    pub open: fn() -> Box<dyn Resource>,
+}
+
+/// Every resource, in the order in which they are read: those that may take their time come last,
+/// so that the rates of the others don't suffer.
+pub const RESOURCES: &[Registration] = &[
+    cpu::REGISTRATION,
+    run_queue::REGISTRATION,
+    memory::REGISTRATION,
+    swap::REGISTRATION,
+    disk::REGISTRATION,
+    network::REGISTRATION,
+    tcp::REGISTRATION,
+    file_descriptors::REGISTRATION,
+    conntrack::REGISTRATION,
+    processes::REGISTRATION,
+    filesystem::REGISTRATION,
+];
+
+/// The names in [`RESOURCES`].
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RESOURCES.iter().map(|registration| registration.name)
+}
