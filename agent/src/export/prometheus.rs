@@ -14,11 +14,15 @@
 //! [OpenMetrics 1.0]: https://prometheus.io/docs/specs/om/open_metrics_spec/
 //! [compatibility rules]: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::metric::{Attributes, Descriptor, Family, Kind, Point, Resource, Snapshot, Unit};
 
 mod accept;
+mod labels;
 mod name;
 mod series;
 #[cfg(test)]
@@ -26,7 +30,7 @@ mod tests;
 mod text;
 
 pub use self::accept::{accepts_gzip, negotiate};
-use self::{name::Name, series::SeriesSet, text::Writer};
+use self::{labels::LabelWriter, name::Name, series::SeriesSet, text::Writer};
 
 /// The family that carries the resource attributes that are no labels of other series.
 static TARGET: Descriptor = Descriptor {
@@ -75,7 +79,7 @@ pub struct Exposition {
 #[must_use]
 pub fn encode(snapshot: &Snapshot, format: Format) -> Exposition {
     let mut writer = Writer::new(format);
-    let mut labels = SeriesSet::default();
+    let mut set = SeriesSet::default();
     let mut exposition = Exposition {
         body: Vec::new(),
         series: write_targets(&mut writer, snapshot),
@@ -92,7 +96,7 @@ pub fn encode(snapshot: &Snapshot, format: Format) -> Exposition {
             continue;
         }
         writer.header(&group.name, group.kind, group.help);
-        let series = labels.merge(group.kind, &points);
+        let series = set.merge(group.kind, &points);
         exposition.series += series.len();
         for (labels, point) in series {
             writer.point(&group.name, labels, &point);
@@ -145,8 +149,9 @@ fn write_targets(writer: &mut Writer, snapshot: &Snapshot) -> usize {
     let mut seen = HashSet::new();
     let mut last = std::ptr::null();
     let mut written = HashSet::new();
+    let mut label_writer = LabelWriter::default();
     for resource in resources {
-        let address = std::sync::Arc::as_ptr(resource);
+        let address = Arc::as_ptr(resource);
         // Points of one resource mostly follow one another.
         if std::ptr::eq(address, last) || !seen.insert(address) {
             continue;
@@ -157,7 +162,7 @@ fn write_targets(writer: &mut Writer, snapshot: &Snapshot) -> usize {
             continue;
         }
         let mut labels = Vec::new();
-        series::write_labels(&mut labels, &resource.identity, &rest);
+        label_writer.write(&mut labels, &resource.identity, &rest);
         if written.is_empty() {
             writer.info_header(TARGET.name, TARGET.help);
         }

@@ -1,12 +1,12 @@
-//! Series: labels of points, and points that are one series.
+//! Points that are one series.
 
 use std::{
     borrow::Cow,
     collections::{HashMap, hash_map::Entry},
 };
 
-use super::{name, text::escape_label};
-use crate::metric::{AttributeValue, Attributes, Exemplar, Histogram, Kind, Point, Value};
+use super::labels::LabelWriter;
+use crate::metric::{Exemplar, Histogram, Kind, Point, Value};
 
 /// Whether a family of this kind can hold the value.
 pub(super) fn fits(kind: Kind, value: &Value) -> bool {
@@ -18,46 +18,10 @@ pub(super) fn fits(kind: Kind, value: &Value) -> bool {
     }
 }
 
-/// Writes `name="value",...` in the order of the label names, so that a set of labels has one
-/// spelling only.
-///
-/// Where two attributes come to the same label, the label carries both values, `;` between, in the
-/// order of the attributes' names.
-pub(super) fn write_labels(out: &mut Vec<u8>, identity: &Attributes, attributes: &Attributes) {
-    let pairs = identity.iter().chain(attributes.iter());
-    let mut labels: Vec<(Cow<'_, str>, &'static str, &AttributeValue)> = pairs
-        .map(|(key, value)| (name::label(key), *key, value))
-        .collect();
-    labels.sort_by(|left, right| (&left.0, left.1).cmp(&(&right.0, right.1)));
-    for (index, same) in labels.chunk_by(|left, right| left.0 == right.0).enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let mut values = same.iter().map(|(_, _, value)| *value);
-        let (Some((label, ..)), Some(first)) = (same.first(), values.next()) else {
-            continue;
-        };
-        out.extend_from_slice(label.as_bytes());
-        out.extend_from_slice(b"=\"");
-        write_value(out, first);
-        for value in values.filter(|value| *value != first) {
-            out.push(b';');
-            write_value(out, value);
-        }
-        out.push(b'"');
-    }
-}
-
-fn write_value(out: &mut Vec<u8>, value: &AttributeValue) {
-    match value {
-        AttributeValue::Text(text) => escape_label(out, text),
-        other => out.extend_from_slice(other.to_string().as_bytes()),
-    }
-}
-
 /// Finds the points that are one series. Keeps its buffers from family to family.
 #[derive(Debug, Default)]
 pub(super) struct SeriesSet {
+    writer: LabelWriter,
     labels: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -72,7 +36,7 @@ impl SeriesSet {
         self.labels.clear();
         self.ends.clear();
         for point in points {
-            write_labels(
+            self.writer.write(
                 &mut self.labels,
                 &point.resource.identity,
                 &point.attributes,
