@@ -120,9 +120,9 @@ async fn metrics_come_in_the_format_that_is_asked_for() {
     assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     assert!(!head.contains("content-encoding"));
     assert!(body.starts_with(b"# HELP big "));
-    let accept = "Accept: application/openmetrics-text;version=1.0,text/plain;q=0.5\r\n";
+    let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
     let (head, body) = request(running.address, "GET /metrics", accept).await;
-    let expected = "content-type: application/openmetrics-text; version=1.0; charset=utf-8\r\n";
+    let expected = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
     assert!(head.contains(expected), "{head}");
     assert!(body.ends_with(b"# EOF\n"));
     assert_eq!(
