@@ -1,1 +1,4 @@
 //! Writers of a snapshot: Prometheus, OTLP, console.
+
+pub mod prometheus;
+pub mod web;
