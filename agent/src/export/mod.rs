@@ -1,1 +1,3 @@
 //! Writers of a snapshot: Prometheus, OTLP, console.
+
+pub mod otlp;
