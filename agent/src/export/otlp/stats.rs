@@ -1,0 +1,285 @@
+//! What happened to everything that was handed over.
+//!
+//! For each signal, at any time: captured = exported + dropped (by reason) + waiting.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::signal::SignalKind;
+use crate::metric::{Attributes, Collector, Descriptor, Kind, Unit, Value};
+
+/// Why something was not exported; the `reason` attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The queue was full and this was the oldest in it.
+    QueueFull,
+    /// It alone is larger than a receiver takes, or the receiver refused even half the batch.
+    TooLarge,
+    /// The receiver answered that sending it again is no use.
+    Refused,
+    /// The receiver took the batch, without this (partial success).
+    Rejected,
+    /// Still failing when its time for retries was over.
+    RetryTimeout,
+    /// Not sent when the agent stopped.
+    Shutdown,
+    /// A metric whose value doesn't fit its kind.
+    Invalid,
+}
+
+impl Reason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::QueueFull,
+        Self::TooLarge,
+        Self::Refused,
+        Self::Rejected,
+        Self::RetryTimeout,
+        Self::Shutdown,
+        Self::Invalid,
+    ];
+
+    /// The attribute's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::TooLarge => "too_large",
+            Self::Refused => "refused",
+            Self::Rejected => "rejected",
+            Self::RetryTimeout => "retry_timeout",
+            Self::Shutdown => "shutdown",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// One signal's numbers. Items are spans, log records or metric data points.
+#[derive(Debug, Default)]
+pub struct SignalStats {
+    captured: AtomicU64,
+    exported: AtomicU64,
+    dropped: [AtomicU64; Reason::ALL.len()],
+    waiting: AtomicU64,
+    queue_bytes: AtomicU64,
+    batches: AtomicU64,
+    batch_bytes: AtomicU64,
+    failures: AtomicU64,
+    retries: AtomicU64,
+}
+
+impl SignalStats {
+    /// Items came in and wait.
+    pub(super) fn capture(&self, items: u64) {
+        self.waiting.fetch_add(items, Relaxed);
+        self.captured.fetch_add(items, Relaxed);
+    }
+
+    /// Waiting items were taken by the receiver.
+    pub(super) fn export(&self, items: u64) {
+        self.exported.fetch_add(items, Relaxed);
+        self.waiting.fetch_sub(items, Relaxed);
+    }
+
+    /// Waiting items are given up.
+    pub(super) fn give_up(&self, reason: Reason, items: u64) {
+        self.dropped[reason as usize].fetch_add(items, Relaxed);
+        self.waiting.fetch_sub(items, Relaxed);
+    }
+
+    pub(super) fn set_queue_bytes(&self, bytes: usize) {
+        self.queue_bytes.store(bytes as u64, Relaxed);
+    }
+
+    /// A message was answered with success.
+    pub(super) fn count_batch(&self, bytes: usize) {
+        self.batches.fetch_add(1, Relaxed);
+        self.batch_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// A request failed, for whatever reason.
+    pub(super) fn count_failure(&self) {
+        self.failures.fetch_add(1, Relaxed);
+    }
+
+    /// A message is sent once more.
+    pub(super) fn count_retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+    }
+
+    /// Items that came in.
+    #[must_use]
+    pub fn captured(&self) -> u64 {
+        self.captured.load(Relaxed)
+    }
+
+    /// Items that the receiver took.
+    #[must_use]
+    pub fn exported(&self) -> u64 {
+        self.exported.load(Relaxed)
+    }
+
+    /// Items given up for `reason`.
+    #[must_use]
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.dropped[reason as usize].load(Relaxed)
+    }
+
+    /// Items in the queue or on their way.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Bytes in the queue, without the batch on its way.
+    #[must_use]
+    pub fn queue_bytes(&self) -> u64 {
+        self.queue_bytes.load(Relaxed)
+    }
+
+    /// Messages that the receiver answered with success.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.batches.load(Relaxed)
+    }
+
+    /// Requests that failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Relaxed)
+    }
+
+    /// Requests that repeated an earlier one.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Relaxed)
+    }
+}
+
+/// The numbers of all signals.
+#[derive(Debug, Default)]
+pub struct OtlpStats {
+    traces: Arc<SignalStats>,
+    metrics: Arc<SignalStats>,
+    logs: Arc<SignalStats>,
+}
+
+impl OtlpStats {
+    /// One signal's numbers.
+    #[must_use]
+    pub fn signal(&self, signal: SignalKind) -> &Arc<SignalStats> {
+        match signal {
+            SignalKind::Traces => &self.traces,
+            SignalKind::Metrics => &self.metrics,
+            SignalKind::Logs => &self.logs,
+        }
+    }
+
+    /// Writes the numbers of the given signals into a snapshot.
+    pub fn collect(&self, signals: impl IntoIterator<Item = SignalKind>, into: &mut Collector) {
+        for kind in signals {
+            let stats = self.signal(kind);
+            let plain = [
+                (&CAPTURED, &stats.captured),
+                (&EXPORTED, &stats.exported),
+                (&WAITING, &stats.waiting),
+                (&QUEUE_BYTES, &stats.queue_bytes),
+                (&BATCHES, &stats.batches),
+                (&BATCH_BYTES, &stats.batch_bytes),
+                (&FAILURES, &stats.failures),
+                (&RETRIES, &stats.retries),
+            ];
+            for (descriptor, number) in plain {
+                let attributes = attributes(kind, None);
+                into.push(descriptor, attributes, Value::Integer(number.load(Relaxed)));
+            }
+            for reason in Reason::ALL {
+                let value = Value::Integer(stats.dropped(reason));
+                into.push(&DROPPED, attributes(kind, Some(reason)), value);
+            }
+        }
+    }
+}
+
+fn attributes(signal: SignalKind, reason: Option<Reason>) -> Attributes {
+    let reason = reason.map(|reason| ("reason", reason.as_str().into()));
+    [
+        ("exporter", "otlp".into()),
+        ("signal", signal.as_str().into()),
+    ]
+    .into_iter()
+    .chain(reason)
+    .collect()
+}
+
+const ITEM: Unit = Unit::Count("{item}");
+
+/// The descriptors, for the reference in the docs.
+pub const DESCRIPTORS: [&Descriptor; 9] = [
+    &CAPTURED,
+    &EXPORTED,
+    &DROPPED,
+    &WAITING,
+    &QUEUE_BYTES,
+    &BATCHES,
+    &BATCH_BYTES,
+    &FAILURES,
+    &RETRIES,
+];
+
+static CAPTURED: Descriptor = Descriptor {
+    name: "sonde.export.captured",
+    help: "Spans, log records or data points handed to an exporter",
+    unit: ITEM,
+    kind: Kind::Counter,
+};
+static EXPORTED: Descriptor = Descriptor {
+    name: "sonde.export.exported",
+    help: "Items that the receiver took",
+    unit: ITEM,
+    kind: Kind::Counter,
+};
+static DROPPED: Descriptor = Descriptor {
+    name: "sonde.export.dropped",
+    help: "Items given up, by reason",
+    unit: ITEM,
+    kind: Kind::Counter,
+};
+static WAITING: Descriptor = Descriptor {
+    name: "sonde.export.waiting",
+    help: "Items in the exporter's queue or on their way",
+    unit: ITEM,
+    kind: Kind::UpDownCounter,
+};
+static QUEUE_BYTES: Descriptor = Descriptor {
+    name: "sonde.export.queue.size",
+    help: "Bytes in the exporter's queue",
+    unit: Unit::Bytes,
+    kind: Kind::UpDownCounter,
+};
+static BATCHES: Descriptor = Descriptor {
+    name: "sonde.export.batches",
+    help: "Messages that the receiver answered with success",
+    unit: Unit::Count("{batch}"),
+    kind: Kind::Counter,
+};
+static BATCH_BYTES: Descriptor = Descriptor {
+    name: "sonde.export.io",
+    help: "Bytes of those messages before compression",
+    unit: Unit::Bytes,
+    kind: Kind::Counter,
+};
+static FAILURES: Descriptor = Descriptor {
+    name: "sonde.export.failures",
+    help: "Export requests that failed",
+    unit: Unit::Count("{request}"),
+    kind: Kind::Counter,
+};
+static RETRIES: Descriptor = Descriptor {
+    name: "sonde.export.retries",
+    help: "Export requests that repeated an earlier one",
+    unit: Unit::Count("{request}"),
+    kind: Kind::Counter,
+};

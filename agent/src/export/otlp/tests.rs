@@ -1,0 +1,8 @@
+//! The exporter as a whole: [`retries`] against a scripted transport in paused time, [`wire`]
+//! and [`tls`] against a receiver on real sockets.
+
+mod fixture;
+mod receiver;
+mod retries;
+mod tls;
+mod wire;

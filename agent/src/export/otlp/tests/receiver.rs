@@ -1,0 +1,248 @@
+//! A receiver on real sockets that answers as told.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{Router, body::Bytes, extract::State, http::Uri, response::Response, routing::post};
+use http::{HeaderMap, StatusCode};
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::{
+        ExportLogsServiceRequest, ExportLogsServiceResponse,
+        logs_service_server::{LogsService, LogsServiceServer},
+    },
+    metrics::v1::{
+        ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+        metrics_service_server::{MetricsService, MetricsServiceServer},
+    },
+    trace::v1::{
+        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
+};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Status,
+    codec::CompressionEncoding,
+    metadata::MetadataMap,
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
+};
+
+/// A request as it arrived.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    /// As sent, over HTTP.
+    pub(super) body: Vec<u8>,
+    pub(super) traces: Option<ExportTraceServiceRequest>,
+    pub(super) metrics: Option<ExportMetricsServiceRequest>,
+    pub(super) logs: Option<ExportLogsServiceRequest>,
+}
+
+type HttpAnswer = Arc<dyn Fn() -> Option<Response> + Send + Sync>;
+type GrpcAnswer = Arc<Mutex<Vec<Status>>>;
+
+/// A running receiver; stops when dropped.
+pub(super) struct Receiver {
+    pub(super) address: SocketAddr,
+    received: mpsc::UnboundedReceiver<Received>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Receiver {
+    pub(super) async fn next(&mut self) -> Received {
+        let received = timeout(Duration::from_secs(10), self.received.recv()).await;
+        received.expect("a request within 10 s").expect("the receiver runs")
+    }
+}
+
+/// Any free port of this host.
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// OTLP/HTTP on any path; `answer` without a response hangs.
+pub(super) async fn http(
+    answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
+) -> Receiver {
+    http_at(ANY, answer).await
+}
+
+/// The same at `address`.
+pub(super) async fn http_at(
+    address: SocketAddr,
+    answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
+) -> Receiver {
+    type Shared = (HttpAnswer, mpsc::UnboundedSender<Received>);
+    async fn take(
+        State((answer, sender)): State<Shared>,
+        uri: Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Response {
+        let received = Received {
+            path: uri.path().to_owned(),
+            headers,
+            body: body.to_vec(),
+            traces: None,
+            metrics: None,
+            logs: None,
+        };
+        drop(sender.send(received));
+        match answer() {
+            Some(response) => response,
+            None => std::future::pending().await,
+        }
+    }
+    let listener = TcpListener::bind(address).await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, received) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let app = Router::new()
+        .route("/{*path}", post(take))
+        .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
+        .with_state((Arc::new(answer) as HttpAnswer, sender));
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move {
+        tokio::select! {
+            result = axum::serve(listener, app) => result.expect("serves"),
+            () = stopped => {}
+        }
+    });
+    Receiver {
+        address,
+        received,
+        _stop: stop.drop_guard(),
+    }
+}
+
+/// An HTTP answer.
+pub(super) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) -> Response {
+    let mut builder = Response::builder().status(StatusCode::from_u16(status).expect("a status"));
+    if let Some(value) = retry_after {
+        builder = builder.header("Retry-After", value);
+    }
+    builder.body(body.into()).expect("a response")
+}
+
+/// OTLP/gRPC; answers with `failures` first, last one first, then takes everything. The first
+/// span of each request named `reject` counts as rejected.
+pub(super) async fn grpc(failures: Vec<Status>, tls: Option<ServerTlsConfig>) -> Receiver {
+    grpc_at(ANY, failures, tls).await
+}
+
+/// The same at `address`.
+pub(super) async fn grpc_at(
+    address: SocketAddr,
+    failures: Vec<Status>,
+    tls: Option<ServerTlsConfig>,
+) -> Receiver {
+    let listener = TcpListener::bind(address).await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, received) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let service = Service {
+        failures: Arc::new(Mutex::new(failures)),
+        sender,
+    };
+    let gzip = CompressionEncoding::Gzip;
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).expect("TLS settings");
+    }
+    let router = server
+        .add_service(TraceServiceServer::new(service.clone()).accept_compressed(gzip))
+        .add_service(MetricsServiceServer::new(service.clone()).accept_compressed(gzip))
+        .add_service(LogsServiceServer::new(service).accept_compressed(gzip));
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move {
+        tokio::select! {
+            result = router.serve_with_incoming(TcpIncoming::from(listener)) => {
+                result.expect("serves");
+            }
+            () = stopped => {}
+        }
+    });
+    Receiver {
+        address,
+        received,
+        _stop: stop.drop_guard(),
+    }
+}
+
+#[derive(Clone)]
+struct Service {
+    failures: GrpcAnswer,
+    sender: mpsc::UnboundedSender<Received>,
+}
+
+impl Service {
+    fn take(
+        &self,
+        path: &str,
+        metadata: MetadataMap,
+        fill: impl FnOnce(&mut Received),
+    ) -> Result<(), Status> {
+        let mut received = Received {
+            path: path.to_owned(),
+            headers: metadata.into_headers(),
+            body: Vec::new(),
+            traces: None,
+            metrics: None,
+            logs: None,
+        };
+        fill(&mut received);
+        drop(self.sender.send(received));
+        match self.failures.lock().expect("not poisoned").pop() {
+            Some(status) => Err(status),
+            None => Ok(()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let spans = message.resource_spans.iter().flat_map(|spans| &spans.scope_spans);
+        let rejected = spans
+            .flat_map(|scope| &scope.spans)
+            .filter(|span| span.name == "reject")
+            .count();
+        self.take("traces", metadata, |received| received.traces = Some(message))?;
+        let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
+            rejected_spans: i64::try_from(rejected).expect("few"),
+            error_message: "named reject".to_owned(),
+        });
+        Ok(tonic::Response::new(ExportTraceServiceResponse { partial_success }))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        self.take("metrics", metadata, |received| received.metrics = Some(message))?;
+        Ok(tonic::Response::new(Default::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        self.take("logs", metadata, |received| received.logs = Some(message))?;
+        Ok(tonic::Response::new(Default::default()))
+    }
+}
