@@ -38,7 +38,11 @@ fn prepare() -> Result<Option<String>> {
     let toolchain = toolchain::find()
         .with_context(|| format!("no Rust compiler with `core` for BPF found, {MISSING}"))?;
     let linker = toolchain::linker().with_context(|| format!("no bpf-linker found, {MISSING}"))?;
-    let mut set = vec![("PATH", path_with(&linker))];
+    let mut set = vec![
+        ("PATH", path_with(&linker)),
+        // aya-build shows all that cargo says as warnings: then only warnings.
+        ("CARGO_TERM_QUIET", "true".into()),
+    ];
     if let Some(value) = toolchain.bootstrap()
         && env::var_os("RUSTC_BOOTSTRAP").is_none()
     {
