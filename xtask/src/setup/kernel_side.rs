@@ -112,10 +112,8 @@ fn ensure_linker(compiler: &Toolchain) -> Result<()> {
 /// The major version of the compiler's LLVM: bpf-linker reads what the compiler wrote, so its own
 /// may not be older.
 fn llvm(compiler: &Toolchain) -> Result<u32> {
-    let lines = compiler.version.lines();
-    let version = lines
-        .filter_map(|line| line.strip_prefix("LLVM version: "))
-        .next();
+    let mut lines = compiler.version.lines();
+    let version = lines.find_map(|line| line.strip_prefix("LLVM version: "));
     let major = version.and_then(|version| version.split('.').next()?.parse().ok());
     major.with_context(|| format!("no LLVM version in: {}", compiler.version))
 }

@@ -23,9 +23,6 @@ pub(crate) struct Args {
     /// Run the steps after one that failed as well
     #[arg(long)]
     keep_going: bool,
-    /// Leave the set-up out
-    #[arg(long)]
-    no_setup: bool,
 }
 
 /// One check.
@@ -62,10 +59,8 @@ pub(crate) fn test(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    if !args.no_setup {
-        heading("setup", "what the checks need");
-        setup::test_needs()?;
-    }
+    heading("setup", "what the checks need");
+    setup::test_needs()?;
     let chosen =
         |step: &&Step| args.only.is_empty() || args.only.iter().any(|name| name == step.name);
     let mut outcomes = Vec::new();

@@ -7,25 +7,19 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
+use super::mirror;
 use crate::{sh, workspace};
 
 /// Stands for the newest kernel of all suites.
 pub(super) const NEWEST: &str = "newest";
 
-/// Suites of the archive, and of its security archive, that have kernels for the matrix.
-const SUITES: [&str; 4] = ["bullseye", "bookworm", "trixie", "sid"];
-const SECURITY_SUITES: [&str; 3] = ["bullseye-security", "bookworm-security", "trixie-security"];
-
-/// The keys that sign them, of every release that is still of use.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
 /// Kernels for virtual machines: small, with what is needed there built in or as modules.
 const PACKAGES: &str = r"^linux-image-[0-9]+\.[0-9]+\.[0-9].*-cloud-amd64$";
 
 /// The lists of packages are fetched again when they are older than this.
-const MAX_AGE: Duration = Duration::from_hours(24);
+const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// A kernel, unpacked.
 #[derive(Debug)]
@@ -99,7 +93,7 @@ impl Apt {
     fn refresh(&self, directory: &Path, mirror: Option<&str>) -> Result<()> {
         let sources = directory.join("sources.list");
         let stamp = directory.join("fetched");
-        let content = sources_list(mirror)?;
+        let content = mirror::sources_list(mirror)?;
         let same = fs::read_to_string(&sources).is_ok_and(|old| old == content);
         let age = fs::metadata(&stamp).and_then(|stamp| stamp.modified()).ok();
         let fresh = age
@@ -238,44 +232,35 @@ fn config(directory: &Path) -> String {
     )
 }
 
-fn sources_list(mirror: Option<&str>) -> Result<String> {
-    let (main, security) = match mirror {
-        Some(mirror) => {
-            let mirror = mirror.trim_end_matches('/');
-            (mirror.to_owned(), format!("{mirror}-security"))
-        }
-        None => mirrors()?,
-    };
-    let line =
-        |mirror: &str, suite: &&str| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
-    let main = SUITES.iter().map(|suite| line(&main, suite));
-    let security = SECURITY_SUITES.iter().map(|suite| line(&security, suite));
-    Ok(main.chain(security).collect())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The mirrors of Debian's archive and of its security archive that this machine installs from.
-fn mirrors() -> Result<(String, String)> {
-    let uris = sh::output(Command::new("apt-get").args(["--print-uris", "update"]))?;
-    // 'URI' NAME SIZE; URI is MIRROR/dists/SUITE/InRelease.
-    let suites = uris.lines().filter_map(|line| {
-        let uri = line.strip_prefix('\'')?.split_once('\'')?.0;
-        let (mirror, rest) = uri.split_once("/dists/")?;
-        Some((mirror, rest.strip_suffix("/InRelease")?))
-    });
-    let (mut main, mut security) = (None, None);
-    for (mirror, suite) in suites {
-        if SECURITY_SUITES.contains(&suite) {
-            security = Some(mirror.to_owned());
-        } else if SUITES.contains(&suite) {
-            main = Some(mirror.to_owned());
-        }
+    #[test]
+    fn releases_sort_as_versions_do() {
+        let mut releases = [
+            "6.12.117+deb13",
+            "6.1.0-56",
+            "6.12.94+deb13",
+            "6.1.0-0.deb11.52",
+            "5.10.0-46",
+        ];
+        releases.sort_by_key(|release| numbers(release));
+        assert_eq!(
+            releases,
+            [
+                "5.10.0-46",
+                "6.1.0-0.deb11.52",
+                "6.1.0-56",
+                "6.12.94+deb13",
+                "6.12.117+deb13"
+            ]
+        );
     }
-    match (main, security) {
-        (Some(main), Some(security)) => Ok((main, security)),
-        (Some(main), None) => Ok((main.clone(), format!("{main}-security"))),
-        (None, _) => bail!(
-            "this machine's apt sources name no Debian mirror to take kernels from: name one \
-             with --mirror or SONDE_DEBIAN_MIRROR"
-        ),
+
+    #[test]
+    fn a_series_is_no_prefix_of_letters() {
+        assert!(numbers("6.12.94+deb13-cloud-amd64").starts_with(&numbers("6.12")));
+        assert!(!numbers("6.12.94+deb13-cloud-amd64").starts_with(&numbers("6.1")));
     }
 }

@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use crate::{sh, workspace};
 
+/// The test binaries that go into the guest: package, target, and name there.
+const TESTS: [(&str, &str, &str); 1] = [("sonde-tests", "kernel", "kernel-tests")];
+
 /// The command lines that are run in the guest, in order. All have to exit with 0.
 const COMMANDS: [&str; 3] = [
     "uname -r",
@@ -37,25 +40,24 @@ impl Guest {
             host,
             guest: format!("/bin/{name}"),
         };
-        Ok(Self {
-            files: vec![
-                file(workspace::agent()?, "sonde"),
-                file(test_binary("sonde-tests", "kernel")?, "kernel-tests"),
-            ],
-        })
-    }
-
-    /// The script that the kernel starts.
-    pub(super) fn init(&self) -> String {
-        let mut init = String::from(INIT);
-        for (index, command) in COMMANDS.iter().enumerate() {
-            init.push_str(&format!(
-                "echo '{MARK} start {index}'\n{command} </dev/null\necho \"{MARK} end {index} $?\"\n"
-            ));
+        let mut files = vec![file(workspace::agent()?, "sonde")];
+        for (package, target, name) in TESTS {
+            files.push(file(test_binary(package, target)?, name));
         }
-        // QEMU is told to end rather than to reboot.
-        init + "sync\nreboot -f\n"
+        Ok(Self { files })
     }
+}
+
+/// The script that the kernel starts.
+pub(super) fn init() -> String {
+    let run = |(index, command): (usize, &&str)| {
+        format!(
+            "echo '{MARK} start {index}'\n{command} </dev/null\necho \"{MARK} end {index} $?\"\n"
+        )
+    };
+    let commands: String = COMMANDS.iter().enumerate().map(run).collect();
+    // QEMU is told to end rather than to reboot.
+    format!("{INIT}{commands}sync\nreboot -f\n")
 }
 
 /// Brings up what a Linux program expects. `SONDE` names the agent for the tests.
@@ -185,5 +187,54 @@ impl Report {
             failed => format!(", {failed} tests failed, {} passed", self.tests_passed),
         };
         Some(format!("`{command}` {code}{tests}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "@sonde-vm booted 2.90
+@sonde-vm start 0
+6.1.0-56-cloud-amd64
+@sonde-vm end 0 0
+@sonde-vm end 1 0
+test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+@sonde-vm end 2 0
+";
+
+    #[test]
+    fn a_run_where_all_ended_well() {
+        let report = Report::parse(GOOD);
+        assert_eq!(report.failure(), None);
+        assert_eq!((report.booted, report.tests_passed), (Some(2.9), 12));
+    }
+
+    #[test]
+    fn a_failed_test_is_told_with_its_numbers() {
+        let log = GOOD
+            .replace("ok. 12 passed; 0 failed", "FAILED. 11 passed; 1 failed")
+            .replace("end 2 0", "end 2 101");
+        let failure = Report::parse(&log).failure().unwrap();
+        assert!(
+            failure.contains("exited with 101, 1 tests failed, 11 passed"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn a_machine_that_stops_in_a_program_has_failed() {
+        let cut = GOOD.split("@sonde-vm end 1").next().unwrap();
+        assert_eq!(
+            Report::parse(cut).failure().unwrap(),
+            "`sonde --version` didn't end"
+        );
+        assert_eq!(Report::parse("").failure().unwrap(), "it didn't boot");
+    }
+
+    #[test]
+    fn a_mark_after_an_unfinished_line_is_found() {
+        let log = GOOD.replace("@sonde-vm end 0 0", "no newline@sonde-vm end 0 0");
+        assert_eq!(Report::parse(&log).failure(), None);
     }
 }

@@ -3,6 +3,7 @@
 mod archive;
 mod guest;
 mod initramfs;
+mod mirror;
 mod modules;
 mod qemu;
 

@@ -102,11 +102,31 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 
 /// The entry `depends=a,b` among the zero-terminated strings of the section .modinfo.
 fn needs(module: &[u8]) -> Vec<String> {
-    let strings = module.split(|&byte| byte == 0);
-    let depends = strings
-        .filter_map(|string| string.strip_prefix(b"depends="))
-        .next();
+    let mut strings = module.split(|&byte| byte == 0);
+    let depends = strings.find_map(|string| string.strip_prefix(b"depends="));
     let depends = String::from_utf8_lossy(depends.unwrap_or_default()).into_owned();
     let names = depends.split(',').filter(|name| !name.is_empty());
     names.map(|name| name.replace('-', "_")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needed_modules_are_read_from_modinfo() {
+        let module = b"\x7fELF...\0license=GPL\0depends=virtio,virtio-ring\0retpoline=Y\0";
+        assert_eq!(needs(module), ["virtio", "virtio_ring"]);
+        assert_eq!(needs(b"license=GPL\0depends=\0"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_module_has_one_name_however_its_file_is_called() {
+        assert_eq!(
+            name(Path::new("kernel/drivers/virtio-pci.ko.xz")).unwrap(),
+            "virtio_pci"
+        );
+        assert_eq!(name(Path::new("virtio_pci.ko")).unwrap(), "virtio_pci");
+        assert_eq!(name(Path::new("modules.order")), None);
+    }
 }
