@@ -9,22 +9,8 @@ use anyhow::{Context as _, Result};
 use aya_build::Package;
 
 fn main() -> Result<()> {
-<<<<<<< HEAD
-    println!("cargo:rerun-if-changed=../common/src");
-    println!("cargo:rerun-if-env-changed=SONDE_EBPF_TOOLCHAIN");
-    let chosen = env::var("SONDE_EBPF_TOOLCHAIN").ok();
-    let linked = || has_toolchain(LINKED).then(|| LINKED.to_owned());
-    let toolchain = chosen.or_else(linked);
-    let nightly = toolchain.is_none() && has_toolchain("nightly");
-    if !nightly && env::var_os("RUSTC_BOOTSTRAP").is_none() {
-        // A stable compiler with core for BPF beside it: inline assembly for BPF is not stable
-        // yet, and only the two crates that need it are let to use it.
-        // SAFETY: build scripts are single-threaded here, before aya-build spawns anything.
-        unsafe { env::set_var("RUSTC_BOOTSTRAP", "aya_ebpf,sonde_ebpf") };
-=======
     for path in ["../common", "../Cargo.lock", "../Cargo.toml"] {
         println!("cargo:rerun-if-changed={path}");
->>>>>>> h-xtask
     }
     for name in [toolchain::OVERRIDE, "RUSTC_BOOTSTRAP"] {
         println!("cargo:rerun-if-env-changed={name}");

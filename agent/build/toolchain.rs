@@ -50,7 +50,7 @@ impl Toolchain {
     /// let to; with the sources, cargo needs build-std, which a stable compiler has to be allowed.
     pub(crate) fn bootstrap(&self) -> Option<&'static str> {
         match self.core {
-            Core::Compiled => Some("aya_ebpf"),
+            Core::Compiled => Some("aya_ebpf,sonde_ebpf"),
             Core::Sources if self.version.contains("nightly") => None,
             Core::Sources => Some("1"),
         }

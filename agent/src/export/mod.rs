@@ -1,8 +1,5 @@
 //! Writers of a snapshot: Prometheus, OTLP, console.
 
-<<<<<<< HEAD
+pub mod otlp;
 pub mod prometheus;
 pub mod web;
-=======
-pub mod otlp;
->>>>>>> h-otlp

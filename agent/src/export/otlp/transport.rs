@@ -13,8 +13,7 @@ use super::{
 };
 
 /// Name and version, as the specification asks for.
-pub(crate) const USER_AGENT: &str =
-    concat!("OTel-OTLP-Exporter-sonde/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-sonde/", env!("CARGO_PKG_VERSION"));
 
 /// What an answer, or its absence, means for the message.
 #[derive(Debug, PartialEq, Eq)]

@@ -57,7 +57,10 @@ impl MetricBuilder {
                     continue;
                 };
                 let metrics = by_resource.of(&point.resource);
-                if metrics.last().is_none_or(|metric| metric.name != family.descriptor.name) {
+                if metrics
+                    .last()
+                    .is_none_or(|metric| metric.name != family.descriptor.name)
+                {
                     metrics.push(self.empty(family.descriptor));
                 }
                 let data = metrics.last_mut().and_then(|metric| metric.data.as_mut());
