@@ -29,8 +29,9 @@ pub static USE_ERRORS: Descriptor = counter(
     Unit::None,
 );
 
-/// More readings than this from one resource are given up: 1024 disks have fewer.
-const MAX_READINGS: usize = 20_000;
+/// More readings than this from one resource are given up: 8192 CPUs, the most that a kernel can be
+/// built for, have fewer.
+const MAX_READINGS: usize = 120_000;
 
 /// A value of the attribute `signal`.
 #[derive(Debug, PartialEq, Eq)]
