@@ -314,6 +314,21 @@ impl Collector {
         }
     }
 
+    /// Adds families that were collected elsewhere.
+    pub fn absorb(&mut self, families: Vec<Family>) {
+        for family in families {
+            for point in family.points {
+                self.push_point(family.descriptor, point);
+            }
+        }
+    }
+
+    /// What was collected, to be absorbed elsewhere.
+    #[must_use]
+    pub fn into_families(self) -> Vec<Family> {
+        self.families
+    }
+
     /// The finished snapshot.
     #[must_use]
     pub fn finish(self, time: SystemTime) -> Snapshot {

@@ -1,1 +1,231 @@
-//! The agent's own numbers.
+//! The agent's own numbers: what its probes cost, what it saw and what it lost.
+
+use aya::{Ebpf, maps::MapInfo, programs::ProgramInfo};
+use sonde_common::fault::Fault;
+
+use crate::{
+    enrich::process::Counters as ProcessCounters,
+    kernel::{
+        attach::{HookReport, Outcome, Programs},
+        map,
+        ring::Ring,
+    },
+    l7::counters::{Counters as HttpCounters, Dropped, GivenUp, Rejection},
+    metric::{Attributes, Collector, Descriptor, Kind, Unit, Value},
+};
+
+macro_rules! descriptors {
+    ($($(#[$doc:meta])* $constant:ident = $kind:ident $name:literal, $unit:expr, $help:literal;)+) => {
+        $($(#[$doc])*
+        pub const $constant: Descriptor = Descriptor {
+            name: $name,
+            help: $help,
+            unit: $unit,
+            kind: Kind::$kind,
+        };)+
+
+        /// All of them, for the reference.
+        pub const DESCRIPTORS: &[&Descriptor] = &[$(&$constant),+];
+    };
+}
+
+descriptors! {
+    /// Always 1.
+    BUILD_INFO = Gauge "sonde.build_info", Unit::None, "Version of the agent";
+    /// 1 per hook that works.
+    PROBE_ATTACHED = Gauge "sonde.probe.attached", Unit::None, "Hooks that are served, with the alternative that serves them";
+    /// 1 per hook that doesn't.
+    PROBE_SKIPPED = Gauge "sonde.probe.skipped", Unit::None, "Hooks that no alternative serves on this kernel, with the reason";
+    /// From BPF statistics.
+    PROBE_RUNS = Counter "sonde.probe.runs", Unit::None, "Runs of each kernel program, from the kernel's BPF statistics";
+    /// From BPF statistics.
+    PROBE_RUN_TIME = Counter "sonde.probe.run", Unit::Seconds, "Time spent in each kernel program, from the kernel's BPF statistics";
+    /// From BPF statistics (5.12).
+    PROBE_MISSES = Counter "sonde.probe.missed", Unit::None, "Runs that the kernel left out because the program was already running on that CPU";
+    /// What passed a stage.
+    EVENTS = Counter "sonde.events", Unit::None, "What passed each stage: records sent by the kernel side and read from the ring, HTTP requests recognised and exchanges completed";
+    /// What a stage lost.
+    DROPPED = Counter "sonde.dropped", Unit::None, "What each stage saw and could not pass on, by reason";
+    /// What was left alone on purpose.
+    IGNORED = Counter "sonde.ignored", Unit::None, "What each stage left alone on purpose, by reason";
+    /// Entries of a table of the agent.
+    TABLE_ENTRIES = Gauge "sonde.table.entries", Unit::None, "Entries of the agent's own tables";
+    /// Entries of a kernel map.
+    MAP_ENTRIES = Gauge "sonde.map.entries", Unit::None, "Entries of each kernel map that grows with what is seen";
+    /// Their limit.
+    MAP_CAPACITY = Gauge "sonde.map.capacity", Unit::None, "Most entries that each kernel map can hold";
+}
+
+/// Adds what holds for the whole run.
+pub fn collect_build(collector: &mut Collector) {
+    let attributes = Attributes::from([("version", env!("CARGO_PKG_VERSION").into())]);
+    collector.push(&BUILD_INFO, attributes, Value::Integer(1));
+}
+
+/// Adds the state and the cost of the kernel side.
+pub fn collect_programs(programs: &Programs, collector: &mut Collector) {
+    for report in programs.reports() {
+        collect_report(report, collector);
+    }
+    for (name, program) in programs.ebpf().programs() {
+        if let Ok(info) = program.info() {
+            collect_cost(name, &info, collector);
+        }
+    }
+    for (name, info) in map_infos(programs.ebpf()) {
+        let attributes = Attributes::from([("map", name.into())]);
+        let capacity = Value::Integer(info.max_entries().into());
+        collector.push(&MAP_CAPACITY, attributes, capacity);
+    }
+}
+
+fn map_infos(ebpf: &Ebpf) -> impl Iterator<Item = (&str, MapInfo)> {
+    const GROWING: [&str; 5] = [
+        "SYSCALL_COUNTS",
+        "SYSCALL_DURATIONS",
+        "CONNECTION_TABLE",
+        "BLOCK_ISSUED",
+        "BLOCK_LATENCY",
+    ];
+    ebpf.maps().filter_map(|(name, map)| {
+        let data = match map {
+            aya::maps::Map::HashMap(data) => data,
+            _ => return None,
+        };
+        let info = data.info().ok()?;
+        GROWING.contains(&name).then_some((name, info))
+    })
+}
+
+fn collect_report(report: &HookReport, collector: &mut Collector) {
+    let family = ("family", report.family.into());
+    let hook = ("hook", report.hook.name.into());
+    let one = Value::Integer(1);
+    match &report.outcome {
+        Outcome::Attached(attach) => {
+            let alternative = ("alternative", attach.via.as_str().into());
+            let attributes = Attributes::from([family, hook, alternative]);
+            collector.push(&PROBE_ATTACHED, attributes, one);
+        }
+        Outcome::Skipped { reasons } => {
+            let reason = reasons
+                .iter()
+                .map(|(alternative, reason)| format!("{alternative}: {reason}"))
+                .collect::<Vec<_>>()
+                .join("; ");
+            let attributes = Attributes::from([family, hook, ("reason", reason.into())]);
+            collector.push(&PROBE_SKIPPED, attributes, one);
+        }
+    }
+}
+
+fn collect_cost(name: &str, info: &ProgramInfo, collector: &mut Collector) {
+    let attributes = Attributes::from([("program", name.into())]);
+    let runs = Value::Integer(info.run_count());
+    collector.push(&PROBE_RUNS, attributes.clone(), runs);
+    let time = Value::Float(info.run_time().as_secs_f64());
+    collector.push(&PROBE_RUN_TIME, attributes, time);
+}
+
+/// Adds what the kernel side sent and lost, and what the ring's reader made of it.
+pub fn collect_ring(ebpf: &Ebpf, ring: &Ring, collector: &mut Collector) -> Result<(), map::Error> {
+    let sent: u64 = map::sums(ebpf, "EMITTED", 16)?.into_iter().sum();
+    events("kernel", sent, collector);
+    events("ring", ring.records(), collector);
+    dropped("ring", "malformed", ring.malformed(), collector);
+    let faults = map::sums(ebpf, "FAULTS", Fault::ALL.len() as u32)?;
+    for (fault, count) in Fault::ALL.into_iter().zip(faults) {
+        let add = if fault.is_loss() { dropped } else { ignored };
+        add("kernel", fault.reason(), count, collector);
+    }
+    Ok(())
+}
+
+/// Adds what became of the HTTP byte streams.
+pub fn collect_http(counters: &HttpCounters, in_flight: usize, collector: &mut Collector) {
+    events("http_request", counters.requests, collector);
+    events("http_exchange", counters.exchanges, collector);
+    for reason in Dropped::ALL {
+        dropped(
+            "http",
+            reason.reason(),
+            counters.dropped(*reason),
+            collector,
+        );
+    }
+    for reason in GivenUp::ALL {
+        ignored(
+            "http_connection",
+            reason.reason(),
+            counters.given_up(*reason),
+            collector,
+        );
+    }
+    for reason in Rejection::ALL {
+        ignored(
+            "http_message",
+            reason.reason(),
+            counters.rejected(*reason),
+            collector,
+        );
+    }
+    let others = [
+        ("aged", counters.aged),
+        ("orphan_response", counters.orphan_responses),
+        ("truncated_head", counters.truncated),
+        ("framing_lost", counters.framing_lost),
+        ("gap", counters.gaps),
+        ("overlap", counters.overlaps),
+        ("unknown_connection", counters.unknown_connection),
+    ];
+    for (reason, count) in others {
+        ignored("http_message", reason, count, collector);
+    }
+    entries("http_in_flight", in_flight, collector);
+}
+
+/// Adds what the table of processes holds and what it could not read.
+pub fn collect_processes(counters: &ProcessCounters, collector: &mut Collector) {
+    entries("processes", counters.processes, collector);
+    entries("processes_exited", counters.exited, collector);
+    entries("service_instances", counters.instances, collector);
+    for (loss, count) in counters.losses.iter() {
+        ignored("enrich", loss.reason(), count, collector);
+    }
+}
+
+/// Adds the fill of a kernel map.
+pub fn collect_map_entries(map: &'static str, count: usize, collector: &mut Collector) {
+    let attributes = Attributes::from([("map", map.into())]);
+    collector.push(&MAP_ENTRIES, attributes, Value::Integer(count as u64));
+}
+
+/// Adds the fill of a table of the agent.
+pub fn entries(table: &'static str, count: usize, collector: &mut Collector) {
+    let attributes = Attributes::from([("table", table.into())]);
+    collector.push(&TABLE_ENTRIES, attributes, Value::Integer(count as u64));
+}
+
+fn events(stage: &'static str, count: u64, collector: &mut Collector) {
+    let attributes = Attributes::from([("stage", stage.into())]);
+    collector.push(&EVENTS, attributes, Value::Integer(count));
+}
+
+fn dropped(stage: &'static str, reason: &'static str, count: u64, collector: &mut Collector) {
+    by_reason(&DROPPED, stage, reason, count, collector);
+}
+
+fn ignored(stage: &'static str, reason: &'static str, count: u64, collector: &mut Collector) {
+    by_reason(&IGNORED, stage, reason, count, collector);
+}
+
+fn by_reason(
+    descriptor: &'static Descriptor,
+    stage: &'static str,
+    reason: &'static str,
+    count: u64,
+    collector: &mut Collector,
+) {
+    let attributes = Attributes::from([("stage", stage.into()), ("reason", reason.into())]);
+    collector.push(descriptor, attributes, Value::Integer(count));
+}

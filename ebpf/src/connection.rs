@@ -17,7 +17,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
-        connection::{Connection, verdict},
+        connection::{Connection, Progress, verdict},
         http::Tuple,
         tcp::Role,
     },
@@ -77,7 +77,7 @@ pub(crate) enum Storage {}
 /// States in a hash keyed by the socket's address.
 pub(crate) enum Table {}
 
-const EMPTY: Connection = Connection {
+static EMPTY: Connection = Connection {
     id: 0,
     opened: 0,
     connect_start: 0,
@@ -99,6 +99,19 @@ const EMPTY: Connection = Connection {
     reset: 0,
     copied_seq_known: 0,
     pad: [0; 4],
+    progress: Progress {
+        bytes_sent: 0,
+        bytes_received: 0,
+        srtt: 0,
+        retransmits: 0,
+    },
+    tuple: Tuple {
+        local: [0; 16],
+        remote: [0; 16],
+        local_port: 0,
+        remote_port: 0,
+        netns: 0,
+    },
 };
 
 impl Storage {
@@ -196,6 +209,20 @@ pub(crate) fn next_id(context: Context) -> u64 {
 pub(crate) fn reset(state: &mut Connection, id: u64) {
     *state = EMPTY;
     state.id = id;
+}
+
+/// Notes what the connection has done, for a reader that can't ask the socket.
+#[inline(always)]
+pub(crate) fn note_progress(sk: &Sock<Probed>, state: &mut Connection) {
+    if state.tuple.local_port == 0 {
+        state.tuple = sk.tuple();
+    }
+    state.progress = Progress {
+        bytes_sent: sk.bytes_acked(),
+        bytes_received: sk.bytes_received(),
+        srtt: sk.srtt(),
+        retransmits: sk.retransmits(),
+    };
 }
 
 /// Remembers an endpoint of the agent.

@@ -264,12 +264,6 @@ impl<A: Access> Sock<A> {
         self.get(Field::SockErr).unwrap_or(0)
     }
 
-    /// Local port, host byte order.
-    #[inline(always)]
-    pub(crate) fn local_port(&self) -> u16 {
-        self.get(Field::SockNum).unwrap_or(0)
-    }
-
     /// Who talks to whom. Not for the hot path: several reads.
     #[inline(always)]
     pub(crate) fn tuple(&self) -> Tuple {

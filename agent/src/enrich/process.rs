@@ -180,6 +180,14 @@ impl Processes {
         self.instances.renew(living)
     }
 
+    /// Whether a process with this id is known to run.
+    #[must_use]
+    pub fn is_live(&self, tgid: u32) -> bool {
+        self.slots
+            .get(&tgid)
+            .is_some_and(|slot| slot.live.is_some())
+    }
+
     /// Sizes and losses.
     #[must_use]
     pub fn counters(&self) -> Counters {

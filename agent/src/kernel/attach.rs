@@ -230,6 +230,13 @@ impl Programs {
         )
     }
 
+    /// Whether any program is attached.
+    #[must_use]
+    pub fn any_attached(&self) -> bool {
+        let attached = |report: &HookReport| matches!(report.outcome, Outcome::Attached(_));
+        self.reports.iter().any(attached)
+    }
+
     /// The loaded object, for its maps and programs.
     #[must_use]
     pub fn ebpf(&self) -> &Ebpf {

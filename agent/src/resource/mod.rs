@@ -27,34 +27,13 @@ mod tests;
 use std::{path::PathBuf, time::Instant};
 
 use crate::metric::Descriptor;
+pub use crate::root::Root;
 
 pub use self::{
     error::Error,
     method::{SATURATION, Signal, USE_ERRORS, UTILIZATION, Use},
     runner::{OWN_METRICS, Resources},
 };
-
-/// Where the host's files are, so that a container reads its host's and a test its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
-    /// Mount point of procfs.
-    pub procfs: PathBuf,
-    /// Mount point of sysfs.
-    pub sysfs: PathBuf,
-    /// Where the host's `/` is seen; mount points are looked up below it.
-    pub rootfs: PathBuf,
-}
-
-impl Default for Root {
-    /// `/proc`, `/sys` and `/`.
-    fn default() -> Self {
-        Self {
-            procfs: "/proc".into(),
-            sysfs: "/sys".into(),
-            rootfs: "/".into(),
-        }
-    }
-}
 
 /// One resource of the USE method. Keeps its last sample, so that rates have an interval.
 pub trait Resource: Send {

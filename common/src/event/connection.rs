@@ -1,6 +1,6 @@
 //! What the kernel side keeps of one TCP connection while it lives.
 
-use crate::pod;
+use crate::{event::http::Tuple, pod};
 
 /// What a connection carries, as far as is known.
 pub mod verdict {
@@ -58,8 +58,28 @@ pub struct Connection {
     pub copied_seq_known: u8,
     /// Explicit padding.
     pub pad: [u8; 4],
+    /// What it had done by its last read or write; filled in where the agent can't ask the
+    /// socket itself (kernels before 6.3).
+    pub progress: Progress,
+    /// Who talks to whom; filled in as `progress` is.
+    pub tuple: Tuple,
 }
 
-const _: () = assert!(size_of::<Connection>() == 96);
+/// Counters of the socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// See [`super::tcp::Totals::bytes_sent`].
+    pub bytes_sent: u64,
+    /// See [`super::tcp::Totals::bytes_received`].
+    pub bytes_received: u64,
+    /// See [`super::tcp::Totals::srtt`].
+    pub srtt: u32,
+    /// See [`super::tcp::Totals::retransmits`].
+    pub retransmits: u32,
+}
 
-pod!(Connection);
+const _: () = assert!(size_of::<Progress>() == 24);
+const _: () = assert!(size_of::<Connection>() == 160);
+
+pod!(Connection, Progress);

@@ -10,7 +10,7 @@ use sonde_common::event::http::Direction;
 
 use super::{Io, adopt, on_io, payload::Payload};
 use crate::{
-    connection::{Store, Table},
+    connection::{Store, Table, note_progress},
     filter::is_self,
     kernel::{Probed, Sock, Task},
     regs::{Regs, number},
@@ -63,6 +63,7 @@ fn on_exit(regs: &Regs<Probed>, result: u64) {
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
     adopt(connection, tgid);
+    note_progress(&sk, connection);
     let mut io = Io {
         direction,
         length: result as u32,

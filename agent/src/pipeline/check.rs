@@ -1,0 +1,141 @@
+//! `sonde check`: tries everything that a run would do, and tells what came of it.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context as _;
+
+use super::start;
+use crate::{
+    capability::{Held, KernelVersion},
+    cli::{
+        ReportFormat,
+        check::{Btf, CgroupMode, HookLine, Outcome, Refusal, Report, lack_lines},
+        style::Style,
+    },
+    config::Config,
+    kernel::{
+        attach::{self, HookReport, Programs},
+        feature::Kernel,
+    },
+    probe::{FAMILIES, Family},
+};
+
+/// Families of which one must work for the agent to do its main job.
+const MAIN_JOB: [&str; 4] = ["http", "tcp", "syscall", "process"];
+
+/// Says what works on this host: every program is loaded and attached for a moment.
+pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> {
+    let kernel = Kernel::probe(&config.path.procfs, &config.path.sysfs);
+    let version = KernelVersion::current().context("can't read the kernel's version")?;
+    let held = Held::read(&config.path.procfs).context("can't read capabilities")?;
+    let families = start::families(config);
+    let hooks = match Programs::attach(&kernel, &families, &start::settings(config)) {
+        Ok(programs) => lines(&families, programs.reports()),
+        Err(error) => refused(&families, &error),
+    };
+    let main_job = MAIN_JOB.iter().any(|family| works(family, &hooks));
+    let report = Report {
+        btf: match &kernel.btf {
+            Ok(_) => Btf::Found(
+                config
+                    .path
+                    .sysfs
+                    .join("kernel/btf/vmlinux")
+                    .display()
+                    .to_string(),
+            ),
+            Err(error) => Btf::Missing(error.to_string()),
+        },
+        kernel: kernel.release,
+        lockdown: kernel.lockdown,
+        cgroup: cgroup_mode(&config.path.sysfs),
+        hooks,
+        capabilities: lack_lines(&held, version),
+        main_job,
+    };
+    print!("{}", report.render(format, Style::of_stdout())?);
+    Ok(ExitCode::from(report.exit_code()))
+}
+
+/// Whether all that a family needs is served.
+fn works(family: &str, hooks: &[HookLine]) -> bool {
+    let mut of_family = hooks.iter().filter(|line| line.family == family).peekable();
+    of_family.peek().is_some()
+        && of_family.all(|line| matches!(line.outcome, Outcome::Works { .. }) || !line.required)
+}
+
+fn lines(families: &[&'static Family], reports: &[HookReport]) -> Vec<HookLine> {
+    let tried = reports.iter().map(|report| HookLine {
+        family: report.family,
+        hook: report.hook.name,
+        required: report.hook.required,
+        outcome: match &report.outcome {
+            attach::Outcome::Attached(attach) => Outcome::Works {
+                alternative: attach.via.as_str().to_owned(),
+            },
+            attach::Outcome::Skipped { reasons } => Outcome::Missing {
+                refused: reasons
+                    .iter()
+                    .map(|(alternative, reason)| Refusal {
+                        alternative: (*alternative).to_owned(),
+                        reason: reason.clone(),
+                    })
+                    .collect(),
+                lost: report.hook.lost,
+            },
+        },
+    });
+    tried.chain(switched_off(families)).collect()
+}
+
+fn switched_off(families: &[&'static Family]) -> impl Iterator<Item = HookLine> {
+    let on: Vec<&str> = families.iter().map(|family| family.name).collect();
+    FAMILIES
+        .iter()
+        .filter(move |family| !on.contains(&family.name))
+        .flat_map(|family| family.hooks.iter().map(move |hook| (family.name, hook)))
+        .map(|(family, hook)| HookLine {
+            family,
+            hook: hook.name,
+            required: hook.required,
+            outcome: Outcome::Off,
+        })
+}
+
+/// Nothing could be loaded at all.
+fn refused(families: &[&'static Family], error: &attach::Error) -> Vec<HookLine> {
+    let tried = families
+        .iter()
+        .flat_map(|family| family.hooks.iter().map(move |hook| (family.name, hook)))
+        .map(|(family, hook)| HookLine {
+            family,
+            hook: hook.name,
+            required: hook.required,
+            outcome: Outcome::Missing {
+                refused: hook
+                    .any_of
+                    .iter()
+                    .map(|attach| Refusal {
+                        alternative: attach.via.as_str().to_owned(),
+                        reason: error.to_string(),
+                    })
+                    .collect(),
+                lost: hook.lost,
+            },
+        });
+    tried.chain(switched_off(families)).collect()
+}
+
+/// By the files that each hierarchy has: cgroups(7).
+fn cgroup_mode(sysfs: &Path) -> CgroupMode {
+    let base = sysfs.join("fs/cgroup");
+    if base.join("cgroup.controllers").exists() {
+        CgroupMode::V2
+    } else if base.join("unified/cgroup.controllers").exists() {
+        CgroupMode::Hybrid
+    } else if base.join("memory").exists() || base.join("cpu").exists() {
+        CgroupMode::V1
+    } else {
+        CgroupMode::None
+    }
+}

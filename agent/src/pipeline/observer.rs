@@ -1,0 +1,259 @@
+//! The owner of everything that is aggregated: takes events in, makes snapshots.
+//!
+//! One thread runs it, so nothing here is locked.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sonde_common::event::{
+    http::{Direction, flag},
+    process::{Exec, Exit, Fork},
+    tcp::{Closed, ConnectFailed, Role as Opener, Totals},
+};
+
+use super::sink::Sink;
+use crate::{
+    aggregate::{
+        process::Processes as Lifecycle,
+        red::{Active, Red},
+        span::Tracer,
+        syscall::Syscalls,
+        tcp::{Tcp, connect_failed_record},
+    },
+    clock::Clock,
+    enrich::{listener::Listeners, process::Processes},
+    event::{Event, Segment},
+    l7::{
+        exchange::{Exchange, Role},
+        table::Connections,
+    },
+    metric::Resource,
+    signal::Signal,
+};
+
+/// Processes that have forked and whose program isn't known yet; beyond, they count for whoever
+/// forked them.
+const FORKS: usize = 4096;
+/// After this time a process that hasn't executed anything is taken for what it was forked from,
+/// nanoseconds.
+const FORK_SETTLES: u64 = 1_000_000_000;
+
+/// Everything that events change.
+pub(super) struct Observer {
+    pub(super) clock: Clock,
+    pub(super) host: Arc<Resource>,
+    pub(super) processes: Processes,
+    pub(super) listeners: Listeners,
+    pub(super) connections: Connections,
+    pub(super) red: Red,
+    pub(super) tracer: Tracer,
+    pub(super) tcp: Tcp,
+    pub(super) syscalls: Syscalls,
+    pub(super) lifecycle: Lifecycle,
+    /// Processes that ended since system call counts were last put away.
+    pub(super) ended: Vec<u32>,
+    forks: HashMap<u32, Fork>,
+    sink: Sink,
+}
+
+/// The parts that an [`Observer`] is made of.
+pub(super) struct Parts {
+    pub(super) clock: Clock,
+    pub(super) host: Arc<Resource>,
+    pub(super) processes: Processes,
+    pub(super) listeners: Listeners,
+    pub(super) connections: Connections,
+    pub(super) red: Red,
+    pub(super) tracer: Tracer,
+    pub(super) tcp: Tcp,
+    pub(super) sink: Sink,
+}
+
+impl Observer {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            clock: parts.clock,
+            host: parts.host,
+            processes: parts.processes,
+            listeners: parts.listeners,
+            connections: parts.connections,
+            red: parts.red,
+            tracer: parts.tracer,
+            tcp: parts.tcp,
+            syscalls: Syscalls::default(),
+            lifecycle: Lifecycle::default(),
+            ended: Vec::new(),
+            forks: HashMap::new(),
+            sink: parts.sink,
+        }
+    }
+
+    /// Takes one event in.
+    pub(super) fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::HttpSegment(segment) => self.segment(&segment),
+            Event::HttpOpen { connection, tuple } => self.connections.open(connection, tuple),
+            Event::TcpClosed(closed) => self.closed(closed),
+            Event::TcpConnectFailed(failed) => self.connect_failed(failed),
+            Event::Fork(fork) => self.fork(fork),
+            Event::Exec(exec) => self.exec(exec),
+            Event::Exit(exit) => self.exit(exit),
+            Event::OomKill(kill) => self.lifecycle.oom_killed(kill),
+        }
+    }
+
+    fn segment(&mut self, segment: &Segment<'_>) {
+        let (red, tracer, processes) = (&mut self.red, &mut self.tracer, &mut self.processes);
+        let (clock, sink) = (&self.clock, &mut self.sink);
+        self.connections.segment(segment, &mut |exchange| {
+            complete(&exchange, red, tracer, processes, clock, sink);
+        });
+    }
+
+    /// Gives up requests that got no answer in time, and settles forks. About once a second.
+    pub(super) fn tick(&mut self, now: u64) {
+        let (red, tracer, processes) = (&mut self.red, &mut self.tracer, &mut self.processes);
+        let (clock, sink) = (&self.clock, &mut self.sink);
+        self.connections.expire(now, &mut |exchange| {
+            complete(&exchange, red, tracer, processes, clock, sink);
+        });
+        self.settle_forks(now);
+        self.processes.expire(now);
+        if let Err(error) = self.clock.refresh() {
+            tracing::warn!(%error, "can't read the clock; timestamps follow the last reading");
+        }
+    }
+
+    fn closed(&mut self, closed: &Closed) {
+        let owner = owner_of(&mut self.processes, &self.listeners, &closed.totals);
+        self.tcp.closed(closed, owner.as_ref(), &self.clock);
+        let reset = if closed.reset == 0 { 0 } else { flag::RESET };
+        self.segment(&Segment {
+            connection: closed.totals.connection,
+            time: closed.header.time,
+            tgid: closed.totals.tgid,
+            direction: Direction::Receive,
+            flags: flag::CLOSED | reset,
+            offset: 0,
+            length: 0,
+            head: &[],
+            tail: &[],
+        });
+    }
+
+    fn connect_failed(&mut self, failed: &ConnectFailed) {
+        let owner = self
+            .processes
+            .owner_at(failed.header.tgid, failed.header.time);
+        self.tcp.connect_failed(failed, Some(&owner), &self.clock);
+        if let Some(record) = connect_failed_record(failed, &owner, &self.clock) {
+            self.sink.send(Signal::Log(Arc::new(record)));
+        }
+    }
+
+    /// A start counts for the program that the process turns out to run: that is known at its
+    /// exec, at its end, or after a moment.
+    fn fork(&mut self, fork: &Fork) {
+        self.processes.fork(fork);
+        if self.forks.len() < FORKS {
+            self.forks.insert(fork.child, *fork);
+        } else {
+            let owner = self.processes.owner(fork.child);
+            self.lifecycle.started(fork, &owner, &self.clock);
+        }
+    }
+
+    fn exec(&mut self, exec: &Exec) {
+        self.processes.exec(exec);
+        self.settle_fork(exec.header.tgid);
+    }
+
+    fn exit(&mut self, exit: &Exit) {
+        let tgid = exit.header.tgid;
+        self.settle_fork(tgid);
+        let owner = self.processes.owner(tgid);
+        if let Some(record) = self.lifecycle.exited(exit, &owner, &self.clock) {
+            self.sink.send(Signal::Log(Arc::new(record)));
+        }
+        self.processes.exit(exit);
+        self.ended.push(tgid);
+    }
+
+    fn settle_fork(&mut self, tgid: u32) {
+        if let Some(fork) = self.forks.remove(&tgid) {
+            let owner = self.processes.owner(tgid);
+            self.lifecycle.started(&fork, &owner, &self.clock);
+        }
+    }
+
+    fn settle_forks(&mut self, now: u64) {
+        let settled: Vec<u32> = self
+            .forks
+            .iter()
+            .filter(|(_, fork)| now.saturating_sub(fork.header.time) > FORK_SETTLES)
+            .map(|(tgid, _)| *tgid)
+            .collect();
+        for tgid in settled {
+            self.settle_fork(tgid);
+        }
+    }
+
+    /// Takes in what the open connections have done.
+    pub(super) fn open_connections(&mut self, totals: &[Totals]) {
+        let now = std::time::SystemTime::now();
+        let (processes, listeners) = (&mut self.processes, &self.listeners);
+        self.tcp
+            .read(totals, now, |totals| owner_of(processes, listeners, totals));
+    }
+
+    /// Counts the requests that are in flight.
+    pub(super) fn requests_in_flight(&mut self) {
+        let processes = &mut self.processes;
+        let active = self
+            .connections
+            .active()
+            .filter(|(role, ..)| *role == Role::Server)
+            .map(|(_, tgid, method, scheme, count)| Active {
+                resource: processes.owner(tgid),
+                method,
+                scheme,
+                count,
+            });
+        self.red.set_active(std::time::SystemTime::now(), active);
+    }
+}
+
+/// An exchange has ended: it counts, and is told to whoever wants spans.
+fn complete(
+    exchange: &Exchange,
+    red: &mut Red,
+    tracer: &mut Tracer,
+    processes: &mut Processes,
+    clock: &Clock,
+    sink: &mut Sink,
+) {
+    let resource = processes.owner_at(exchange.tgid, exchange.start);
+    let context = tracer.context(exchange);
+    let route = red.observe(exchange, &resource, Some(context), clock);
+    if sink.wants_signals() {
+        for signal in tracer.signals(exchange, &route, &resource, context, clock) {
+            sink.send(signal);
+        }
+    }
+}
+
+/// Whose a connection is: the process that the kernel side saw use it, else for an accepted one
+/// whoever listens on its port.
+fn owner_of(
+    processes: &mut Processes,
+    listeners: &Listeners,
+    totals: &Totals,
+) -> Option<Arc<Resource>> {
+    if totals.tgid != 0 {
+        return Some(processes.owner_at(totals.tgid, totals.opened));
+    }
+    if totals.role != Opener::Inbound as u8 {
+        return None;
+    }
+    let tgid = listeners.owner(totals.tuple.netns, totals.tuple.local_port)?;
+    Some(processes.owner(tgid))
+}

@@ -1,0 +1,182 @@
+//! What a snapshot is made of, in its order.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use sonde_common::{
+    event::{block::LatencyKey, connection::Connection, tcp::Totals},
+    hist::Log2,
+};
+
+use super::{counts::SyscallReader, observer::Observer};
+use crate::{
+    aggregate::{cardinality::collect_usage, log2},
+    kernel::{attach::Programs, map, ring::Ring, sweep},
+    metric::{Attributes, Collector, Descriptor, Family, Kind, Snapshot, Unit, Value},
+    selfmon,
+};
+
+/// Time from runnable to running.
+pub const RUN_QUEUE_LATENCY: Descriptor = Descriptor {
+    name: "system.cpu.run_queue.latency",
+    help: "Time that tasks waited for a CPU once they were runnable (tracepoints sched_wakeup, sched_switch)",
+    unit: Unit::Seconds,
+    kind: Kind::Histogram,
+};
+
+/// Time from issue to completion.
+pub const DISK_LATENCY: Descriptor = Descriptor {
+    name: "system.disk.operation.latency",
+    help: "Time that block requests spent at the device, from issue to completion (tracepoints block_rq_issue, block_rq_complete)",
+    unit: Unit::Seconds,
+    kind: Kind::Histogram,
+};
+
+/// Metrics that the kernel side's histograms give.
+pub const DESCRIPTORS: &[&Descriptor] = &[&RUN_QUEUE_LATENCY, &DISK_LATENCY];
+
+/// The kernel side, loaded, with the reading end of its ring.
+pub(super) struct Kernel {
+    pub(super) programs: Programs,
+    pub(super) ring: Ring,
+    pub(super) syscalls: SyscallReader,
+}
+
+impl Kernel {
+    fn has(&self, program: &str) -> bool {
+        self.programs.is_attached(program)
+    }
+
+    /// Reads what the ring holds; how many records that were.
+    pub(super) fn drain(&mut self, limit: usize, observer: &mut Observer) -> usize {
+        self.ring.drain(limit, |event| observer.event(event))
+    }
+
+    /// Brings everything that is read rather than told up to now: open connections, requests
+    /// that the kernel side holds back, system call counts.
+    fn read(&mut self, observer: &mut Observer) {
+        if self.has("http_sweep") {
+            report(
+                "requests in flight",
+                sweep::release_held(self.programs.ebpf()),
+            );
+            // What was released came through the ring.
+            self.drain(usize::MAX, observer);
+        }
+        if self.has("tcp_sweep") {
+            match sweep::storage(self.programs.ebpf()) {
+                Ok(totals) => observer.open_connections(&totals),
+                Err(error) => tracing::warn!(%error, "open connections are not counted"),
+            }
+        } else if self.has("tcp_state_table") {
+            match sweep::table(self.programs.ebpf()) {
+                Ok(states) => {
+                    let totals: Vec<Totals> = states.iter().filter_map(open_totals).collect();
+                    observer.open_connections(&totals);
+                }
+                Err(error) => tracing::warn!(%error, "open connections are not counted"),
+            }
+        }
+        if self.has("syscall_exit") || self.has("syscall_exit_raw") {
+            let result = self.syscalls.read(self.programs.ebpf_mut(), observer);
+            report("system calls", result);
+        }
+    }
+
+    fn collect(&self, collector: &mut Collector) -> Result<(), map::Error> {
+        let ebpf = self.programs.ebpf();
+        selfmon::collect_programs(&self.programs, collector);
+        selfmon::collect_ring(ebpf, &self.ring, collector)?;
+        let mut waits = Log2::EMPTY;
+        for copies in map::per_cpu::<Log2>(ebpf, "RUN_QUEUE_LATENCY", 1)? {
+            copies.iter().for_each(|copy| waits.merge(copy));
+        }
+        if let Some(histogram) = log2::histogram(&waits, &log2::FINE) {
+            let value = Value::Histogram(histogram);
+            collector.push(&RUN_QUEUE_LATENCY, Attributes::none(), value);
+        }
+        let latencies = map::entries::<LatencyKey, Log2>(ebpf, "BLOCK_LATENCY")?;
+        selfmon::collect_map_entries("BLOCK_LATENCY", latencies.len(), collector);
+        for (key, latency) in latencies {
+            if let Some(histogram) = log2::histogram(&latency, &log2::FINE) {
+                collector.push(
+                    &DISK_LATENCY,
+                    super::disk::attributes(key),
+                    Value::Histogram(histogram),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A connection in the table is open; which of the open states it is in is not known.
+const TCP_ESTABLISHED: u8 = 1;
+
+/// What the table knows of a connection (kernels before 6.3).
+fn open_totals(connection: &Connection) -> Option<Totals> {
+    (connection.own == 0 && connection.opened != 0).then(|| Totals {
+        connection: connection.id,
+        opened: connection.opened,
+        connect_duration: connection.connect_duration,
+        bytes_sent: connection.progress.bytes_sent,
+        bytes_received: connection.progress.bytes_received,
+        srtt: connection.progress.srtt,
+        retransmits: connection.progress.retransmits,
+        tgid: connection.tgid,
+        role: connection.role,
+        state: TCP_ESTABLISHED,
+        pad: [0; 2],
+        tuple: connection.tuple,
+    })
+}
+
+fn report<E: std::fmt::Display>(what: &str, result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "{what}: can't be read");
+    }
+}
+
+/// Makes the snapshot: first brings the observer up to now, then writes it all down.
+pub(super) fn take(
+    kernel: Option<&mut Kernel>,
+    observer: &mut Observer,
+    resources: Vec<Family>,
+    start: SystemTime,
+    extra: &mut dyn FnMut(&mut Collector),
+) -> Snapshot {
+    let began = Instant::now();
+    let mut collector = Collector::new(Arc::clone(&observer.host), start);
+    selfmon::collect_build(&mut collector);
+    if let Some(kernel) = kernel {
+        kernel.read(observer);
+        report("kernel maps", kernel.collect(&mut collector));
+    }
+    observer.requests_in_flight();
+    observer.red.collect(&mut collector);
+    observer.tcp.collect(&mut collector);
+    observer.syscalls.collect(&mut collector);
+    observer.lifecycle.collect(&mut collector);
+    let usages = observer
+        .red
+        .usage()
+        .into_iter()
+        .chain(observer.tcp.usage())
+        .chain(observer.syscalls.usage())
+        .chain(observer.lifecycle.usage());
+    collect_usage(usages, &mut collector);
+    let in_flight = observer.connections.in_flight();
+    selfmon::collect_http(observer.connections.counters(), in_flight, &mut collector);
+    selfmon::entries(
+        "http_connections",
+        observer.connections.len(),
+        &mut collector,
+    );
+    selfmon::collect_processes(&observer.processes.counters(), &mut collector);
+    collector.absorb(resources);
+    extra(&mut collector);
+    tracing::debug!(duration = ?began.elapsed(), "snapshot");
+    collector.finish(SystemTime::now())
+}

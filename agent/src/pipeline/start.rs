@@ -1,0 +1,209 @@
+//! From a configuration to everything that runs.
+
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use tracing_subscriber::{
+    Registry, filter::LevelFilter, fmt, layer::SubscriberExt as _, reload,
+    util::SubscriberInitExt as _,
+};
+
+use super::{counts::SyscallReader, sampler, snapshot::Kernel as LoadedKernel};
+use crate::{
+    aggregate::{
+        red::{Red, RedLimits},
+        route::RouteLimits,
+        span::{Sampler, Tracer},
+        tcp::{Tcp, TcpLimits},
+    },
+    capability::{self, Held, KernelVersion},
+    clock::Clock,
+    config::{
+        Config,
+        value::{LogFormat, SyscallDurations},
+    },
+    enrich::{
+        host,
+        listener::Listeners,
+        process::{Limits as ProcessLimits, Processes},
+    },
+    kernel::{
+        attach::{Programs, Settings},
+        feature::Kernel,
+        ring::Ring,
+    },
+    l7::table::{Connections, Limits},
+    metric::Resource,
+    probe::{FAMILIES, Family},
+};
+
+/// Every how many system calls one is timed when durations are sampled.
+const SAMPLED: u32 = 64;
+
+static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
+/// Sets the agent's own log up: standard error.
+pub(super) fn log(config: &Config) -> anyhow::Result<()> {
+    let (level, handle) = reload::Layer::new(LevelFilter::from(config.log.level));
+    let registry = tracing_subscriber::registry().with(level);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => registry.with(lines.with_target(false)).try_init(),
+        LogFormat::Json => registry.with(lines.json()).try_init(),
+    }
+    .context("can't set the log up")?;
+    let _ = LEVEL.set(handle);
+    Ok(())
+}
+
+/// Applies a changed log level.
+pub(super) fn set_level(config: &Config) {
+    if let Some(handle) = LEVEL.get() {
+        let _ = handle.reload(LevelFilter::from(config.log.level));
+    }
+}
+
+/// What has been started before there are threads.
+pub(super) struct Started {
+    pub(super) kernel: Option<LoadedKernel>,
+    pub(super) clock: Clock,
+    pub(super) host: Arc<Resource>,
+    pub(super) processes: Processes,
+    pub(super) listeners: Listeners,
+}
+
+impl Started {
+    /// Reads who runs, loads and attaches the kernel side, and drops the capabilities that took.
+    pub(super) fn begin(config: &Config) -> anyhow::Result<Self> {
+        let root = sampler::root(config);
+        let host = host::resource(&root);
+        let clock = Clock::read().context("can't read CLOCK_MONOTONIC")?;
+        let mut processes = Processes::new(&root, Arc::clone(&host), ProcessLimits::default());
+        let kernel = attach(config)?;
+        let now = Clock::monotonic_now().context("can't read CLOCK_MONOTONIC")?;
+        // After attaching, so that a process which starts in between is seen by one of the two.
+        while !processes.sweep(now, 1024) {}
+        let listeners = Listeners::read(&root.procfs);
+        Ok(Self {
+            kernel,
+            clock,
+            host,
+            processes,
+            listeners,
+        })
+    }
+
+    /// Whether any probe is attached.
+    pub(super) fn is_attached(&self) -> bool {
+        self.kernel
+            .as_ref()
+            .is_some_and(|kernel| kernel.programs.any_attached())
+    }
+}
+
+/// The families that are switched on.
+pub(super) fn families(config: &Config) -> Vec<&'static Family> {
+    FAMILIES
+        .iter()
+        .copied()
+        .filter(|family| config.collectors.is_on(family.name))
+        .collect()
+}
+
+/// What the programs are told.
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings {
+        ring_bytes: config.ring.size.bytes(),
+        syscall_period: match config.syscall.durations {
+            SyscallDurations::Off => None,
+            SyscallDurations::Sampled => Some(SAMPLED),
+            SyscallDurations::All => Some(1),
+        },
+        self_tgid: std::process::id(),
+    }
+}
+
+/// Loads and attaches; `None` where nothing can be loaded: the resources are still read.
+fn attach(config: &Config) -> anyhow::Result<Option<LoadedKernel>> {
+    let families = families(config);
+    if families.is_empty() {
+        return Ok(None);
+    }
+    let version = KernelVersion::current().context("can't read the kernel's version")?;
+    let held = Held::read(&config.path.procfs).context("can't read capabilities")?;
+    if let Some(text) = capability::explain(&held, &held.lacks(version)) {
+        tracing::warn!("{text}");
+    }
+    let kernel = Kernel::probe(&config.path.procfs, &config.path.sysfs);
+    let loaded = match Programs::attach(&kernel, &families, &settings(config)) {
+        Ok(programs) => Some(ready(programs)?),
+        Err(error) => {
+            tracing::error!(%error, "no kernel program can be loaded: no requests, connections, \
+                system calls or processes are seen; `sonde check` says why");
+            None
+        }
+    };
+    drop_capabilities(&held, version)?;
+    Ok(loaded)
+}
+
+fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {
+    for report in programs.reports() {
+        if let crate::kernel::attach::Outcome::Skipped { reasons } = &report.outcome {
+            let lost = report.hook.lost;
+            tracing::warn!(
+                family = report.family,
+                hook = report.hook.name,
+                ?reasons,
+                "hook is not served: {lost}"
+            );
+        }
+    }
+    let ring = Ring::take(programs.ebpf_mut())?;
+    Ok(LoadedKernel {
+        programs,
+        ring,
+        syscalls: SyscallReader::default(),
+    })
+}
+
+/// Lets go of what loading took, on the only thread there is so far.
+fn drop_capabilities(held: &Held, version: KernelVersion) -> anyhow::Result<()> {
+    let kept = capability::needed_after_attach(held, version, false);
+    let dropped = capability::drop_to(&kept).context("can't drop capabilities")?;
+    tracing::debug!(?kept, ?dropped, "capabilities");
+    Ok(())
+}
+
+/// The table of HTTP connections.
+pub(super) fn connections(config: &Config) -> Connections {
+    Connections::new(Limits {
+        max_connections: config.http.max_connections.get() as usize,
+        request_timeout: config.http.request_timeout,
+        ..Limits::default()
+    })
+}
+
+/// The RED aggregation.
+pub(super) fn red(config: &Config) -> Red {
+    Red::new(RedLimits {
+        routes: RouteLimits {
+            per_service: config.http.max_routes.get() as usize,
+            ..RouteLimits::default()
+        },
+        ..RedLimits::default()
+    })
+}
+
+/// The maker of spans.
+pub(super) fn tracer(config: &Config) -> Tracer {
+    let ratio = config.trace.sampler_arg.get().to_string();
+    let sampler = Sampler::parse(config.trace.sampler.as_str(), Some(&ratio));
+    // Both have been checked when the configuration was resolved.
+    Tracer::new(sampler.unwrap_or_default())
+}
+
+/// The TCP aggregation.
+pub(super) fn tcp(host: Arc<Resource>) -> Tcp {
+    Tcp::new(TcpLimits::default(), host)
+}
