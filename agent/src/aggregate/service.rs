@@ -22,7 +22,7 @@ pub struct Service {
 }
 
 /// How many allocations of equal resources are remembered before all are looked up anew.
-const ALIASES: usize = 16_384;
+const ALIASES: usize = 4_096;
 
 /// The services that an aggregator has series for.
 ///

@@ -1,8 +1,15 @@
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    aggregate::service::Services,
+    metric::{Attributes, Collector, Resource, Value},
+};
 
 fn resource(number: u32) -> Arc<Resource> {
     Arc::new(Resource {

@@ -5,71 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-/// What stands in a path's place for a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Placeholder {
-    /// A number, also with sign or fraction.
-    Id,
-    /// RFC 9562.
-    Uuid,
-    /// Hexadecimal digest, object id or commit.
-    Hash,
-    /// ISO 8601 date, or date and time.
-    Date,
-    /// Crockford base 32, 26 characters.
-    Ulid,
-    /// An email address.
-    Email,
-    /// An IPv4 address.
-    Ip,
-    /// Random text: base64, JWT, API keys.
-    Token,
-    /// Free text: percent-encoded, not plain ASCII, or very long.
-    Text,
-    /// The rest of a path that is too long.
-    Rest,
-}
-
-impl Placeholder {
-    /// All of them.
-    pub(super) const ALL: [Self; 10] = [
-        Self::Id,
-        Self::Uuid,
-        Self::Hash,
-        Self::Date,
-        Self::Ulid,
-        Self::Email,
-        Self::Ip,
-        Self::Token,
-        Self::Text,
-        Self::Rest,
-    ];
-
-    /// As it stands in a route.
-    #[must_use]
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Id => "{id}",
-            Self::Uuid => "{uuid}",
-            Self::Hash => "{hash}",
-            Self::Date => "{date}",
-            Self::Ulid => "{ulid}",
-            Self::Email => "{email}",
-            Self::Ip => "{ip}",
-            Self::Token => "{token}",
-            Self::Text => "{text}",
-            Self::Rest => "{rest}",
-        }
-    }
-
-    /// The placeholder that `text` begins with.
-    #[must_use]
-    pub(super) fn prefix_of(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|placeholder| text.starts_with(placeholder.as_str()))
-    }
-}
+use super::placeholder::Placeholder;
 
 /// Whether a segment, or a piece of one, must not be kept even where the raw path is.
 ///
@@ -234,9 +170,16 @@ fn is_card(bytes: &[u8]) -> bool {
     (13..=19).contains(&digits().count()) && luhn.is_multiple_of(10)
 }
 
+/// A letter or figure before an `@`, and after it a domain with a label that begins with letters
+/// behind its first: `vue@3.2.1` is none.
 fn is_email(text: &str) -> bool {
-    text.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && domain.len() >= 3 && domain.contains('.')
+    text.match_indices('@').any(|(at, _)| {
+        let (before, after) = (text.get(..at), text.get(at + 1..).unwrap_or_default());
+        let mut domain = after
+            .split(|character: char| !(character.is_alphanumeric() || "-.".contains(character)));
+        let mut labels = domain.next().unwrap_or_default().split('.').skip(1);
+        before.is_some_and(|before| before.ends_with(|last: char| last.is_alphanumeric()))
+            && labels.any(|label| label.chars().take_while(|c| c.is_alphabetic()).count() >= 2)
     })
 }
 
@@ -266,19 +209,28 @@ fn has_key_prefix(text: &str) -> bool {
     text.len() >= 16 && PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Base64 or base64url of random bytes: letters and digits change more often than in words that
-/// are joined by `-` and `_`.
+/// Base64 or base64url of random bytes: within what `-`, `_` and `+` leave whole, letters and
+/// figures change more often than in words, a word's first capital not counted.
 fn is_base64(bytes: &[u8]) -> bool {
     let body = bytes.strip_suffix(b"=").unwrap_or(bytes);
     let body = body.strip_suffix(b"=").unwrap_or(body);
+    let has = |kind: fn(&u8) -> bool| body.iter().any(kind);
+    let pieces = || body.split(|byte| matches!(byte, b'-' | b'_' | b'+'));
+    let pairs: usize = pieces().map(|piece| piece.len().saturating_sub(1)).sum();
+    let changes: usize = pieces()
+        .map(|piece| match piece {
+            [b'A'..=b'Z', rest @ ..] if rest.first().is_some_and(u8::is_ascii_lowercase) => {
+                changes(rest)
+            }
+            piece => changes(piece),
+        })
+        .sum();
     body.len() >= 20
-        && body
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+'))
-        && body.iter().any(u8::is_ascii_digit)
-        && body.iter().any(u8::is_ascii_uppercase)
-        && body.iter().any(u8::is_ascii_lowercase)
-        && changes(body) * 5 >= body.len() * 2
+        && pieces().flatten().all(u8::is_ascii_alphanumeric)
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && changes * 5 >= pairs * 2
 }
 
 /// Whether letters and digits are too mixed, or too long and unpronounceable, to be words.

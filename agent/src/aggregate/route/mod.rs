@@ -1,6 +1,7 @@
 //! Routes: what a service's paths have in common, under a cap per service.
 
 mod classify;
+mod placeholder;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use super::classify::{self, Placeholder};
+use super::{classify, placeholder::Placeholder};
 
 /// Longest route in bytes, without a trailing `/{rest}`.
 pub const MAX_LENGTH: usize = 200;

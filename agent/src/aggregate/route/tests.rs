@@ -2,7 +2,7 @@ use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 
-use super::{classify::Placeholder, *};
+use super::{placeholder::Placeholder, *};
 use crate::{
     aggregate::service::Services,
     metric::{Attributes, Resource},
@@ -38,6 +38,11 @@ fn names_stay() {
         "/face/decade/facade",
         "/internationalization/characteristics",
         "/list-all-active-user-sessions",
+        "/wiki/API-V2-Users-By-Id-Get",
+        "/wiki/OAuth2_Client_Credentials_Flow",
+        "/v1.GreeterService/SayHelloStreamReply",
+        "/getHTTPSURLForAWSBucketID",
+        "/@user/posts",
     ] {
         assert_eq!(route(path), path);
     }
@@ -74,6 +79,12 @@ fn values_become_placeholders() {
         ("/hosts/192.0.2.17", "/hosts/{ip}"),
         ("/reset/hT8sKq2Lw9ZxP4vB7nMd", "/reset/{token}"),
         ("/s/dGhpcyBpcyBhIHRlc3QgMTIz", "/s/{token}"),
+        ("/t/x7Q-9dZ_k2LmP0aB-c3Rt8Wv", "/t/{token}"),
+        ("/wiki/Windows-10-Notes", "/wiki/Windows-{id}-Notes"),
+        ("/@jane@example.org", "/{email}"),
+        ("/to=jane@example.org,bob@local", "/{email}"),
+        ("/jane@example.org.123", "/{email}"),
+        ("/npm/vue@3.2.1", "/npm/vue@{id}.{id}.{id}"),
         ("/key/sk_live_4eC39HqLyjWDarjtT1zdp7dc", "/key/{token}"),
         ("/order-12345", "/order-{id}"),
         ("/user_7", "/user_{id}"),

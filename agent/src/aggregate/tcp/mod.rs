@@ -10,6 +10,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use sonde_common::event::tcp::{Closed, ConnectFailed, Role, Totals};
 
+pub use self::peer::Listening;
 pub use descriptors::{
     CONNECT_DURATION, CONNECT_FAILURES, CONNECTIONS, IO, LIFETIME, RESETS, RETRANSMITS, RTT,
 };
@@ -76,6 +77,7 @@ struct Connections {
 pub struct Tcp {
     /// Owner of connections that have no other.
     host: Arc<Resource>,
+    listening: Listening,
     services: Services,
     progress: Progress,
     connections: Table<Peer, Connections>,
@@ -88,11 +90,18 @@ impl Tcp {
     pub fn new(limits: TcpLimits, host: Arc<Resource>) -> Self {
         Self {
             host,
+            listening: Listening::new(),
             services: Services::new(limits.series.total),
             progress: Progress::new(limits.connections),
             connections: Table::new("tcp", limits.series),
             failures: Table::new("tcp.connect.failures", limits.series),
         }
+    }
+
+    /// Says what is listened on at present, which tells the accepted ones among the connections
+    /// that were there before sonde.
+    pub fn set_listening(&mut self, listening: Listening) {
+        self.listening = listening;
     }
 
     /// Takes a reading of all open connections, made at `now`.
@@ -115,7 +124,8 @@ impl Tcp {
             };
             let resource = owner(totals);
             let service = self.service(resource.as_ref(), || now);
-            let connections = self.connections.observe(service, Some(Peer::of(totals)));
+            let peer = Peer::of(totals, &self.listening);
+            let connections = self.connections.observe(service, Some(peer));
             connections.add(totals, growth);
             let state = connections.states.get_mut(usize::from(totals.state));
             if let Some(state) = state {
@@ -132,7 +142,8 @@ impl Tcp {
             return;
         };
         let service = self.service(owner, || clock.system_time(totals.opened));
-        let connections = self.connections.observe(service, Some(Peer::of(totals)));
+        let peer = Peer::of(totals, &self.listening);
+        let connections = self.connections.observe(service, Some(peer));
         connections.add(totals, growth);
         match closed.reset {
             RESET_BY_PEER => connections.resets_received += 1,

@@ -1,5 +1,7 @@
 //! What tells the TCP series of a service apart: the server side of a connection.
 
+use std::collections::HashSet;
+
 use sonde_common::event::{
     http::Tuple,
     tcp::{Role, Totals},
@@ -10,6 +12,9 @@ use crate::{
     metric::{AttributeValue, Attributes},
 };
 
+/// Ports that something listens on, with the inode number of their network namespace.
+pub type Listening = HashSet<(u32, u16)>;
+
 /// The server side of a connection. The client's own address and port never are part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Peer {
@@ -17,14 +22,19 @@ pub(super) enum Peer {
     Inbound { address: [u8; 16], port: u16 },
     /// This side connected: the remote end.
     Outbound { address: [u8; 16], port: u16 },
-    /// The connection was there before sonde: nothing says which end is the server.
+    /// The connection was there before sonde, and nothing says which end is the server.
     Unknown,
 }
 
 impl Peer {
-    pub(super) fn of(totals: &Totals) -> Self {
+    /// A connection that was there before sonde is one that its listener accepted, if there is
+    /// one on its local port. None there proves nothing: a listener may be closed meanwhile.
+    pub(super) fn of(totals: &Totals, listening: &Listening) -> Self {
         let tuple = &totals.tuple;
-        if totals.role == Role::Inbound as u8 {
+        let is_inbound = totals.role == Role::Inbound as u8
+            || totals.role == Role::Unknown as u8
+                && listening.contains(&(tuple.netns, tuple.local_port));
+        if is_inbound {
             Self::Inbound {
                 address: tuple.local,
                 port: tuple.local_port,

@@ -146,6 +146,25 @@ fn what_was_before_sonde_is_not_counted() {
 }
 
 #[test]
+fn a_listener_tells_whose_side_an_old_connection_is() {
+    let mut tcp = tcp();
+    let old = totals(1, Role::Unknown);
+    for (port, expected) in [
+        (9, "1 {service.name=shop,state=established}"),
+        (
+            old.tuple.local_port,
+            "1 {service.name=shop,network.connection.direction=inbound,\
+             server.address=127.0.0.1,server.port=40000,state=established}",
+        ),
+    ] {
+        tcp.set_listening([(old.tuple.netns, port), (2, old.tuple.local_port)].into());
+        read(&mut tcp, &[old]);
+        let states = told(&tcp, "tcp.connections");
+        assert!(states.iter().any(|line| line == expected), "{states:?}");
+    }
+}
+
+#[test]
 fn connections_are_counted_by_state_as_of_the_last_reading() {
     let mut tcp = tcp();
     let [first, mut second] = [1, 2].map(|number| totals(number, Role::Outbound));

@@ -1,20 +1,21 @@
 //! Series under caps: what has no room of its own is counted in an overflow series, so that
 //! totals stay right.
 
+mod series;
+#[cfg(test)]
+mod tests;
+mod usage;
+
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
-    sync::Arc,
-    time::SystemTime,
 };
 
-use super::service::{ServiceId, Services};
-use crate::metric::{
-    AttributeValue, Attributes, Collector, Descriptor, Exemplar, Kind, Point, Resource, Unit, Value,
+pub use self::{
+    series::{OVERFLOW, Series, Slot, overflow_attributes},
+    usage::{SERIES, SERIES_OVERFLOW, Usage, collect_usage},
 };
-
-/// Attribute of an overflow series (OpenTelemetry metrics SDK specification, "Overflow attribute").
-pub const OVERFLOW: &str = "otel.metric.overflow";
+use super::service::ServiceId;
 
 /// How many series there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +36,6 @@ impl Default for Limits {
     }
 }
 
-/// Whose a series is and which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Slot<K> {
-    /// A series of its own.
-    Own(ServiceId, K),
-    /// What one service has over its cap.
-    ServiceOverflow(ServiceId),
-    /// What had no room in any service's series.
-    GlobalOverflow,
-}
-
 /// Values of one or more metrics by service and attributes.
 #[derive(Debug)]
 pub struct Table<K, V> {
@@ -60,7 +50,7 @@ pub struct Table<K, V> {
     overflowed: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct PerService<V> {
     series: usize,
     overflow: Option<V>,
@@ -95,24 +85,24 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
         key: Option<K>,
         count: u64,
     ) -> &mut V {
-        if let Some(index) = service.zip(key).and_then(|pair| self.index_of(pair)) {
-            return self
-                .values
-                .get_mut(index)
-                .expect("the index and the values grow and shrink together");
+        let own = service.zip(key).and_then(|pair| self.index_of(pair));
+        if own.is_none() {
+            self.overflowed += count;
         }
-        self.overflowed += count;
-        match service.filter(|service| self.claim_overflow(*service)) {
-            Some(service) => self
+        let overflowing = match own {
+            Some(_) => None,
+            None => service.filter(|service| self.claim_overflow(*service)),
+        };
+        let own = own.and_then(|index| self.values.get_mut(index));
+        match (own, overflowing) {
+            (Some(value), _) => value,
+            (None, Some(service)) => self
                 .services
                 .entry(service)
-                .or_insert(PerService {
-                    series: 0,
-                    overflow: None,
-                })
+                .or_default()
                 .overflow
                 .get_or_insert_default(),
-            None => self.global.get_or_insert_default(),
+            (None, None) => self.global.get_or_insert_default(),
         }
     }
 
@@ -130,10 +120,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
     /// Counts a new series of the service, when there is room.
     fn claim(&mut self, service: ServiceId) -> bool {
         let room = self.len() < self.limits.total;
-        let owner = self.services.entry(service).or_insert(PerService {
-            series: 0,
-            overflow: None,
-        });
+        let owner = self.services.entry(service).or_default();
         let granted = room && owner.series < self.limits.per_service;
         if granted {
             owner.series += 1;
@@ -229,142 +216,3 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
         }
     }
 }
-
-impl<K: Copy> Slot<K> {
-    /// The key of a series of its own.
-    pub fn key(&self) -> Option<K> {
-        match self {
-            Self::Own(_, key) => Some(*key),
-            Self::ServiceOverflow(_) | Self::GlobalOverflow => None,
-        }
-    }
-
-    /// The same place with less of the key.
-    pub fn map<L>(self, map: impl FnOnce(K) -> L) -> Slot<L> {
-        match self {
-            Self::Own(service, key) => Slot::Own(service, map(key)),
-            Self::ServiceOverflow(service) => Slot::ServiceOverflow(service),
-            Self::GlobalOverflow => Slot::GlobalOverflow,
-        }
-    }
-
-    /// Whose the series is and since when it counts: the host's and the agent's start where it is
-    /// nobody's.
-    pub fn owner(&self, services: &Services, collector: &Collector) -> (Arc<Resource>, SystemTime) {
-        let service = match self {
-            Self::Own(service, _) | Self::ServiceOverflow(service) => services.get(*service),
-            Self::GlobalOverflow => None,
-        };
-        service.map_or_else(
-            || (Arc::clone(collector.host()), collector.start()),
-            |service| (Arc::clone(&service.resource), service.start),
-        )
-    }
-
-    /// The series' attributes: `describe` for one of its own, else that it is an overflow series.
-    pub fn attributes(&self, describe: impl FnOnce(K) -> Attributes) -> Attributes {
-        self.key().map_or_else(overflow_attributes, describe)
-    }
-}
-
-/// Attributes of an overflow series.
-#[must_use]
-pub fn overflow_attributes() -> Attributes {
-    Attributes::from([(OVERFLOW, AttributeValue::Boolean(true))])
-}
-
-/// Where the points of one series go.
-#[derive(Debug)]
-pub struct Series<'a> {
-    collector: &'a mut Collector,
-    resource: Arc<Resource>,
-    start: SystemTime,
-    attributes: Attributes,
-}
-
-impl<'a> Series<'a> {
-    /// The series of `slot`.
-    pub fn new<K: Copy>(
-        collector: &'a mut Collector,
-        services: &Services,
-        slot: &Slot<K>,
-        describe: impl FnOnce(K) -> Attributes,
-    ) -> Self {
-        let (resource, start) = slot.owner(services, collector);
-        Self {
-            collector,
-            resource,
-            start,
-            attributes: slot.attributes(describe),
-        }
-    }
-
-    /// Adds the series' value of one metric.
-    pub fn push(&mut self, descriptor: &'static Descriptor, value: Value) {
-        self.push_with(descriptor, [], value, Vec::new());
-    }
-
-    /// Adds a value with more attributes, and examples of it.
-    pub fn push_with<const N: usize>(
-        &mut self,
-        descriptor: &'static Descriptor,
-        more: [(&'static str, AttributeValue); N],
-        value: Value,
-        exemplars: Vec<Exemplar>,
-    ) {
-        let attributes = if N == 0 {
-            self.attributes.clone()
-        } else {
-            self.attributes.iter().cloned().chain(more).collect()
-        };
-        let point = Point {
-            resource: Arc::clone(&self.resource),
-            attributes,
-            start: self.start,
-            value,
-            exemplars,
-        };
-        self.collector.push_point(descriptor, point);
-    }
-}
-
-/// What a table holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// Which table.
-    pub family: &'static str,
-    /// Series in it.
-    pub series: usize,
-    /// Observations that went into an overflow series.
-    pub overflowed: u64,
-}
-
-/// Series held.
-pub const SERIES: Descriptor = Descriptor {
-    name: "sonde.series",
-    help: "Series held, by the group of metrics that share them",
-    unit: Unit::None,
-    kind: Kind::Gauge,
-};
-
-/// Observations without a series of their own.
-pub const SERIES_OVERFLOW: Descriptor = Descriptor {
-    name: "sonde.series.overflow",
-    help: "Observations that were counted in an overflow series because a cap was reached",
-    unit: Unit::Count("{observation}"),
-    kind: Kind::Counter,
-};
-
-/// Adds [`SERIES`] and [`SERIES_OVERFLOW`].
-pub fn collect_usage(usages: impl IntoIterator<Item = Usage>, collector: &mut Collector) {
-    for usage in usages {
-        let attributes = Attributes::from([("metric_family", usage.family.into())]);
-        let series = Value::Integer(usage.series as u64);
-        collector.push(&SERIES, attributes.clone(), series);
-        let overflowed = Value::Integer(usage.overflowed);
-        collector.push(&SERIES_OVERFLOW, attributes, overflowed);
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,41 @@
+//! What tables hold, for the agent's own metrics.
+
+use crate::metric::{Attributes, Collector, Descriptor, Kind, Unit, Value};
+
+/// What a table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Which table.
+    pub family: &'static str,
+    /// Series in it.
+    pub series: usize,
+    /// Observations that went into an overflow series.
+    pub overflowed: u64,
+}
+
+/// Series held.
+pub const SERIES: Descriptor = Descriptor {
+    name: "sonde.series",
+    help: "Series held, by the group of metrics that share them",
+    unit: Unit::None,
+    kind: Kind::Gauge,
+};
+
+/// Observations without a series of their own.
+pub const SERIES_OVERFLOW: Descriptor = Descriptor {
+    name: "sonde.series.overflow",
+    help: "Observations that were counted in an overflow series because a cap was reached",
+    unit: Unit::Count("{observation}"),
+    kind: Kind::Counter,
+};
+
+/// Adds [`SERIES`] and [`SERIES_OVERFLOW`].
+pub fn collect_usage(usages: impl IntoIterator<Item = Usage>, collector: &mut Collector) {
+    for usage in usages {
+        let attributes = Attributes::from([("metric_family", usage.family.into())]);
+        let series = Value::Integer(usage.series as u64);
+        collector.push(&SERIES, attributes.clone(), series);
+        let overflowed = Value::Integer(usage.overflowed);
+        collector.push(&SERIES_OVERFLOW, attributes, overflowed);
+    }
+}
