@@ -39,10 +39,7 @@ pub fn accepts_gzip<'a>(accept: impl IntoIterator<Item = &'a str>) -> bool {
     for element in accept.into_iter().flat_map(elements) {
         let mut parts = element.split(';').map(str::trim);
         let coding = parts.next().unwrap_or_default();
-        let quality = parts
-            .filter_map(|part| quality(part))
-            .next()
-            .unwrap_or(1000);
+        let quality = parts.find_map(quality).unwrap_or(1000);
         match coding {
             "*" => any = quality,
             _ if coding.eq_ignore_ascii_case("gzip") => return quality > 0,

@@ -1,4 +1,5 @@
 //! Tests of whole expositions.
+#![expect(clippy::float_cmp, reason = "the numbers are small and whole")]
 
 use std::{
     io::Write as _,
@@ -84,14 +85,14 @@ fn promtool_finds_nothing_in_the_text_format() {
 fn prometheus_reads_the_open_metrics_format() {
     let body = encode(&sample::golden(), Format::OpenMetrics).body;
     let families = parse(&body, Format::OpenMetrics);
-    let mut dated = String::new();
+    let mut dated = Vec::new();
     for (name, family) in &families {
-        dated += &format!("# TYPE {name} {}\n", family.kind);
+        writeln!(dated, "# TYPE {name} {}", family.kind).unwrap();
         for sample in &family.samples {
-            dated += &format!("{} 1700000000.5{}\n", sample.head, sample.tail);
+            writeln!(dated, "{} 1700000000.5{}", sample.head, sample.tail).unwrap();
         }
     }
-    dated += "# EOF\n";
+    dated.extend_from_slice(b"# EOF\n");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("metrics.om");
     std::fs::write(&file, dated).unwrap();
