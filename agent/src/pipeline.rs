@@ -32,7 +32,7 @@ mod start;
 
 use self::{run::Control, sink::Sink, start::Started};
 use crate::{
-    cli::{self, ReportFormat, TraceFormat, filter::Filter, style::Style, trace::Printer},
+    cli::{self, TraceFormat, filter::Filter, style::Style, trace::Printer},
     config::{Config, Sources},
     export::{
         otlp::{Otlp, config::OtlpConfig},

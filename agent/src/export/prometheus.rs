@@ -120,14 +120,15 @@ fn group<'a>(snapshot: &'a Snapshot, rejected: &mut usize) -> Vec<Group<'a>> {
     for family in &snapshot.families {
         let Descriptor { help, kind, .. } = *family.descriptor;
         let name = Name::new(family.descriptor);
-        let known = by_name
-            .get(name.family())
-            .and_then(|&at: &usize| groups.get_mut(at));
+        // In format 0.0.4 a counter's family goes by the name of its samples.
+        let both = [name.family(), name.sample()];
+        let at = both.into_iter().find_map(|name| by_name.get(name).copied());
+        let known = at.and_then(|at: usize| groups.get_mut(at));
         match known {
             Some(group) if group.kind == kind => group.families.push(family),
             Some(_) => *rejected += family.points.len(),
             None => {
-                by_name.insert(name.family().to_owned(), groups.len());
+                by_name.extend(both.map(|name| (name.to_owned(), groups.len())));
                 groups.push(Group {
                     name,
                     kind,
@@ -153,10 +154,10 @@ fn write_targets(writer: &mut Writer, snapshot: &Snapshot) -> usize {
     for resource in resources {
         let address = Arc::as_ptr(resource);
         // Points of one resource mostly follow one another.
-        if std::ptr::eq(address, last) || !seen.insert(address) {
+        let again = std::mem::replace(&mut last, address) == address;
+        if again || !seen.insert(address) {
             continue;
         }
-        last = address;
         let rest = rest(resource);
         if rest.iter().len() == 0 {
             continue;

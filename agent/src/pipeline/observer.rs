@@ -23,8 +23,8 @@ use crate::{
     enrich::{listener::Listeners, process::Processes},
     event::{Event, Segment},
     l7::{
+        Connections,
         exchange::{Exchange, Role},
-        table::Connections,
     },
     metric::Resource,
     signal::Signal,

@@ -32,7 +32,7 @@ use crate::{
         feature::Kernel,
         ring::Ring,
     },
-    l7::table::{Connections, Limits},
+    l7::{Connections, Limits},
     metric::Resource,
     probe::{FAMILIES, Family},
 };

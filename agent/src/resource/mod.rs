@@ -24,7 +24,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
 use crate::metric::Descriptor;
 pub use crate::root::Root;

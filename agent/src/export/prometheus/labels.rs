@@ -1,5 +1,7 @@
 //! Label sets of series.
 
+use std::borrow::Cow;
+
 use super::{name, text::escape_label};
 use crate::metric::{AttributeValue, Attributes};
 
@@ -7,7 +9,8 @@ use crate::metric::{AttributeValue, Attributes};
 /// spelling only.
 ///
 /// Where two attributes come to the same label, the label carries both values, `;` between, in the
-/// order of the attributes' names.
+/// order of the attributes' names. A label without text is left out, since to Prometheus it is the
+/// same as none.
 #[derive(Debug, Default)]
 pub(super) struct LabelWriter {
     /// The attributes that `columns` were laid out for: a family's points mostly have the same.
@@ -18,7 +21,7 @@ pub(super) struct LabelWriter {
 /// One label.
 #[derive(Debug)]
 struct Column {
-    /// `name="`, with a comma before it unless it is the first.
+    /// `name="`
     head: String,
     /// Which of the attributes are in it.
     sources: Vec<usize>,
@@ -31,22 +34,31 @@ impl LabelWriter {
             self.keys = pairs().map(|(key, _)| *key).collect();
             self.columns = lay_out(&self.keys);
         }
+        let start = out.len();
         for column in &self.columns {
-            let mut values = column
-                .sources
-                .iter()
-                .filter_map(|source| pairs().nth(*source));
-            let first = values.next();
+            let label = out.len();
+            if label > start {
+                out.push(b',');
+            }
             out.extend_from_slice(column.head.as_bytes());
-            if let Some((_, first)) = first {
-                write_value(out, first);
+            let empty = out.len();
+            let pick = |source: &usize| pairs().nth(*source).map(|(_, value)| value);
+            write_values(out, column.sources.iter().filter_map(pick));
+            if out.len() == empty {
+                out.truncate(label);
+            } else {
+                out.push(b'"');
             }
-            for (_, value) in values.filter(|pair| first.is_none_or(|first| first.1 != pair.1)) {
-                out.push(b';');
-                write_value(out, value);
-            }
-            out.push(b'"');
         }
+    }
+}
+
+fn write_values<'a>(out: &mut Vec<u8>, mut values: impl Iterator<Item = &'a AttributeValue>) {
+    let Some(first) = values.next() else { return };
+    write_value(out, first);
+    for value in values.filter(|value| *value != first) {
+        out.push(b';');
+        write_value(out, value);
     }
 }
 
@@ -58,15 +70,14 @@ fn lay_out(keys: &[&'static str]) -> Vec<Column> {
         .zip(0..)
         .collect();
     named.sort();
-    let mut columns: Vec<Column> = Vec::with_capacity(keys.len());
-    for same in named.chunk_by(|left, right| left.0.0 == right.0.0) {
-        let comma = if columns.is_empty() { "" } else { "," };
-        columns.extend(same.first().map(|((label, _), _)| Column {
-            head: format!("{comma}{label}=\""),
-            sources: same.iter().map(|(_, source)| *source).collect(),
-        }));
-    }
-    columns
+    let same_label = named.chunk_by(|left, right| left.0.0 == right.0.0);
+    let column = |same: &[((Cow<'_, str>, &&'static str), usize)]| Column {
+        head: same
+            .first()
+            .map_or_else(String::new, |((label, _), _)| format!("{label}=\"")),
+        sources: same.iter().map(|(_, source)| *source).collect(),
+    };
+    same_label.map(column).collect()
 }
 
 fn write_value(out: &mut Vec<u8>, value: &AttributeValue) {

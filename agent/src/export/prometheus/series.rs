@@ -97,7 +97,7 @@ fn scalar(value: &Value) -> Option<f64> {
 fn add_histogram(sum: &mut Histogram, more: &Histogram) {
     if sum.bounds == more.bounds {
         for (count, other) in sum.counts.iter_mut().zip(&more.counts) {
-            *count += other;
+            *count = count.saturating_add(*other);
         }
     } else {
         let common: Vec<f64> = sum
@@ -108,7 +108,7 @@ fn add_histogram(sum: &mut Histogram, more: &Histogram) {
             .collect();
         let mut counts = coarsen(sum, &common);
         for (count, other) in counts.iter_mut().zip(coarsen(more, &common)) {
-            *count += other;
+            *count = count.saturating_add(other);
         }
         sum.counts = counts;
         sum.bounds = common.into();
@@ -118,14 +118,16 @@ fn add_histogram(sum: &mut Histogram, more: &Histogram) {
 
 /// The counts of `histogram` on some of its own bounds.
 fn coarsen(histogram: &Histogram, bounds: &[f64]) -> Vec<u64> {
-    let mut counts = vec![0; bounds.len() + 1];
+    let mut counts = vec![0_u64; bounds.len() + 1];
     for (index, count) in histogram.counts.iter().enumerate() {
         let bound = histogram
             .bounds
             .get(index)
             .copied()
             .unwrap_or(f64::INFINITY);
-        counts[bounds.partition_point(|common| *common < bound)] += count;
+        // As many places as bounds, and one: a bound that is above all of them has the last.
+        let place = &mut counts[bounds.partition_point(|common| *common < bound)];
+        *place = place.saturating_add(*count);
     }
     counts
 }

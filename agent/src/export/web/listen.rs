@@ -124,7 +124,8 @@ impl Server {
             .filter_map(|listener| listener.local_addr().ok())
     }
 
-    /// Serves until `stop`, then lets the responses under way end within the grace time.
+    /// Serves until `stop`, then lets the responses under way end within the grace time. Without
+    /// any address it returns at once.
     pub async fn run(self, stop: CancellationToken) {
         let connections = Arc::new(Semaphore::new(self.web.limits.connections));
         let mut listeners = JoinSet::new();
