@@ -10,8 +10,8 @@ use super::{
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// Position after the last byte that was told of; `None` before the first.
-    pub(super) next: Option<u64>,
+    /// Position after the last byte that was told of.
+    pub(super) next: u64,
     /// When the last byte moved.
     pub(super) last: u64,
     /// Payload of the present body.
@@ -135,7 +135,7 @@ impl Lost {
 impl Stream {
     pub(super) const fn new() -> Self {
         Self {
-            next: None,
+            next: 0,
             last: 0,
             payload: 0,
             state: State::Seeking,
@@ -153,6 +153,11 @@ impl Stream {
 
     pub(super) const fn has_partial(&self) -> bool {
         self.partial.is_some()
+    }
+
+    /// When a head began that isn't whole yet.
+    pub(super) fn partial_since(&self) -> Option<u64> {
+        self.partial.as_ref().map(|partial| partial.origin.time)
     }
 
     /// Starts a body.

@@ -153,7 +153,7 @@ impl Connection {
     }
 
     /// No answer can be told to belong to a request in flight.
-    fn lose_answers(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn lose_answers(&mut self, cx: &mut Context<'_>) {
         debug_assert_ne!(self.answering, Answering::First, "that answer has begun");
         self.drop_all(Dropped::Uncertain, cx);
         self.drop_early(cx);

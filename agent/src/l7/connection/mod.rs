@@ -167,11 +167,11 @@ impl Connection {
             return;
         }
         let stream = self.stream(segment.direction);
-        let next = stream.next.unwrap_or(segment.offset);
+        let next = stream.next;
         let Some(end) = segment.offset.checked_add(length) else {
             return;
         };
-        stream.next = Some(end.max(next));
+        stream.next = end.max(next);
         if segment.offset > next {
             let missing = segment.offset - next;
             cx.counters.gaps += 1;

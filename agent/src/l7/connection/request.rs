@@ -134,10 +134,15 @@ impl Connection {
             return;
         }
         self.settle(cx);
+        if self.opaque {
+            return;
+        }
         cx.counters.requests += 1;
         cx.counters.truncated += u64::from(request.truncated);
-        self.accepted = true;
         self.answers = Some(opposite(direction));
+        if !std::mem::replace(&mut self.accepted, true) {
+            self.begin_pairing(cx);
+        }
         if !self.admit(origin, direction, cx) {
             return;
         }
@@ -145,6 +150,17 @@ impl Connection {
         self.frame_request(&request, direction, cx);
         if let Some(early) = self.early.take() {
             self.claim(&early, request.method, cx);
+        }
+    }
+
+    /// Which way answers come is certain from here on. Bytes that came that way before belong to
+    /// a request that wasn't seen.
+    fn begin_pairing(&mut self, cx: &mut Context<'_>) {
+        if let Some(direction) = self.answers {
+            let stream = self.stream(direction);
+            stream.drop_head(cx.buffers);
+            let moved = stream.next > 0;
+            self.suspect |= moved;
         }
     }
 
@@ -226,7 +242,7 @@ impl Connection {
             Framing::Length(length) => stream.begin(Body::Length(length)),
             Framing::Chunked => stream.begin(Body::CHUNKED),
             Framing::Unknown | Framing::UntilClose | Framing::Tunnel => {
-                cx.counters.framing_lost += u64::from(!request.truncated);
+                cx.counters.framing_lost += 1;
                 self.lose_requests(direction, cx);
             }
         }
