@@ -108,13 +108,8 @@ impl Lost {
     /// Further bytes.
     pub(super) fn note(&mut self, bytes: &[u8], time: u64) {
         self.end = time;
-        match bytes.last_chunk::<4>() {
-            Some(tail) => self.tail = *tail,
-            None => {
-                self.tail.rotate_left(bytes.len());
-                let kept = 4 - bytes.len();
-                self.tail[kept..].copy_from_slice(bytes);
-            }
+        for byte in bytes.get(bytes.len().saturating_sub(4)..).unwrap_or(bytes) {
+            self.tail = [self.tail[1], self.tail[2], self.tail[3], *byte];
         }
     }
 

@@ -25,7 +25,7 @@ impl Connection {
         let begun = stream.has_partial();
         match &mut stream.state {
             State::Ended => bytes.len(),
-            State::Seeking if !begun && !(fresh && may_be_response(bytes)) => {
+            State::Seeking if !(begun || fresh && may_be_response(bytes)) => {
                 self.pass_over(cx);
                 bytes.len()
             }

@@ -163,8 +163,6 @@ fn never_mixed(exchanges: &[Exchange], script: &Script) -> Result<(), TestCaseEr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     /// Captured whole, a conversation gives the same exchanges however it is split.
     #[test]
     fn fault_05_any_split_gives_the_same(batches in conversation(5), cuts in cuts()) {
@@ -221,6 +219,27 @@ proptest! {
         }
         let (exchanges, _) = run(&script);
         prop_assert_eq!(exchanges.len(), pairs.len());
+        never_mixed(&exchanges, &script)?;
+    }
+
+    /// A client's reading thread may be told of before its writing thread.
+    #[test]
+    fn answers_may_be_seen_before_their_requests(
+        pairs in prop::collection::vec((pair(), any::<bool>()), 1..20),
+    ) {
+        let mut script = Script::new(1);
+        for (number, (pair, early)) in pairs.iter().enumerate() {
+            let pair = Pair { number, ..pair.clone() };
+            // The first answer would be taken for one to a request before the agent's time.
+            script = if *early && number > 0 {
+                script.receive(pair.answer_bytes()).send(pair.ask_bytes())
+            } else {
+                script.send(pair.ask_bytes()).receive(pair.answer_bytes())
+            };
+        }
+        let (exchanges, table) = run(&script);
+        prop_assert_eq!(exchanges.len(), pairs.len());
+        prop_assert_eq!(table.counters().orphan_responses, 0);
         never_mixed(&exchanges, &script)?;
     }
 
