@@ -144,3 +144,76 @@ impl Chunk {
         Progress::More
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> (Progress, u64) {
+        let mut payload = 0;
+        let progress = { Body::CHUNKED }.read(bytes, &mut payload);
+        (progress, payload)
+    }
+
+    #[test]
+    fn chunks_with_extensions_and_trailers() {
+        let body = b"5;a=\"b;c\"\r\nhello\r\n00A \r\n0123456789\r\n0\r\nX: y\r\n\r\nGET";
+        assert_eq!(read(body), (Progress::Done(body.len() as u64 - 3), 15));
+        assert_eq!(read(b"0\n\n"), (Progress::Done(3), 0));
+        assert_eq!(read(&body[..20]), (Progress::More, 5));
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_lost() {
+        for body in [
+            &b"x\r\n"[..],
+            b"\r\n",
+            b";\r\n",
+            b"1\r\nab\r\n",
+            b"11111111111111111\r\n",
+        ] {
+            assert_eq!(read(body).0, Progress::Lost, "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_longest_chunk_is_counted() {
+        let mut body = Body::CHUNKED;
+        let mut payload = 0;
+        assert_eq!(
+            body.read(b"FFFFFFFFFFFFFFFF\r\n", &mut payload),
+            Progress::More
+        );
+        assert_eq!(body.skip(u64::MAX, &mut payload), Progress::More);
+        assert_eq!(body.read(b"\r\n0\r\n\r\n", &mut payload), Progress::Done(7));
+        assert_eq!(payload, u64::MAX);
+    }
+
+    proptest! {
+        /// Chunk data may be skipped or read, in any pieces: the same end, the same size.
+        #[test]
+        fn skipped_data_counts_as_read(
+            sizes in prop::collection::vec(1..500_usize, 0..6),
+            skipped in any::<bool>(),
+        ) {
+            let mut body = Body::CHUNKED;
+            let mut payload = 0;
+            for size in &sizes {
+                let line = format!("{size:x}\r\n");
+                prop_assert_eq!(body.read(line.as_bytes(), &mut payload), Progress::More);
+                let data = vec![b'\n'; *size];
+                let progress = if skipped {
+                    body.skip(*size as u64, &mut payload)
+                } else {
+                    body.read(&data, &mut payload)
+                };
+                prop_assert_eq!(progress, Progress::More);
+                prop_assert_eq!(body.read(b"\r\n", &mut payload), Progress::More);
+            }
+            prop_assert_eq!(body.read(b"0\r\n\r\n", &mut payload), Progress::Done(5));
+            prop_assert_eq!(payload, sizes.iter().sum::<usize>() as u64);
+        }
+    }
+}

@@ -172,9 +172,26 @@ impl Script {
         self
     }
 
-    /// The script without its first `count` events, as an agent that comes late sees it.
+    /// The script without its first `count` events, as a kernel side that comes late tells it.
     #[must_use]
     pub fn without_first(mut self, count: usize) -> Self {
+        self.segments.drain(..count.min(self.segments.len()));
+        for direction in [Direction::Receive, Direction::Send] {
+            let mut same_way = self
+                .segments
+                .iter_mut()
+                .filter(|s| s.direction == direction);
+            if let Some(first) = same_way.next() {
+                let start = std::mem::take(&mut first.offset);
+                same_way.for_each(|segment| segment.offset -= start);
+            }
+        }
+        self
+    }
+
+    /// The events after the first `count`, as they go on on a connection that was seen before.
+    #[must_use]
+    pub fn after_first(mut self, count: usize) -> Self {
         self.segments.drain(..count.min(self.segments.len()));
         self
     }

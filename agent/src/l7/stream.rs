@@ -10,8 +10,8 @@ use super::{
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// Position after the last byte that was told of; `None` before the first.
-    pub(super) next: Option<u64>,
+    /// Position after the last byte that was told of.
+    pub(super) next: u64,
     /// When the last byte moved.
     pub(super) last: u64,
     /// Payload of the present body.
@@ -108,13 +108,8 @@ impl Lost {
     /// Further bytes.
     pub(super) fn note(&mut self, bytes: &[u8], time: u64) {
         self.end = time;
-        match bytes.last_chunk::<4>() {
-            Some(tail) => self.tail = *tail,
-            None => {
-                self.tail.rotate_left(bytes.len());
-                let kept = 4 - bytes.len();
-                self.tail[kept..].copy_from_slice(bytes);
-            }
+        for byte in bytes.get(bytes.len().saturating_sub(4)..).unwrap_or(bytes) {
+            self.tail = [self.tail[1], self.tail[2], self.tail[3], *byte];
         }
     }
 
@@ -135,7 +130,7 @@ impl Lost {
 impl Stream {
     pub(super) const fn new() -> Self {
         Self {
-            next: None,
+            next: 0,
             last: 0,
             payload: 0,
             state: State::Seeking,
@@ -153,6 +148,11 @@ impl Stream {
 
     pub(super) const fn has_partial(&self) -> bool {
         self.partial.is_some()
+    }
+
+    /// When a head began that isn't whole yet.
+    pub(super) fn partial_since(&self) -> Option<u64> {
+        self.partial.as_ref().map(|partial| partial.origin.time)
     }
 
     /// Starts a body.

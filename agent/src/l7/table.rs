@@ -57,7 +57,7 @@ impl Default for Limits {
 /// The connections that are being followed.
 pub struct Connections {
     limits: Limits,
-    connections: HashMap<u64, Connection, BuildHasherDefault<NumberHasher>>,
+    table: HashMap<u64, Connection, BuildHasherDefault<NumberHasher>>,
     pool: Pool<Exchange>,
     buffers: Buffers,
     interner: Interner,
@@ -70,7 +70,7 @@ impl Connections {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            connections: HashMap::default(),
+            table: HashMap::default(),
             pool: Pool::new(),
             buffers: Buffers {
                 each: limits.max_head,
@@ -84,8 +84,8 @@ impl Connections {
 
     /// A connection was recognised. One that is known already stays as it is.
     pub fn open(&mut self, connection: u64, tuple: Tuple) {
-        let full = self.connections.len() >= self.limits.max_connections;
-        if let Entry::Vacant(place) = self.connections.entry(connection) {
+        let full = self.table.len() >= self.limits.max_connections;
+        if let Entry::Vacant(place) = self.table.entry(connection) {
             if full {
                 self.counters.give_up(GivenUp::TableFull);
             } else {
@@ -96,7 +96,7 @@ impl Connections {
 
     /// Takes a segment in, and gives the exchanges that it completes to `out`.
     pub fn segment(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(Exchange)) {
-        let Some(connection) = self.connections.get_mut(&segment.connection) else {
+        let Some(connection) = self.table.get_mut(&segment.connection) else {
             self.counters.unknown_connection += u64::from(segment.length > 0);
             return;
         };
@@ -109,7 +109,7 @@ impl Connections {
             out,
         };
         if !connection.segment(segment, &mut context) {
-            self.connections.remove(&segment.connection);
+            self.table.remove(&segment.connection);
         }
     }
 
@@ -132,13 +132,13 @@ impl Connections {
         for number in old {
             self.age(number, now, out);
         }
-        if self.connections.len() >= self.limits.max_connections {
+        if self.table.len() >= self.limits.max_connections {
             self.forget_idle(now, out);
         }
     }
 
     fn age(&mut self, number: u64, now: u64, out: &mut impl FnMut(Exchange)) {
-        let Some(connection) = self.connections.get_mut(&number) else {
+        let Some(connection) = self.table.get_mut(&number) else {
             return;
         };
         let patience = if connection.is_answering() {
@@ -170,7 +170,7 @@ impl Connections {
             out,
         };
         let idle_timeout = self.limits.idle_timeout;
-        self.connections.retain(|_, connection| {
+        self.table.retain(|_, connection| {
             let kept = !is_over(connection.last(), idle_timeout, now);
             if !kept {
                 connection.release(&mut context);
@@ -213,13 +213,13 @@ impl Connections {
     /// Connections in the table.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.connections.len()
+        self.table.len()
     }
 
     /// Whether no connection is in the table.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty()
+        self.table.is_empty()
     }
 
     /// What became of everything so far.

@@ -65,12 +65,8 @@ fn hash(bytes: &[u8]) -> usize {
     for byte in rest {
         state = (state ^ u64::from(*byte)).wrapping_mul(FACTOR);
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the upper 32 bits are the hash"
-    )]
-    let high = (state >> 32) as usize;
-    high
+    // The upper bits depend on every byte.
+    usize::try_from(state >> 32).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -29,13 +29,14 @@ impl Connection {
     pub(super) fn finish_all(&mut self, time: u64, failure: Failure, cx: &mut Context<'_>) {
         if let Some(direction) = self.answers {
             self.finish_answer(direction, time, failure, cx);
-            let asks = super::opposite(direction);
-            if self.stream(asks).drop_head(cx.buffers) {
-                cx.counters.reject(Rejection::Incomplete);
-            }
             self.finish_unanswered(direction, time, failure, cx);
         }
         self.drop_early(cx);
+        for direction in [Direction::Receive, Direction::Send] {
+            if self.stream(direction).drop_head(cx.buffers) {
+                cx.counters.reject(Rejection::Incomplete);
+            }
+        }
     }
 
     /// The answer under way.

@@ -98,51 +98,48 @@ impl Connection {
         cx: &mut Context<'_>,
     ) {
         let stream = self.stream(direction);
-        let last = stream.last;
+        let end = match hole {
+            Hole::Records => stream.last,
+            Hole::Uncaptured => time,
+        };
         match &mut stream.state {
             State::Ended => {}
             State::Lost(lost) => {
                 lost.gap(hole == Hole::Records);
-                if hole == Hole::Uncaptured {
-                    lost.end = time;
-                }
+                lost.end = lost.end.max(end);
             }
             State::Body(body) => match body.skip(bytes, &mut stream.payload) {
                 Progress::More => {}
                 Progress::Done(used) => {
                     let payload = stream.payload;
-                    let end = if hole == Hole::Records { last } else { time };
                     self.response_ended(end, Some(payload), cx);
                     if used < bytes {
                         self.lose_answers(cx);
                     }
                 }
                 Progress::Lost => {
-                    let end = if hole == Hole::Records { last } else { time };
                     self.lose_response(end, cx);
                     if let State::Lost(lost) = &mut self.stream(direction).state {
                         lost.gap(hole == Hole::Records);
                     }
                 }
             },
-            State::Seeking | State::Boundary => self.between_responses(direction, hole, time, cx),
+            State::Seeking | State::Boundary => self.between_responses(direction, hole, end, cx),
         }
     }
 
-    /// A hole in which answers may be, or the rest of a head.
+    /// A hole in which answers may be, or the rest of a head, whose last byte seen moved at `end`.
     fn between_responses(
         &mut self,
         direction: Direction,
         hole: Hole,
-        time: u64,
+        end: u64,
         cx: &mut Context<'_>,
     ) {
         let stream = self.stream(direction);
-        let last = stream.last;
         if let Some((Some(head), origin)) = stream.cut_head::<Response>(cx.buffers, cx.interner)
             && !head.is_interim()
         {
-            let end = if hole == Hole::Records { last } else { time };
             self.begin_response(head, origin, end, cx);
             if let State::Lost(lost) = &mut self.stream(direction).state {
                 lost.gap(hole == Hole::Records);
@@ -153,7 +150,7 @@ impl Connection {
     }
 
     /// No answer can be told to belong to a request in flight.
-    fn lose_answers(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn lose_answers(&mut self, cx: &mut Context<'_>) {
         debug_assert_ne!(self.answering, Answering::First, "that answer has begun");
         self.drop_all(Dropped::Uncertain, cx);
         self.drop_early(cx);

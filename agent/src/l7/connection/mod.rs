@@ -7,11 +7,12 @@
 //!    length, chunk data, a body that ends with the connection): it is counted over. Nothing is
 //!    uncertain.
 //! 2. **The framing stood in the hole** (a chunk size, the rest of a long head). The exchange
-//!    stays right in what is known. A request's body then counts as over when its answer is. An
-//!    answer's end is inferred at the next certain boundary: its last bytes seen were a blank
-//!    line and either the next answer or the next request begins; or the next request begins on
-//!    a connection that has never pipelined; or the direction ends. The end is the time of the
-//!    last byte before that boundary, and the body's size is unknown.
+//!    stays right in what is known; a body's size is not. A request's body then counts as over
+//!    when its answer is. An answer's end is inferred when the next request begins or the
+//!    direction ends, and is the time of the last byte before that. On a connection that was seen
+//!    to pipeline, the next request says so only if those last bytes were a blank line, as after
+//!    a last chunk. When other requests wait already, their answers may be in the hole as well,
+//!    and rule 3 holds for them.
 //! 3. **Whole messages may have been in the hole** (it lies between messages, within a head, or
 //!    reaches beyond a body's end). In the request direction, the requests before the hole are
 //!    still the first in line and keep their answers; then the direction is out of step. In the
@@ -21,9 +22,10 @@
 //! A direction that is out of step (and every connection starts so, since the agent may have
 //! come late) takes a request only from a head at the very start of a read or write, and only
 //! when nothing is in flight: a client that doesn't pipeline sends the next request after it has
-//! read the whole answer. On a connection that was seen to pipeline, no such point can be known,
-//! and the connection is given up. While answers of unknown requests may be under way
-//! (`suspect`), a second request before the first one's answer is out of step again.
+//! read the whole answer. The answer must then begin at the start of a read or write too. On a
+//! connection that was seen to pipeline no such point can be known, and it is given up. While
+//! answers of unknown requests may be under way (`suspect`), a second request before the first
+//! one's answer is out of step again.
 //!
 //! What can't be known is pipelining that happened in missed bytes only. RFC 9112 section 9.3.2
 //! tells clients not to pipeline after a request with a non-idempotent method, which is where
@@ -63,6 +65,10 @@ pub(super) struct Context<'a> {
 
 /// One connection.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not states"
+)]
 pub(super) struct Connection {
     id: u64,
     tuple: Tuple,
@@ -167,11 +173,11 @@ impl Connection {
             return;
         }
         let stream = self.stream(segment.direction);
-        let next = stream.next.unwrap_or(segment.offset);
+        let next = stream.next;
         let Some(end) = segment.offset.checked_add(length) else {
             return;
         };
-        stream.next = Some(end.max(next));
+        stream.next = end.max(next);
         if segment.offset > next {
             let missing = segment.offset - next;
             cx.counters.gaps += 1;

@@ -1,7 +1,5 @@
 //! The direction of requests.
 
-use std::sync::Arc;
-
 use sonde_common::event::http::Direction;
 
 use super::{Answering, Arrival, Connection, Context, Early, opposite, set_state};
@@ -134,17 +132,34 @@ impl Connection {
             return;
         }
         self.settle(cx);
+        if self.opaque {
+            return;
+        }
         cx.counters.requests += 1;
         cx.counters.truncated += u64::from(request.truncated);
-        self.accepted = true;
         self.answers = Some(opposite(direction));
+        if !std::mem::replace(&mut self.accepted, true) {
+            self.begin_pairing(cx);
+        }
         if !self.admit(origin, direction, cx) {
             return;
         }
-        self.push(&request, origin, cx);
-        self.frame_request(&request, direction, cx);
+        let (framing, method) = (request.framing, request.method);
+        self.push(request, origin, cx);
+        self.frame_request(framing, method, direction, cx);
         if let Some(early) = self.early.take() {
-            self.claim(&early, request.method, cx);
+            self.claim(&early, method, cx);
+        }
+    }
+
+    /// Which way answers come is certain from here on. Bytes that came that way before belong to
+    /// a request that wasn't seen.
+    fn begin_pairing(&mut self, cx: &mut Context<'_>) {
+        if let Some(direction) = self.answers {
+            let stream = self.stream(direction);
+            stream.drop_head(cx.buffers);
+            let moved = stream.next > 0;
+            self.suspect |= moved;
         }
     }
 
@@ -183,7 +198,7 @@ impl Connection {
         false
     }
 
-    fn push(&mut self, request: &Request, origin: Origin, cx: &mut Context<'_>) {
+    fn push(&mut self, request: Request, origin: Origin, cx: &mut Context<'_>) {
         let certain = self.queue.is_empty() && !self.suspect;
         if let Some(responses) = self.responses()
             && responses.is_seeking()
@@ -200,10 +215,10 @@ impl Connection {
             response_start: None,
             end: origin.time,
             method: request.method,
-            method_original: request.method_original.clone(),
-            path: Arc::clone(&request.path),
-            host: request.host.clone(),
-            user_agent: request.user_agent.clone(),
+            method_original: request.method_original,
+            path: request.path,
+            host: request.host,
+            user_agent: request.user_agent,
             version: request.version,
             scheme: "http",
             status: None,
@@ -216,17 +231,23 @@ impl Connection {
         self.queue.push(cx.pool, exchange);
     }
 
-    fn frame_request(&mut self, request: &Request, direction: Direction, cx: &mut Context<'_>) {
+    fn frame_request(
+        &mut self,
+        framing: Framing,
+        method: Method,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) {
         let stream = self.stream(direction);
         stream.payload = 0;
-        match request.framing {
+        match framing {
             // What follows may be a tunnel's bytes; the answer tells.
-            _ if request.method == Method::Connect => stream.state = State::Seeking,
+            _ if method == Method::Connect => stream.state = State::Seeking,
             Framing::Length(0) => self.request_ended(direction, cx),
             Framing::Length(length) => stream.begin(Body::Length(length)),
             Framing::Chunked => stream.begin(Body::CHUNKED),
             Framing::Unknown | Framing::UntilClose | Framing::Tunnel => {
-                cx.counters.framing_lost += u64::from(!request.truncated);
+                cx.counters.framing_lost += 1;
                 self.lose_requests(direction, cx);
             }
         }
@@ -271,7 +292,7 @@ impl Connection {
             Framing::Tunnel => self.tunnel(early.start, cx),
             // A HEAD request's answer has no body after all.
             Framing::Length(0) => {
-                self.response_ended(early.end.unwrap_or(early.start), Some(0), cx)
+                self.response_ended(early.end.unwrap_or(early.start), Some(0), cx);
             }
             _ => {
                 if let Some(end) = early.end {

@@ -21,22 +21,15 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> usize {
         let (time, fresh) = (arrival.origin.time, arrival.origin.fresh);
-        let others_wait = self.queue.len() > 1;
-        let idle = self.queue.is_empty();
         let stream = self.stream(arrival.direction);
         let begun = stream.has_partial();
         match &mut stream.state {
             State::Ended => bytes.len(),
-            State::Seeking if !begun && !(fresh && may_be_response(bytes)) => {
-                self.suspect |= idle;
+            State::Seeking if !(begun || fresh && may_be_response(bytes)) => {
+                self.pass_over(cx);
                 bytes.len()
             }
             State::Lost(lost) => {
-                if fresh && others_wait && lost.may_be_over() && bytes.starts_with(STATUS_LINE) {
-                    let end = lost.end;
-                    self.response_ended(end, None, cx);
-                    return self.read_response_head(arrival, bytes, cx);
-                }
                 lost.note(bytes, time);
                 bytes.len()
             }
@@ -91,12 +84,22 @@ impl Connection {
                     if continued && arrival.origin.fresh {
                         return self.read_responses(arrival, bytes, cx);
                     }
-                    self.suspect |= self.queue.is_empty();
+                    self.pass_over(cx);
                 } else {
                     self.refuse_response(origin, time, cx);
                 }
                 bytes.len()
             }
+        }
+    }
+
+    /// Bytes that begin no answer, while out of step. When a request waits, its answer may be
+    /// within them.
+    fn pass_over(&mut self, cx: &mut Context<'_>) {
+        if self.queue.is_empty() {
+            self.suspect = true;
+        } else {
+            self.lose_answers(cx);
         }
     }
 
@@ -125,13 +128,15 @@ impl Connection {
         cx: &mut Context<'_>,
     ) {
         if response.is_interim() {
+            if !self.queue.is_empty() {
+                set_state(self.responses(), State::Boundary);
+            }
             return;
         }
         cx.counters.truncated += u64::from(response.truncated);
         let method = self.assign(response, origin, cx);
         let framing = response.framing(method);
-        let nobody = self.answering == Answering::Nobody;
-        if nobody {
+        if self.answering == Answering::Nobody {
             cx.counters.orphan_responses += 1;
             self.suspect = true;
         }
@@ -145,7 +150,6 @@ impl Connection {
             Framing::Chunked => stream.begin(Body::CHUNKED),
             Framing::UntilClose => stream.begin(Body::UntilClose),
             Framing::Tunnel => self.tunnel(time, cx),
-            Framing::Unknown if response.truncated => stream.state = lost(nobody, time),
             Framing::Unknown => self.lose_response(time, cx),
         }
     }
@@ -161,8 +165,13 @@ impl Connection {
             self.answering = Answering::Nobody;
             return Some(self.stale.remove(0));
         }
-        if self.queue.is_empty() {
-            self.begin_answered_request(cx);
+        if self.queue.is_empty() && !self.suspect {
+            self.begin_answered_request(origin.time, cx);
+        }
+        let front = self.queue.front(cx.pool).map(|exchange| exchange.start);
+        if front.is_some_and(|start| start > origin.time) {
+            // The front of an answer, kept from before that request.
+            self.lose_answers(cx);
         }
         let in_step = self.responses().is_some_and(|stream| stream.is_boundary());
         self.pipelined |= in_step && self.queue.len() > 1;
@@ -190,12 +199,14 @@ impl Connection {
 
     /// A server may answer before it has read all of a head (431, 414, 400): the head then ends
     /// where the answer begins.
-    fn begin_answered_request(&mut self, cx: &mut Context<'_>) {
+    fn begin_answered_request(&mut self, time: u64, cx: &mut Context<'_>) {
         let Some(direction) = self.answers.map(opposite) else {
             return;
         };
         let stream = self.stream(direction);
-        if let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.interner) {
+        if stream.partial_since().is_some_and(|since| since <= time)
+            && let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.interner)
+        {
             self.begin_cut_request(head, origin, direction, cx);
         }
     }
@@ -226,8 +237,15 @@ impl Connection {
     pub(super) fn lose_response(&mut self, time: u64, cx: &mut Context<'_>) {
         cx.counters.framing_lost += 1;
         self.drop_early(cx);
-        let nobody = self.answering == Answering::Nobody;
-        set_state(self.responses(), lost(nobody, time));
+        if self.answering == Answering::Nobody {
+            set_state(self.responses(), State::Seeking);
+        } else if self.queue.len() > 1 {
+            // The other answers may be in what is missed.
+            self.response_ended(time, None, cx);
+            self.lose_answers(cx);
+        } else {
+            set_state(self.responses(), State::Lost(Lost::new(time)));
+        }
     }
 
     /// Infers, as the next request begins, that an answer whose framing was lost is over.
@@ -236,13 +254,12 @@ impl Connection {
             return;
         };
         let lost = *lost;
-        if lost.may_be_over() || !self.pipelined {
-            self.response_ended(lost.end, None, cx);
-            if !lost.may_be_over() {
-                self.suspect = true;
-                set_state(self.responses(), State::Seeking);
-            }
+        self.response_ended(lost.end, None, cx);
+        if self.pipelined && !lost.may_be_over() {
+            return self.lose_answers(cx);
         }
+        self.suspect = true;
+        set_state(self.responses(), State::Seeking);
     }
 
     /// The handshake of an upgrade or a tunnel is over, and HTTP with it.
@@ -256,15 +273,6 @@ impl Connection {
         }
         self.drop_all(Dropped::Tunnel, cx);
         self.release(cx);
-    }
-}
-
-/// How a message goes on whose framing is lost: without a request to it, nobody waits for its end.
-const fn lost(nobody: bool, time: u64) -> State {
-    if nobody {
-        State::Seeking
-    } else {
-        State::Lost(Lost::new(time))
     }
 }
 

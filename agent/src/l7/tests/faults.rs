@@ -401,7 +401,7 @@ fn fault_14_a_request_without_answer_ages() {
         .send(OK)
         .receive(get("/2"))
         .send(answer(201, ""));
-    let exchanges = late.without_first(1).play(&mut table);
+    let exchanges = late.after_first(1).play(&mut table);
     let seen: Vec<_> = exchanges.iter().map(|e| (&*e.path, e.status)).collect();
     assert_eq!(seen, [("/2", Some(201))]);
     assert_eq!(table.counters().orphan_responses, 1);

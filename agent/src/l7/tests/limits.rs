@@ -4,6 +4,7 @@ use super::{
     super::{
         connection::Connection,
         counters::{Dropped, GivenUp},
+        exchange::{Method, Role},
     },
     *,
 };
@@ -123,12 +124,11 @@ fn active_requests_are_told_by_role_process_and_method() {
     Script::new(3).tgid(5).send(GET).play(&mut table);
     let mut active: Vec<_> = table.active().collect();
     active.sort();
-    use super::super::exchange::{Method::Get, Role};
     assert_eq!(
         active,
         [
-            (Role::Server, 1000, Get, "http", 2),
-            (Role::Client, 5, Get, "http", 1)
+            (Role::Server, 1000, Method::Get, "http", 2),
+            (Role::Client, 5, Method::Get, "http", 1)
         ]
     );
 }
