@@ -16,3 +16,4 @@ pub mod probe;
 pub mod resource;
 pub mod selfmon;
 pub mod signal;
+pub mod telemetry;

@@ -281,4 +281,4 @@ fn log_bytes(record: &LogRecord) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

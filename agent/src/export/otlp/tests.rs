@@ -2,7 +2,7 @@
 //! and [`tls`] against a receiver on real sockets.
 
 mod fixture;
-mod receiver;
+pub(crate) mod receiver;
 mod retries;
 mod tls;
 mod wire;

@@ -6,7 +6,10 @@ mod tls;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
-pub(crate) use self::{grpc::channel, http::client};
+pub(crate) use self::{
+    grpc::channel,
+    http::{client, read_answer},
+};
 use super::{
     config::{Protocol, Target},
     message::{Message, PartialSuccess},

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Bytes, extract::State, http::Uri, response::Response, routing::post};
@@ -33,30 +33,36 @@ use tonic::{
 
 /// A request as it arrived.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Received {
+    pub(crate) time: Instant,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
     /// As sent, over HTTP.
-    pub(super) body: Vec<u8>,
-    pub(super) traces: Option<ExportTraceServiceRequest>,
-    pub(super) metrics: Option<ExportMetricsServiceRequest>,
-    pub(super) logs: Option<ExportLogsServiceRequest>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) traces: Option<ExportTraceServiceRequest>,
+    pub(crate) metrics: Option<ExportMetricsServiceRequest>,
+    pub(crate) logs: Option<ExportLogsServiceRequest>,
 }
 
 type HttpAnswer = Arc<dyn Fn() -> Option<Response> + Send + Sync>;
 type GrpcAnswer = Arc<Mutex<Vec<Status>>>;
 
 /// A running receiver; stops when dropped.
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     received: mpsc::UnboundedReceiver<Received>,
     _stop: tokio_util::sync::DropGuard,
 }
 
 impl Receiver {
-    pub(super) async fn next(&mut self) -> Received {
+    pub(crate) async fn next(&mut self) -> Received {
         let received = timeout(Duration::from_secs(10), self.received.recv()).await;
         received.expect("a request within 10 s").expect("the receiver runs")
+    }
+
+    /// One that arrived already.
+    pub(crate) fn try_next(&mut self) -> Option<Received> {
+        self.received.try_recv().ok()
     }
 }
 
@@ -64,14 +70,14 @@ impl Receiver {
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// OTLP/HTTP on any path; `answer` without a response hangs.
-pub(super) async fn http(
+pub(crate) async fn http(
     answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
 ) -> Receiver {
     http_at(ANY, answer).await
 }
 
 /// The same at `address`.
-pub(super) async fn http_at(
+pub(crate) async fn http_at(
     address: SocketAddr,
     answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
 ) -> Receiver {
@@ -83,6 +89,7 @@ pub(super) async fn http_at(
         body: Bytes,
     ) -> Response {
         let received = Received {
+            time: Instant::now(),
             path: uri.path().to_owned(),
             headers,
             body: body.to_vec(),
@@ -119,7 +126,7 @@ pub(super) async fn http_at(
 }
 
 /// An HTTP answer.
-pub(super) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) -> Response {
+pub(crate) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) -> Response {
     let mut builder = Response::builder().status(StatusCode::from_u16(status).expect("a status"));
     if let Some(value) = retry_after {
         builder = builder.header("Retry-After", value);
@@ -129,12 +136,12 @@ pub(super) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) ->
 
 /// OTLP/gRPC; answers with `failures` first, last one first, then takes everything. The first
 /// span of each request named `reject` counts as rejected.
-pub(super) async fn grpc(failures: Vec<Status>, tls: Option<ServerTlsConfig>) -> Receiver {
+pub(crate) async fn grpc(failures: Vec<Status>, tls: Option<ServerTlsConfig>) -> Receiver {
     grpc_at(ANY, failures, tls).await
 }
 
 /// The same at `address`.
-pub(super) async fn grpc_at(
+pub(crate) async fn grpc_at(
     address: SocketAddr,
     failures: Vec<Status>,
     tls: Option<ServerTlsConfig>,
@@ -186,6 +193,7 @@ impl Service {
         fill: impl FnOnce(&mut Received),
     ) -> Result<(), Status> {
         let mut received = Received {
+            time: Instant::now(),
             path: path.to_owned(),
             headers: metadata.into_headers(),
             body: Vec::new(),

@@ -55,11 +55,11 @@ impl Http {
         let status = response.status();
         if status.is_success() {
             // What follows an accepting status can't take it back.
-            let answer = read(response).await.unwrap_or_default();
+            let answer = read_answer(response).await.unwrap_or_default();
             return Ok(accepted(message, answer));
         }
         let headers = response.headers().clone();
-        let text = read(response).await.unwrap_or_default();
+        let text = read_answer(response).await.unwrap_or_default();
         Ok(outcome(status, &headers, &text, SystemTime::now()))
     }
 }
@@ -130,7 +130,7 @@ fn describe(status: StatusCode, headers: &HeaderMap, text: &[u8]) -> String {
 }
 
 /// The first bytes of an answer.
-async fn read(mut response: Response) -> Result<Bytes, reqwest::Error> {
+pub(crate) async fn read_answer(mut response: Response) -> Result<Bytes, reqwest::Error> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         let room = MAX_ANSWER_BYTES - bytes.len();
