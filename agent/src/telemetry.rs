@@ -17,17 +17,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{
-    LogExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
-};
+use opentelemetry_otlp::{LogExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider};
 use serde::Deserialize;
 use tokio::runtime::Handle;
 use tonic::metadata::MetadataMap;
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan,
-    util::SubscriberInitExt,
+    EnvFilter, Layer, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt,
+    registry::LookupSpan, util::SubscriberInitExt,
 };
 
 use crate::export::otlp::{
@@ -95,7 +93,9 @@ impl Telemetry {
             Some(target) => Some(provider(&target, runtime)?),
             None => None,
         };
-        let over_otlp = provider.as_ref().map(|provider| otlp_layer(provider, level));
+        let over_otlp = provider
+            .as_ref()
+            .map(|provider| otlp_layer(provider, level));
         let has_colour = std::io::stderr().is_terminal();
         let stderr = format_layer(format, std::io::stderr, has_colour);
         tracing_subscriber::registry()

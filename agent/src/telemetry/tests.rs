@@ -43,7 +43,10 @@ fn assert_one_line(request: &ExportLogsServiceRequest) {
         })
     };
     let resource = logs.resource.as_ref().expect("a resource");
-    let names = resource.attributes.iter().find(|pair| pair.key == "service.name");
+    let names = resource
+        .attributes
+        .iter()
+        .find(|pair| pair.key == "service.name");
     assert_eq!(names.expect("a name").value, text("sonde"));
     let [record] = logs.scope_logs[0].log_records.as_slice() else {
         panic!("one record: {logs:?}");
@@ -57,20 +60,20 @@ fn assert_one_line(request: &ExportLogsServiceRequest) {
 async fn own_logs_leave_over_grpc_without_those_of_the_exporter() {
     let mut receiver = receiver::grpc(vec![], None).await;
     log_two_lines(&receiver, "grpc", Duration::from_secs(5)).await;
-    let received = receiver.next().await;
-    assert_eq!(received.headers["x-tenant"], "t");
-    assert_one_line(&received.logs.expect("logs"));
+    let request = receiver.next().await;
+    assert_eq!(request.headers["x-tenant"], "t");
+    assert_one_line(&request.logs.expect("logs"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_logs_leave_over_http() {
     let mut receiver = receiver::http(|| Some(response(200, None, vec![]))).await;
     log_two_lines(&receiver, "http/protobuf", Duration::from_secs(5)).await;
-    let received = receiver.next().await;
-    assert_eq!(received.path, "/v1/logs");
-    assert_eq!(received.headers.get_all("x-tenant").iter().count(), 1);
-    assert_eq!(received.headers["content-encoding"], "gzip");
-    let mut decoder = flate2::read::GzDecoder::new(&received.body[..]);
+    let request = receiver.next().await;
+    assert_eq!(request.path, "/v1/logs");
+    assert_eq!(request.headers.get_all("x-tenant").iter().count(), 1);
+    assert_eq!(request.headers["content-encoding"], "gzip");
+    let mut decoder = flate2::read::GzDecoder::new(&request.body[..]);
     let mut plain = Vec::new();
     std::io::Read::read_to_end(&mut decoder, &mut plain).expect("gzip");
     assert_one_line(&ExportLogsServiceRequest::decode(&plain[..]).expect("logs"));
@@ -99,7 +102,10 @@ fn json_lines_are_json() {
     struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
     impl std::io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+            self.0
+                .lock()
+                .expect("not poisoned")
+                .extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
@@ -114,5 +120,8 @@ fn json_lines_are_json() {
     });
     let bytes = lines.0.lock().expect("not poisoned").clone();
     let line: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
-    assert_eq!((line["message"].as_str(), line["path"].as_str()), (Some("hello"), Some("a\"b\n")));
+    assert_eq!(
+        (line["message"].as_str(), line["path"].as_str()),
+        (Some("hello"), Some("a\"b\n"))
+    );
 }

@@ -278,7 +278,11 @@ impl OtlpConfig {
     /// Time between two exports of metrics.
     #[must_use]
     pub fn metrics_interval(&self) -> Duration {
-        Duration::from_millis(self.metrics_interval.unwrap_or(DEFAULT_METRICS_INTERVAL).max(1))
+        Duration::from_millis(
+            self.metrics_interval
+                .unwrap_or(DEFAULT_METRICS_INTERVAL)
+                .max(1),
+        )
     }
 
     /// How items of `signal` gather into batches: the longest wait and the most items. Metrics

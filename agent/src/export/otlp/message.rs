@@ -75,7 +75,9 @@ pub(super) fn assemble<Q: Request>(groups: Vec<Group<Q::Record>>, limit: usize) 
             }
             let added = record_size + if is_open { 0 } else { group_size };
             if size + added > limit {
-                assembled.messages.extend(encode::<Q>(std::mem::take(&mut current)));
+                assembled
+                    .messages
+                    .extend(encode::<Q>(std::mem::take(&mut current)));
                 size = 0;
                 is_open = false;
             }
@@ -99,7 +101,11 @@ pub(super) fn assemble<Q: Request>(groups: Vec<Group<Q::Record>>, limit: usize) 
 
 /// `None` for nothing.
 fn encode<Q: Request>(groups: Vec<Group<Q::Record>>) -> Option<Message> {
-    let items = groups.iter().flat_map(|group| &group.records).map(Q::items).sum();
+    let items = groups
+        .iter()
+        .flat_map(|group| &group.records)
+        .map(Q::items)
+        .sum();
     (items > 0).then(|| Message {
         signal: Q::SIGNAL,
         items,
@@ -120,17 +126,34 @@ impl Message {
 
 fn halve<Q: Request>(bytes: &Bytes) -> Option<[Message; 2]> {
     let groups = Q::decode(bytes.clone()).ok()?.into_groups();
-    let mut rest = groups.iter().map(|group| group.records.len()).sum::<usize>().div_ceil(2);
+    let mut rest = groups
+        .iter()
+        .map(|group| group.records.len())
+        .sum::<usize>()
+        .div_ceil(2);
     let (mut first, mut second) = (Vec::new(), Vec::new());
-    for Group { resource, mut records } in groups {
+    for Group {
+        resource,
+        mut records,
+    } in groups
+    {
         let behind = records.split_off(rest.min(records.len()));
         rest -= records.len();
-        first.push(Group { resource: resource.clone(), records });
-        second.push(Group { resource, records: behind });
+        first.push(Group {
+            resource: resource.clone(),
+            records,
+        });
+        second.push(Group {
+            resource,
+            records: behind,
+        });
     }
     // A single record went to the first half, whole; a metric may have points to share.
     if second.iter().all(|group| group.records.is_empty()) {
-        let group = first.iter_mut().zip(&mut second).find(|(first, _)| !first.records.is_empty());
+        let group = first
+            .iter_mut()
+            .zip(&mut second)
+            .find(|(first, _)| !first.records.is_empty());
         let (one, other) = group?;
         let (left, right) = Q::halve(one.records.pop()?)?;
         one.records.push(left);

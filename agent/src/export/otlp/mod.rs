@@ -100,7 +100,13 @@ impl Otlp {
         let traces = client(SignalKind::Traces)?;
         let metrics = client(SignalKind::Metrics)?;
         let logs = client(SignalKind::Logs)?;
-        Ok(Self::with_transports(config, RetryPolicy::DEFAULT, traces, metrics, logs))
+        Ok(Self::with_transports(
+            config,
+            RetryPolicy::DEFAULT,
+            traces,
+            metrics,
+            logs,
+        ))
     }
 
     /// Starts a task for each transport. To be called within a tokio runtime.
@@ -174,7 +180,9 @@ impl Otlp {
 
     /// Writes the numbers of the signals that are on into a snapshot.
     pub fn collect(&self, into: &mut Collector) {
-        let on = SignalKind::ALL.into_iter().filter(|signal| self.is_on(*signal));
+        let on = SignalKind::ALL
+            .into_iter()
+            .filter(|signal| self.is_on(*signal));
         self.stats.collect(on, into);
     }
 
@@ -183,10 +191,10 @@ impl Otlp {
     pub async fn shutdown(self, deadline: std::time::Instant) {
         let deadline = Instant::from_std(deadline);
         self.stop.send_replace(Some(deadline));
-        for queue in self.traces.iter() {
+        if let Some(queue) = &self.traces {
             queue.close();
         }
-        for queue in self.logs.iter() {
+        if let Some(queue) = &self.logs {
             queue.close();
         }
         // The tasks end at the deadline by themselves; the grace is for what they count then.
@@ -237,7 +245,9 @@ impl Tasks<'_> {
             snapshots: snapshots.subscribe(),
             builder: MetricBuilder::new(
                 self.config.metrics_temporality.unwrap_or_default(),
-                self.config.metrics_histogram_aggregation.unwrap_or_default(),
+                self.config
+                    .metrics_histogram_aggregation
+                    .unwrap_or_default(),
             ),
             queue,
             stats: Arc::clone(self.stats.signal(SignalKind::Metrics)),

@@ -16,8 +16,7 @@ use super::{
 };
 
 /// Name and version, as the specification asks for.
-pub(crate) const USER_AGENT: &str =
-    concat!("OTel-OTLP-Exporter-sonde/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-sonde/", env!("CARGO_PKG_VERSION"));
 
 /// What an answer, or its absence, means for the message.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,17 +70,17 @@ pub enum TransportError {
 /// The transport that a target asks for.
 #[derive(Debug)]
 pub(super) enum Client {
-    Grpc(grpc::Grpc),
-    Http(http::Http),
+    Grpc(Box<grpc::Grpc>),
+    Http(Box<http::Http>),
 }
 
 impl Client {
     /// Sets the client up; connects with the first message. To be called within a tokio runtime.
     pub(super) fn new(target: &Target) -> Result<Self, TransportError> {
-        match target.protocol {
-            Protocol::Grpc => grpc::Grpc::new(target).map(Self::Grpc),
-            Protocol::HttpProtobuf => http::Http::new(target).map(Self::Http),
-        }
+        Ok(match target.protocol {
+            Protocol::Grpc => Self::Grpc(Box::new(grpc::Grpc::new(target)?)),
+            Protocol::HttpProtobuf => Self::Http(Box::new(http::Http::new(target)?)),
+        })
     }
 }
 

@@ -29,8 +29,7 @@ enum Form {
 pub struct EndpointError;
 
 impl Endpoint {
-    pub(super) const EXPECTED: &str =
-        "a URL such as http://localhost:4318 or https://collector.example, without user and \
+    pub(super) const EXPECTED: &str = "a URL such as http://localhost:4318 or https://collector.example, without user and \
          password, or host:port for gRPC";
 
     /// Scheme and authority; the path means nothing to gRPC.
@@ -61,7 +60,8 @@ impl Endpoint {
                 let slash = if base.path().ends_with('/') { "" } else { "/" };
                 let query = base.query().map(|query| format!("?{query}"));
                 let text = format!("{}{slash}{path}{}", base.path(), query.unwrap_or_default());
-                text.parse().expect("a path with a plain path after it is a path")
+                text.parse()
+                    .expect("a path with a plain path after it is a path")
             }
         };
         Some(uri(scheme.clone(), authority.clone(), full))

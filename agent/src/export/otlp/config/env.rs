@@ -130,9 +130,7 @@ fn parse<T: FromStr>(
 const REDACTED: &str = "[redacted]";
 
 fn headers(get: Get<'_>, variable: String) -> Result<Option<Headers>, ConfigError> {
-    let parsed = value(get, &variable)
-        .map(|value| value.parse())
-        .transpose();
+    let parsed = value(get, &variable).map(|value| value.parse()).transpose();
     parsed.map_err(|_| ConfigError::Variable {
         variable,
         value: REDACTED.to_owned(),

@@ -16,8 +16,7 @@ pub struct Headers(HeaderMap);
 pub struct HeadersError;
 
 impl Headers {
-    pub(super) const EXPECTED: &str =
-        "name=value pairs with commas between them, values percent-encoded where needed, names \
+    pub(super) const EXPECTED: &str = "name=value pairs with commas between them, values percent-encoded where needed, names \
          other than those that the transport sets itself";
 
     /// What the transport owns; a user's value there would break the request's framing.

@@ -10,7 +10,7 @@
 //! What is above the last bound goes to the exponential bucket just above that bound. What is in
 //! a bucket whose upper bound is not positive counts as zero.
 //!
-//! Source: OpenTelemetry metrics data model, "ExponentialHistogram".
+//! Source: OpenTelemetry metrics data model, exponential histograms.
 
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 
@@ -78,7 +78,11 @@ fn representatives(bounds: &[f64]) -> Vec<f64> {
     let mut values = Vec::with_capacity(bounds.len() + 1);
     let mut lower = 0.0_f64;
     for &upper in bounds {
-        values.push(if upper > 0.0 { f64::midpoint(lower, upper) } else { 0.0 });
+        values.push(if upper > 0.0 {
+            f64::midpoint(lower, upper)
+        } else {
+            0.0
+        });
         lower = upper.max(0.0);
     }
     values.push(lower.next_up());
@@ -114,7 +118,11 @@ mod tests {
         counts[only] = 7;
         let converted = convert(&histogram(bounds, counts)).expect("bounds");
         let buckets = &converted.positive;
-        let at = buckets.bucket_counts.iter().position(|count| *count == 7).expect("one bucket");
+        let at = buckets
+            .bucket_counts
+            .iter()
+            .position(|count| *count == 7)
+            .expect("one bucket");
         let index = buckets.offset + i32::try_from(at).expect("small");
         let edge = |index: i32| (f64::from(index) * f64::from(-converted.scale).exp2()).exp2();
         (edge(index), edge(index + 1))

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::trace::v1::{Span as ProtoSpan, Status, span::SpanKind, status};
 
 use super::{ByResource, attributes, nanoseconds};
-use crate::{
-    export::otlp::message::Group,
-    l7::exchange::Role,
-    signal::Span,
-};
+use crate::{export::otlp::message::Group, l7::exchange::Role, signal::Span};
 
 /// `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` and `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK` of
 /// trace.proto: the parent is known to be in another process.

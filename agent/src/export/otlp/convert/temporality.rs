@@ -105,9 +105,9 @@ fn difference(now: &Value, before: &Value) -> Option<Value> {
         (Value::Integer(now), Value::Integer(before)) => {
             now.checked_sub(*before).map(Value::Integer)
         }
-        (Value::Float(now), Value::Float(before)) => {
-            Some(now - before).filter(|added| *added >= 0.0).map(Value::Float)
-        }
+        (Value::Float(now), Value::Float(before)) => Some(now - before)
+            .filter(|added| *added >= 0.0)
+            .map(Value::Float),
         (Value::Histogram(now), Value::Histogram(before)) => {
             if now.bounds != before.bounds || now.counts.len() != before.counts.len() {
                 return None;
@@ -159,10 +159,13 @@ mod tests {
         let mut total = 0;
         let mut end = 5;
         for (time, value) in [(10, 3), (20, 3), (30, 10)] {
-            let (start, added) = take(&mut deltas, 5, Value::Integer(value), time).expect("a delta");
+            let (start, added) =
+                take(&mut deltas, 5, Value::Integer(value), time).expect("a delta");
             assert_eq!(start, end);
             end = time;
-            let Value::Integer(added) = added else { panic!("{added:?}") };
+            let Value::Integer(added) = added else {
+                panic!("{added:?}")
+            };
             total += added;
         }
         assert_eq!(total, 10);
@@ -224,11 +227,22 @@ mod tests {
     fn preferences_follow_the_specification() {
         let wanted = |preference| {
             let deltas = Deltas::new(preference);
-            [Kind::Counter, Kind::UpDownCounter, Kind::Gauge, Kind::Histogram]
-                .map(|kind| deltas.wanted(kind))
+            [
+                Kind::Counter,
+                Kind::UpDownCounter,
+                Kind::Gauge,
+                Kind::Histogram,
+            ]
+            .map(|kind| deltas.wanted(kind))
         };
         assert_eq!(wanted(TemporalityPreference::Cumulative), [false; 4]);
-        assert_eq!(wanted(TemporalityPreference::Delta), [true, false, false, true]);
-        assert_eq!(wanted(TemporalityPreference::LowMemory), [false, false, false, true]);
+        assert_eq!(
+            wanted(TemporalityPreference::Delta),
+            [true, false, false, true]
+        );
+        assert_eq!(
+            wanted(TemporalityPreference::LowMemory),
+            [false, false, false, true]
+        );
     }
 }

@@ -70,7 +70,11 @@ impl Request for ExportTraceServiceRequest {
     fn into_groups(self) -> Vec<Group<Span>> {
         let groups = self.resource_spans.into_iter().map(|spans| Group {
             resource: spans.resource.unwrap_or_default(),
-            records: spans.scope_spans.into_iter().flat_map(|scope| scope.spans).collect(),
+            records: spans
+                .scope_spans
+                .into_iter()
+                .flat_map(|scope| scope.spans)
+                .collect(),
         });
         groups.collect()
     }
@@ -98,7 +102,11 @@ impl Request for ExportLogsServiceRequest {
     fn into_groups(self) -> Vec<Group<LogRecord>> {
         let groups = self.resource_logs.into_iter().map(|logs| Group {
             resource: logs.resource.unwrap_or_default(),
-            records: logs.scope_logs.into_iter().flat_map(|scope| scope.log_records).collect(),
+            records: logs
+                .scope_logs
+                .into_iter()
+                .flat_map(|scope| scope.log_records)
+                .collect(),
         });
         groups.collect()
     }
@@ -126,7 +134,11 @@ impl Request for ExportMetricsServiceRequest {
     fn into_groups(self) -> Vec<Group<Metric>> {
         let groups = self.resource_metrics.into_iter().map(|metrics| Group {
             resource: metrics.resource.unwrap_or_default(),
-            records: metrics.scope_metrics.into_iter().flat_map(|scope| scope.metrics).collect(),
+            records: metrics
+                .scope_metrics
+                .into_iter()
+                .flat_map(|scope| scope.metrics)
+                .collect(),
         });
         groups.collect()
     }
@@ -145,7 +157,9 @@ impl Request for ExportMetricsServiceRequest {
     }
 
     fn halve(mut metric: Metric) -> Option<(Metric, Metric)> {
-        let half = usize::try_from(Self::items(&metric) / 2).ok().filter(|half| *half > 0)?;
+        let half = usize::try_from(Self::items(&metric) / 2)
+            .ok()
+            .filter(|half| *half > 0)?;
         let mut second = metric.clone();
         keep(&mut metric, 0, half);
         keep(&mut second, half, usize::MAX);

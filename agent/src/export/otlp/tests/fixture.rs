@@ -137,7 +137,10 @@ pub(crate) const SNAPSHOT_POINTS: u64 = 5;
 pub(crate) fn assert_conserved(stats: &OtlpStats) {
     for signal in SignalKind::ALL {
         let stats = stats.signal(signal);
-        let dropped: u64 = Reason::ALL.iter().map(|reason| stats.dropped(*reason)).sum();
+        let dropped: u64 = Reason::ALL
+            .iter()
+            .map(|reason| stats.dropped(*reason))
+            .sum();
         let known = stats.exported() + dropped + stats.waiting();
         assert_eq!(stats.captured(), known, "{signal}: {stats:?}");
     }

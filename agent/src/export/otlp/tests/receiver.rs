@@ -57,7 +57,9 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) async fn next(&mut self) -> Received {
         let received = timeout(Duration::from_secs(10), self.received.recv()).await;
-        received.expect("a request within 10 s").expect("the receiver runs")
+        received
+            .expect("a request within 10 s")
+            .expect("the receiver runs")
     }
 
     /// One that arrived already.
@@ -217,17 +219,24 @@ impl TraceService for Service {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let spans = message.resource_spans.iter().flat_map(|spans| &spans.scope_spans);
+        let spans = message
+            .resource_spans
+            .iter()
+            .flat_map(|spans| &spans.scope_spans);
         let rejected = spans
             .flat_map(|scope| &scope.spans)
             .filter(|span| span.name == "reject")
             .count();
-        self.take("traces", metadata, |received| received.traces = Some(message))?;
+        self.take("traces", metadata, |received| {
+            received.traces = Some(message);
+        })?;
         let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
             rejected_spans: i64::try_from(rejected).expect("few"),
             error_message: "named reject".to_owned(),
         });
-        Ok(tonic::Response::new(ExportTraceServiceResponse { partial_success }))
+        Ok(tonic::Response::new(ExportTraceServiceResponse {
+            partial_success,
+        }))
     }
 }
 
@@ -238,8 +247,10 @@ impl MetricsService for Service {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        self.take("metrics", metadata, |received| received.metrics = Some(message))?;
-        Ok(tonic::Response::new(Default::default()))
+        self.take("metrics", metadata, |received| {
+            received.metrics = Some(message);
+        })?;
+        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 
@@ -251,6 +262,6 @@ impl LogsService for Service {
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
         self.take("logs", metadata, |received| received.logs = Some(message))?;
-        Ok(tonic::Response::new(Default::default()))
+        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
     }
 }

@@ -56,7 +56,10 @@ impl Scripted {
 
     /// Seconds at which requests came.
     fn seconds(&self) -> Vec<f64> {
-        self.requests().iter().map(|(time, _)| time.as_secs_f64()).collect()
+        self.requests()
+            .iter()
+            .map(|(time, _)| time.as_secs_f64())
+            .collect()
     }
 }
 
@@ -89,7 +92,13 @@ impl Transport for Scripted {
 }
 
 fn start(config: &OtlpConfig, traces: &Scripted) -> Otlp {
-    Otlp::with_transports(config, RetryPolicy::DEFAULT, Some(traces.clone()), None, None)
+    Otlp::with_transports(
+        config,
+        RetryPolicy::DEFAULT,
+        Some(traces.clone()),
+        None,
+        None,
+    )
 }
 
 fn push(otlp: &Otlp, spans: usize) {
@@ -130,7 +139,11 @@ async fn a_full_batch_leaves_at_once() {
     let otlp = start(&config, &receiver);
     push(&otlp, 25);
     sleep(Duration::from_secs(1)).await;
-    let sizes: Vec<u64> = receiver.requests().iter().map(|(_, items)| *items).collect();
+    let sizes: Vec<u64> = receiver
+        .requests()
+        .iter()
+        .map(|(_, items)| *items)
+        .collect();
     assert_eq!(sizes, [10, 10]);
     assert_eq!(otlp.stats().signal(SignalKind::Traces).waiting(), 5);
     assert_conserved(otlp.stats());
@@ -143,8 +156,15 @@ async fn fault_24_a_receiver_that_is_down_gets_everything_when_it_is_back() {
     push(&otlp, 3);
     sleep(Duration::from_secs(60)).await;
     let stats = otlp.stats().signal(SignalKind::Traces);
-    assert_eq!((stats.exported(), stats.failures(), stats.retries()), (3, 3, 3));
-    let gaps: Vec<f64> = receiver.seconds().windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(
+        (stats.exported(), stats.failures(), stats.retries()),
+        (3, 3, 3)
+    );
+    let gaps: Vec<f64> = receiver
+        .seconds()
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
     assert!((0.5..=1.0).contains(&gaps[0]), "{gaps:?}");
     assert!((0.75..=1.5).contains(&gaps[1]), "{gaps:?}");
     assert_conserved(otlp.stats());
@@ -204,7 +224,11 @@ async fn fault_24_retry_after_an_hour_silences_the_signal_and_the_queue_keeps_wh
     push(&otlp, 2);
     sleep(Duration::from_secs(10)).await;
     let traces = Arc::clone(otlp.stats().signal(SignalKind::Traces));
-    assert_eq!(traces.dropped(Reason::RetryTimeout), 2, "it can't wait that long");
+    assert_eq!(
+        traces.dropped(Reason::RetryTimeout),
+        2,
+        "it can't wait that long"
+    );
     push(&otlp, 5);
     sleep(Duration::from_secs(3590)).await;
     assert_eq!(receiver.requests().len(), 1);
@@ -261,7 +285,11 @@ async fn fault_24_too_large_is_halved_once() {
     let otlp = start(&OtlpConfig::default(), &receiver);
     push(&otlp, 5);
     sleep(Duration::from_secs(10)).await;
-    let items: Vec<u64> = receiver.requests().iter().map(|(_, items)| *items).collect();
+    let items: Vec<u64> = receiver
+        .requests()
+        .iter()
+        .map(|(_, items)| *items)
+        .collect();
     assert_eq!(items, [5, 3, 2]);
     let stats = otlp.stats().signal(SignalKind::Traces);
     assert_eq!((stats.exported(), stats.dropped(Reason::TooLarge)), (3, 2));
@@ -296,7 +324,10 @@ async fn fault_24_a_hanging_receiver_of_one_signal_holds_up_no_other() {
     otlp.metrics(Arc::new(snapshot(1, 1)));
     sleep(Duration::from_secs(2)).await;
     assert_eq!(otlp.stats().signal(SignalKind::Logs).exported(), 1);
-    assert_eq!(otlp.stats().signal(SignalKind::Metrics).exported(), SNAPSHOT_POINTS);
+    assert_eq!(
+        otlp.stats().signal(SignalKind::Metrics).exported(),
+        SNAPSHOT_POINTS
+    );
     assert_eq!(otlp.stats().signal(SignalKind::Traces).waiting(), 3);
     assert_conserved(otlp.stats());
 }
@@ -315,9 +346,15 @@ async fn shutdown_sends_what_waits() {
     push(&otlp, 3);
     let before = Instant::now();
     stop_within(otlp, FIVE_SECONDS).await;
-    assert!(before.elapsed() < Duration::from_millis(10), "nothing to wait for");
+    assert!(
+        before.elapsed() < Duration::from_millis(10),
+        "nothing to wait for"
+    );
     assert_eq!(stats.signal(SignalKind::Traces).exported(), 3);
-    assert_eq!(stats.signal(SignalKind::Metrics).exported(), 2 * SNAPSHOT_POINTS);
+    assert_eq!(
+        stats.signal(SignalKind::Metrics).exported(),
+        2 * SNAPSHOT_POINTS
+    );
     assert_conserved(&stats);
 }
 

@@ -2,9 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair,
-};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
@@ -85,7 +83,11 @@ async fn grpc_over_tls_with_a_client_certificate() {
     otlp.signal(span_signal("a"));
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(1);
     otlp.shutdown(deadline).await;
-    assert_eq!(stats.signal(SignalKind::Traces).exported(), 0, "no certificate, no entry");
+    assert_eq!(
+        stats.signal(SignalKind::Traces).exported(),
+        0,
+        "no certificate, no entry"
+    );
     assert_conserved(&stats);
 }
 
@@ -94,7 +96,7 @@ async fn http_over_tls_with_a_client_certificate() {
     // A gRPC server speaks TLS and answers HTTP/1.1 not at all; what is tested here is the
     // handshake, so a bare TLS server with one canned answer will do.
     let pki = Pki::new();
-    let (address, served) = https_once(&pki).await;
+    let (address, served) = https_once(&pki);
     let endpoint = format!("https://localhost:{}", address.port());
     let (ca, client, key) = (pki.text("ca"), pki.text("client"), pki.text("key"));
     let get = |name: &str| match name {
@@ -110,11 +112,14 @@ async fn http_over_tls_with_a_client_certificate() {
     otlp.signal(span_signal("a"));
     stop(otlp).await;
     assert_eq!(stats.signal(SignalKind::Traces).exported(), 1);
-    assert!(served.await.expect("served"), "the client showed its certificate");
+    assert!(
+        served.await.expect("served"),
+        "the client showed its certificate"
+    );
 }
 
 /// Serves one request over TLS, then says whether the client had a certificate.
-async fn https_once(pki: &Pki) -> (std::net::SocketAddr, tokio::task::JoinHandle<bool>) {
+fn https_once(pki: &Pki) -> (std::net::SocketAddr, tokio::task::JoinHandle<bool>) {
     use rustls::{
         RootCertStore, ServerConfig, ServerConnection, StreamOwned,
         crypto::ring,
@@ -180,14 +185,17 @@ async fn a_wrong_file_is_told_at_the_start() {
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", &pki.text("key")),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &ca),
         ] {
-            let config = config(&receiver, &[
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
-                (variable, path),
-                ("OTEL_EXPORTER_OTLP_CERTIFICATE", &ca),
-                ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &ca),
-                ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &pki.text("key")),
-            ]);
+            let config = config(
+                &receiver,
+                &[
+                    ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+                    ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                    (variable, path),
+                    ("OTEL_EXPORTER_OTLP_CERTIFICATE", &ca),
+                    ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &ca),
+                    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &pki.text("key")),
+                ],
+            );
             match Otlp::start(&config, &Handle::current()) {
                 Err(StartError::Transport(TransportError::Pem { path: named, .. })) => {
                     assert_eq!(named.display().to_string(), *path);

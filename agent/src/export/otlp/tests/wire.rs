@@ -12,9 +12,7 @@ use std::{
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest,
     metrics::v1::ExportMetricsServiceRequest,
-    trace::v1::{
-        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-    },
+    trace::v1::{ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse},
 };
 use prost::Message as _;
 use tokio::runtime::Handle;
@@ -34,7 +32,9 @@ use crate::{
 pub(super) fn config(receiver: &Receiver, variables: &[(&str, &str)]) -> OtlpConfig {
     let get = |name: &str| match variables.iter().find(|(variable, _)| *variable == name) {
         Some((_, value)) => Some((*value).to_owned()),
-        None if name == "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(format!("http://{}", receiver.address)),
+        None if name == "OTEL_EXPORTER_OTLP_ENDPOINT" => {
+            Some(format!("http://{}", receiver.address))
+        }
         None if name.ends_with("SCHEDULE_DELAY") => Some("10".to_owned()),
         None => None,
     };
@@ -46,7 +46,8 @@ pub(super) fn start(config: &OtlpConfig) -> Otlp {
 }
 
 pub(super) async fn stop(otlp: Otlp) {
-    otlp.shutdown(Instant::now() + Duration::from_secs(10)).await;
+    otlp.shutdown(Instant::now() + Duration::from_secs(10))
+        .await;
 }
 
 fn push_all(otlp: &Otlp) {
@@ -64,21 +65,27 @@ fn assert_all_exported(otlp: &Otlp, stats: &crate::export::otlp::OtlpStats) {
 async fn grpc_carries_the_three_signals() {
     for compression in ["none", "gzip"] {
         let mut receiver = receiver::grpc(vec![], None).await;
-        let config = config(&receiver, &[
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", compression),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc,x-tenant=t"),
-        ]);
+        let config = config(
+            &receiver,
+            &[
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", compression),
+                (
+                    "OTEL_EXPORTER_OTLP_HEADERS",
+                    "authorization=Bearer%20abc,x-tenant=t",
+                ),
+            ],
+        );
         let otlp = start(&config);
         push_all(&otlp);
         let (mut traces, mut metrics, mut logs) = (None, None, None);
         for _ in 0..3 {
-            let received = receiver.next().await;
-            assert_eq!(received.headers["authorization"], "Bearer abc");
-            assert_eq!(received.headers["x-tenant"], "t");
-            traces = traces.or(received.traces);
-            metrics = metrics.or(received.metrics);
-            logs = logs.or(received.logs);
+            let request = receiver.next().await;
+            assert_eq!(request.headers["authorization"], "Bearer abc");
+            assert_eq!(request.headers["x-tenant"], "t");
+            traces = traces.or(request.traces);
+            metrics = metrics.or(request.metrics);
+            logs = logs.or(request.logs);
         }
         let spans = &traces.expect("traces").resource_spans[0].scope_spans[0].spans;
         assert_eq!(spans[0].name, "GET /");
@@ -89,7 +96,10 @@ async fn grpc_carries_the_three_signals() {
         assert_all_exported(&otlp, &stats);
         stop(otlp).await;
         assert_eq!(stats.signal(SignalKind::Traces).exported(), 1);
-        assert_eq!(stats.signal(SignalKind::Metrics).exported(), SNAPSHOT_POINTS);
+        assert_eq!(
+            stats.signal(SignalKind::Metrics).exported(),
+            SNAPSHOT_POINTS
+        );
         assert_eq!(stats.signal(SignalKind::Logs).exported(), 1);
         assert_conserved(&stats);
     }
@@ -99,35 +109,43 @@ async fn grpc_carries_the_three_signals() {
 async fn http_carries_the_three_signals() {
     for compression in ["none", "gzip"] {
         let mut receiver = receiver::http(|| Some(response(200, None, vec![]))).await;
-        let config = config(&receiver, &[
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", compression),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc"),
-        ]);
+        let config = config(
+            &receiver,
+            &[
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", compression),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc"),
+            ],
+        );
         let otlp = start(&config);
         push_all(&otlp);
         let mut paths = Vec::new();
         for _ in 0..3 {
-            let received = receiver.next().await;
-            assert_eq!(received.headers["authorization"], "Bearer abc");
-            assert_eq!(received.headers["content-type"], "application/x-protobuf");
-            assert!(received.headers["user-agent"].to_str().expect("text").contains("sonde"));
+            let request = receiver.next().await;
+            assert_eq!(request.headers["authorization"], "Bearer abc");
+            assert_eq!(request.headers["content-type"], "application/x-protobuf");
+            assert!(
+                request.headers["user-agent"]
+                    .to_str()
+                    .expect("text")
+                    .contains("sonde")
+            );
             let body = if compression == "gzip" {
-                assert_eq!(received.headers["content-encoding"], "gzip");
+                assert_eq!(request.headers["content-encoding"], "gzip");
                 let mut plain = Vec::new();
-                let mut decoder = flate2::read::GzDecoder::new(&received.body[..]);
+                let mut decoder = flate2::read::GzDecoder::new(&request.body[..]);
                 decoder.read_to_end(&mut plain).expect("gzip");
                 plain
             } else {
-                received.body
+                request.body
             };
-            match received.path.as_str() {
+            match request.path.as_str() {
                 "/v1/traces" => {
-                    let request = ExportTraceServiceRequest::decode(&body[..]).expect("traces");
-                    assert_eq!(request.resource_spans.len(), 1);
+                    let traces = ExportTraceServiceRequest::decode(&body[..]).expect("traces");
+                    assert_eq!(traces.resource_spans.len(), 1);
                 }
                 "/v1/metrics" => {
-                    let request = ExportMetricsServiceRequest::decode(&body[..]).expect("metrics");
-                    assert_eq!(request.resource_metrics.len(), 2);
+                    let metrics = ExportMetricsServiceRequest::decode(&body[..]).expect("metrics");
+                    assert_eq!(metrics.resource_metrics.len(), 2);
                 }
                 "/v1/logs" => {
                     let request = ExportLogsServiceRequest::decode(&body[..]).expect("logs");
@@ -135,13 +153,16 @@ async fn http_carries_the_three_signals() {
                 }
                 other => panic!("{other}"),
             }
-            paths.push(received.path);
+            paths.push(request.path);
         }
         paths.sort();
         assert_eq!(paths, ["/v1/logs", "/v1/metrics", "/v1/traces"]);
         let stats = Arc::clone(otlp.stats());
         stop(otlp).await;
-        assert_eq!(stats.signal(SignalKind::Metrics).exported(), SNAPSHOT_POINTS);
+        assert_eq!(
+            stats.signal(SignalKind::Metrics).exported(),
+            SNAPSHOT_POINTS
+        );
         assert_conserved(&stats);
     }
 }
@@ -237,7 +258,10 @@ async fn fault_24_http_partial_success_is_counted() {
     let (stats, gap) = over_http(move || Some(response(200, None, body.clone())), &[]).await;
     assert_eq!(gap, None);
     let traces = stats.signal(SignalKind::Traces);
-    assert_eq!((traces.exported(), traces.dropped(Reason::Rejected)), (1, 1));
+    assert_eq!(
+        (traces.exported(), traces.dropped(Reason::Rejected)),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -259,7 +283,10 @@ async fn a_redirect_is_not_followed() {
 /// Sends spans of these names over gRPC to a receiver that fails with `failure` first.
 async fn over_grpc(failure: Option<Status>, names: &[&str]) -> Arc<crate::export::otlp::OtlpStats> {
     let mut receiver = receiver::grpc(failure.into_iter().collect(), None).await;
-    let otlp = start(&config(&receiver, &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]));
+    let otlp = start(&config(
+        &receiver,
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+    ));
     let stats = Arc::clone(otlp.stats());
     for name in names {
         otlp.signal(span_signal(name));
@@ -293,9 +320,12 @@ async fn fault_24_grpc_unavailable_partial_success_and_too_large() {
 
     let stats = over_grpc(None, &["a", "reject", "b"]).await;
     let traces = stats.signal(SignalKind::Traces);
-    assert_eq!((traces.exported(), traces.dropped(Reason::Rejected)), (2, 1));
+    assert_eq!(
+        (traces.exported(), traces.dropped(Reason::Rejected)),
+        (2, 1)
+    );
 
-    let too_large = Status::resource_exhausted("grpc: received message larger than max (9 vs. 4)");
+    let too_large = Status::resource_exhausted("grpc: request message larger than max (9 vs. 4)");
     let stats = over_grpc(Some(too_large), &["a", "b"]).await;
     let traces = stats.signal(SignalKind::Traces);
     assert_eq!((traces.exported(), traces.batches()), (2, 2));
@@ -333,7 +363,10 @@ async fn fault_24_a_receiver_that_starts_late_gets_everything() {
 #[tokio::test]
 async fn fault_24_a_batch_over_four_mebibytes_arrives_in_pieces() {
     let receiver = receiver::grpc(vec![], None).await;
-    let otlp = start(&config(&receiver, &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]));
+    let otlp = start(&config(
+        &receiver,
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+    ));
     let stats = Arc::clone(otlp.stats());
     let name = "x".repeat(100 << 10);
     for _ in 0..100 {

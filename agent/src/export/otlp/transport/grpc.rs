@@ -137,7 +137,7 @@ fn outcome(status: &Status) -> Outcome {
 }
 
 /// Whether the receiver's gRPC library found the message too large. They have no code of their
-/// own for it: grpc-go and grpc-java say RESOURCE_EXHAUSTED, tonic OUT_OF_RANGE, which the
+/// own for it: grpc-go and grpc-java say `RESOURCE_EXHAUSTED`, tonic `OUT_OF_RANGE`, which the
 /// specification would have us retry for ever.
 fn says_too_large(status: &Status) -> bool {
     let text = status.message().to_ascii_lowercase();
@@ -211,12 +211,27 @@ mod tests {
             Internal, InvalidArgument, NotFound, OutOfRange, PermissionDenied, ResourceExhausted,
             Unauthenticated, Unavailable, Unimplemented, Unknown,
         };
-        for code in [Cancelled, DeadlineExceeded, Aborted, OutOfRange, Unavailable, DataLoss] {
+        for code in [
+            Cancelled,
+            DeadlineExceeded,
+            Aborted,
+            OutOfRange,
+            Unavailable,
+            DataLoss,
+        ] {
             assert!(is_retry(&Status::new(code, "")), "{code:?}");
         }
         for code in [
-            Unknown, InvalidArgument, NotFound, AlreadyExists, PermissionDenied, Unauthenticated,
-            FailedPrecondition, Unimplemented, Internal, ResourceExhausted,
+            Unknown,
+            InvalidArgument,
+            NotFound,
+            AlreadyExists,
+            PermissionDenied,
+            Unauthenticated,
+            FailedPrecondition,
+            Unimplemented,
+            Internal,
+            ResourceExhausted,
         ] {
             let outcome = outcome(&Status::new(code, ""));
             assert!(matches!(outcome, Outcome::Refused { .. }), "{code:?}");
@@ -235,8 +250,14 @@ mod tests {
         let seconds = Duration::from_secs;
         let exhausted = Code::ResourceExhausted;
         assert_eq!(after(&with(exhausted, Some(seconds(7)))), Some(seconds(7)));
-        assert_eq!(after(&with(exhausted, Some(seconds(86_400)))), Some(seconds(3600)));
-        assert_eq!(after(&with(Code::Unavailable, Some(seconds(2)))), Some(seconds(2)));
+        assert_eq!(
+            after(&with(exhausted, Some(seconds(86_400)))),
+            Some(seconds(3600))
+        );
+        assert_eq!(
+            after(&with(Code::Unavailable, Some(seconds(2)))),
+            Some(seconds(2))
+        );
         assert_eq!(after(&Status::unavailable("")), None);
         let garbage = Status::with_details(exhausted, "", Bytes::from_static(b"\xff\xff\x01"));
         assert!(matches!(outcome(&garbage), Outcome::Refused { .. }));
@@ -245,9 +266,18 @@ mod tests {
     #[test]
     fn fault_24_too_large_is_told_from_other_refusals() {
         for (code, text) in [
-            (Code::ResourceExhausted, "grpc: received message larger than max (5 vs. 4)"),
-            (Code::ResourceExhausted, "gRPC message exceeds maximum size 4194304: 5000000"),
-            (Code::OutOfRange, "Error, decoded message length too large: found 5 bytes"),
+            (
+                Code::ResourceExhausted,
+                "grpc: received message larger than max (5 vs. 4)",
+            ),
+            (
+                Code::ResourceExhausted,
+                "gRPC message exceeds maximum size 4194304: 5000000",
+            ),
+            (
+                Code::OutOfRange,
+                "Error, decoded message length too large: found 5 bytes",
+            ),
         ] {
             let outcome = outcome(&Status::new(code, text));
             assert!(matches!(outcome, Outcome::TooLarge { .. }), "{text}");

@@ -100,7 +100,9 @@ fn outcome(status: StatusCode, headers: &HeaderMap, text: &[u8], now: SystemTime
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => {
-            let wanted = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let wanted = headers
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok());
             Outcome::Retry {
                 after: wanted.and_then(|value| retry::parse_retry_after(value, now)),
                 error,
@@ -167,10 +169,16 @@ mod tests {
     #[test]
     fn fault_24_statuses_are_retried_as_the_specification_says() {
         for status in [429, 502, 503, 504] {
-            assert!(matches!(judge(status, None), Outcome::Retry { after: None, .. }));
+            assert!(matches!(
+                judge(status, None),
+                Outcome::Retry { after: None, .. }
+            ));
         }
         for status in [301, 400, 401, 403, 404, 408, 500, 501] {
-            assert!(matches!(judge(status, Some("1")), Outcome::Refused { .. }), "{status}");
+            assert!(
+                matches!(judge(status, Some("1")), Outcome::Refused { .. }),
+                "{status}"
+            );
         }
         assert!(matches!(judge(413, None), Outcome::TooLarge { .. }));
     }

@@ -66,7 +66,10 @@ pub(super) fn client_config(target: &Target) -> Result<ClientConfig, TransportEr
     let Some(identity) = &target.identity else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain = certificates(&read(&identity.certificate, CERTIFICATE)?, &identity.certificate)?;
+    let chain = certificates(
+        &read(&identity.certificate, CERTIFICATE)?,
+        &identity.certificate,
+    )?;
     let key = private_key(&read(&identity.key, KEY)?, &identity.key)?;
     builder.with_client_auth_cert(chain, key).map_err(tls_error)
 }
@@ -83,7 +86,8 @@ fn named_roots(path: &Path) -> Result<RootCertStore, TransportError> {
 fn native_roots() -> Result<RootCertStore, TransportError> {
     let mut roots = RootCertStore::empty();
     // A few unreadable ones among the system's are common and harmless.
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let (added, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if added == 0 {
         return Err(TransportError::NoAuthorities);
     }
