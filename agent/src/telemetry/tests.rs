@@ -58,7 +58,7 @@ fn assert_one_line(request: &ExportLogsServiceRequest) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_logs_leave_over_grpc_without_those_of_the_exporter() {
-    let mut receiver = receiver::grpc(vec![], None).await;
+    let mut receiver = receiver::grpc(vec![], None);
     log_two_lines(&receiver, "grpc", Duration::from_secs(5)).await;
     let request = receiver.next().await;
     assert_eq!(request.headers["x-tenant"], "t");
@@ -67,7 +67,7 @@ async fn own_logs_leave_over_grpc_without_those_of_the_exporter() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn own_logs_leave_over_http() {
-    let mut receiver = receiver::http(|| Some(response(200, None, vec![]))).await;
+    let mut receiver = receiver::http(|| Some(response(200, None, vec![])));
     log_two_lines(&receiver, "http/protobuf", Duration::from_secs(5)).await;
     let request = receiver.next().await;
     assert_eq!(request.path, "/v1/logs");
@@ -81,7 +81,7 @@ async fn own_logs_leave_over_http() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_24_a_hanging_receiver_of_own_logs_does_not_hold_up_the_stop() {
-    let receiver = receiver::http(|| None).await;
+    let receiver = receiver::http(|| None);
     let began = Instant::now();
     log_two_lines(&receiver, "http/protobuf", Duration::from_millis(300)).await;
     assert!(began.elapsed() < Duration::from_secs(2));

@@ -47,7 +47,12 @@ pub(super) struct State {
     is_failing: bool,
     /// Its warning without a rejection was logged.
     has_warned: bool,
+    /// When the log was last told of data given up.
+    complained: Option<Instant>,
 }
+
+/// A receiver that refuses everything shall not fill the log: the numbers tell how much it is.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The stop's deadline has passed, or will before anything more can be done.
 struct Stopped;
@@ -180,10 +185,16 @@ impl<B: Batch, T: Transport> Sender<B, T> {
         }
     }
 
-    fn give_up(&self, message: &Message, reason: Reason, error: &str) {
+    /// Counts data that is lost; the log gets the first of a minute.
+    fn give_up(&mut self, message: &Message, reason: Reason, error: &str) {
         self.stats.give_up(reason, message.items);
-        let (signal, items, reason) = (self.signal, message.items, reason.as_str());
-        warn!(%signal, items, reason, error, "OTLP data given up");
+        let now = Instant::now();
+        let last = self.state.complained;
+        if last.is_none_or(|last| now - last >= COMPLAINT_INTERVAL) {
+            self.state.complained = Some(now);
+            let (signal, items, reason) = (self.signal, message.items, reason.as_str());
+            warn!(%signal, items, reason, error, "OTLP data given up");
+        }
     }
 }
 

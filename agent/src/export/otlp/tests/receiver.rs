@@ -22,8 +22,7 @@ use opentelemetry_proto::tonic::collector::{
         trace_service_server::{TraceService, TraceServiceServer},
     },
 };
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc, time::timeout};
 use tonic::{
     Request, Status,
     codec::CompressionEncoding,
@@ -51,10 +50,43 @@ type GrpcAnswer = Arc<Mutex<Vec<Status>>>;
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     received: mpsc::UnboundedReceiver<Received>,
-    _stop: tokio_util::sync::DropGuard,
+    runtime: Option<Runtime>,
+}
+
+/// Ends its connections as well: they live on its runtime.
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Receiver {
+    /// Runs what `serve` makes of a listener at `address`.
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        address: SocketAddr,
+        received: mpsc::UnboundedReceiver<Received>,
+        serve: impl FnOnce(TcpListener) -> F + Send + 'static,
+    ) -> Self {
+        let listener = std::net::TcpListener::bind(address).expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.spawn(async move {
+            serve(TcpListener::from_std(listener).expect("a listener")).await;
+        });
+        Self {
+            address,
+            received,
+            runtime: Some(runtime),
+        }
+    }
+
     pub(crate) async fn next(&mut self) -> Received {
         let received = timeout(Duration::from_secs(10), self.received.recv()).await;
         received
@@ -72,14 +104,12 @@ impl Receiver {
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// OTLP/HTTP on any path; `answer` without a response hangs.
-pub(crate) async fn http(
-    answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
-) -> Receiver {
-    http_at(ANY, answer).await
+pub(crate) fn http(answer: impl Fn() -> Option<Response> + Send + Sync + 'static) -> Receiver {
+    http_at(ANY, answer)
 }
 
 /// The same at `address`.
-pub(crate) async fn http_at(
+pub(crate) fn http_at(
     address: SocketAddr,
     answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
 ) -> Receiver {
@@ -105,26 +135,14 @@ pub(crate) async fn http_at(
             None => std::future::pending().await,
         }
     }
-    let listener = TcpListener::bind(address).await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
     let (sender, received) = mpsc::unbounded_channel();
-    let stop = CancellationToken::new();
     let app = Router::new()
         .route("/{*path}", post(take))
         .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
         .with_state((Arc::new(answer) as HttpAnswer, sender));
-    let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move {
-        tokio::select! {
-            result = axum::serve(listener, app) => result.expect("serves"),
-            () = stopped => {}
-        }
-    });
-    Receiver {
-        address,
-        received,
-        _stop: stop.drop_guard(),
-    }
+    Receiver::start(address, received, |listener| async move {
+        axum::serve(listener, app).await.expect("serves");
+    })
 }
 
 /// An HTTP answer.
@@ -138,20 +156,17 @@ pub(crate) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) ->
 
 /// OTLP/gRPC; answers with `failures` first, last one first, then takes everything. The first
 /// span of each request named `reject` counts as rejected.
-pub(crate) async fn grpc(failures: Vec<Status>, tls: Option<ServerTlsConfig>) -> Receiver {
-    grpc_at(ANY, failures, tls).await
+pub(crate) fn grpc(failures: Vec<Status>, tls: Option<ServerTlsConfig>) -> Receiver {
+    grpc_at(ANY, failures, tls)
 }
 
 /// The same at `address`.
-pub(crate) async fn grpc_at(
+pub(crate) fn grpc_at(
     address: SocketAddr,
     failures: Vec<Status>,
     tls: Option<ServerTlsConfig>,
 ) -> Receiver {
-    let listener = TcpListener::bind(address).await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
     let (sender, received) = mpsc::unbounded_channel();
-    let stop = CancellationToken::new();
     let service = Service {
         failures: Arc::new(Mutex::new(failures)),
         sender,
@@ -165,20 +180,10 @@ pub(crate) async fn grpc_at(
         .add_service(TraceServiceServer::new(service.clone()).accept_compressed(gzip))
         .add_service(MetricsServiceServer::new(service.clone()).accept_compressed(gzip))
         .add_service(LogsServiceServer::new(service).accept_compressed(gzip));
-    let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move {
-        tokio::select! {
-            result = router.serve_with_incoming(TcpIncoming::from(listener)) => {
-                result.expect("serves");
-            }
-            () = stopped => {}
-        }
-    });
-    Receiver {
-        address,
-        received,
-        _stop: stop.drop_guard(),
-    }
+    Receiver::start(address, received, |listener| async move {
+        let serving = router.serve_with_incoming(TcpIncoming::from(listener));
+        serving.await.expect("serves");
+    })
 }
 
 #[derive(Clone)]

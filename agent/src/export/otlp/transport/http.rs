@@ -80,7 +80,8 @@ impl Transport for Http {
     }
 }
 
-/// An HTTP client with `target`'s TLS settings.
+/// An HTTP client with `target`'s TLS settings. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the
+/// environment hold for it.
 pub(crate) fn client(target: &Target) -> Result<reqwest::Client, TransportError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls::client_config(target)?)
