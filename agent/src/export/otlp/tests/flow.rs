@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -213,4 +214,56 @@ async fn the_numbers_are_in_the_snapshot_for_signals_that_are_on() {
     assert_eq!(sum("sonde.export.dropped"), 1);
     assert_eq!(sum("sonde.export.waiting"), 4);
     assert!(sum("sonde.export.queue.size") > 0);
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        Just(Act::Take),
+        (0_u64..20).prop_map(Act::Partial),
+        Just(Act::Fail),
+        (0_u64..7200).prop_map(Act::Throttle),
+        Just(Act::TooLarge),
+        Just(Act::Refuse),
+        Just(Act::Hang),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn fault_24_the_law_holds_whatever_the_receiver_does(
+        script in prop::collection::vec(any_act(), 0..30),
+        then in any_act(),
+        pushes in prop::collection::vec((0_usize..40, 0_u64..400), 0..15),
+        queue_bytes in 512_usize..40_000,
+        grace in 0_u64..20,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let config = OtlpConfig {
+                queue_bytes: Some(queue_bytes),
+                ..OtlpConfig::default()
+            };
+            let otlp = start(&config, &Scripted::new(&script, then));
+            let stats = Arc::clone(otlp.stats());
+            let traces = stats.signal(SignalKind::Traces);
+            let mut pushed = 0;
+            for (spans, pause) in pushes {
+                push(&otlp, spans);
+                pushed += spans as u64;
+                assert_conserved(&stats);
+                sleep(Duration::from_secs(pause)).await;
+                assert_conserved(&stats);
+                assert!(traces.queue_bytes() <= queue_bytes as u64);
+            }
+            stop_within(otlp, Duration::from_secs(grace)).await;
+            assert_eq!((traces.captured(), traces.waiting(), traces.queue_bytes()), (pushed, 0, 0));
+            assert_conserved(&stats);
+        });
+    }
 }
