@@ -19,7 +19,6 @@ use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{LogExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
 use opentelemetry_sdk::{Resource, logs::SdkLoggerProvider};
-use serde::Deserialize;
 use tokio::runtime::Handle;
 use tonic::metadata::MetadataMap;
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
@@ -35,8 +34,7 @@ use crate::export::otlp::{
 };
 
 /// Shape of log lines on stderr.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     #[default]

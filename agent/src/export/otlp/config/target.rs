@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{Compression, ConfigError, Headers, OtlpConfig, Protocol, SignalKind};
 
-const DEFAULT_TIMEOUT: u64 = 10_000;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Key and certificate with which the agent shows who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl OtlpConfig {
             protocol,
             protocol_given: merged.protocol.is_some(),
             headers: merged.headers.unwrap_or_default(),
-            timeout: Duration::from_millis(merged.timeout.unwrap_or(DEFAULT_TIMEOUT)),
+            timeout: merged.timeout.unwrap_or(DEFAULT_TIMEOUT),
             compression: merged.compression.unwrap_or_default(),
             authorities: merged.certificate,
             identity,

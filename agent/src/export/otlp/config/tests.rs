@@ -130,6 +130,8 @@ fn a_bad_value_is_named_with_what_was_expected() {
             "cumulative or delta or lowmemory",
         ),
         ("OTEL_METRIC_EXPORT_INTERVAL", "-1", "milliseconds"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0", "above 0"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0", "above 0"),
         ("OTEL_BSP_SCHEDULE_DELAY", "1.5", "milliseconds"),
     ] {
         let error = from(&[(variable, value)]).expect_err("bad").to_string();
@@ -186,44 +188,6 @@ fn headers_are_percent_decoded() {
     assert_eq!(headers.as_map()["x"], "a=b");
     assert_eq!(headers.as_map()["y"], "");
     assert!(headers.as_map()["x"].is_sensitive());
-}
-
-#[test]
-fn the_file_has_the_same_settings_and_refuses_unknown_ones() {
-    let file = "
-        endpoint: http://file:4318
-        protocol: grpc
-        headers: {api-key: abc}
-        timeout: 2000
-        traces: {endpoint: 'traces:4317', insecure: true}
-        metrics: {enabled: false}
-        metrics_temporality: lowmemory
-        metrics_histogram_aggregation: base2_exponential_bucket_histogram
-        queue_bytes: 1048576
-    ";
-    let file: OtlpConfig = serde_yaml_ng::from_str(file).expect("good settings");
-    let traces = file.target(SignalKind::Traces).expect("good").expect("on");
-    assert_eq!(traces.endpoint.to_string(), "http://traces:4317/");
-    assert_eq!(file.target(SignalKind::Metrics).expect("good"), None);
-    let env = from(&[(ENDPOINT, "http://env:4318")]).expect("good");
-    let logs = env
-        .or(file)
-        .target(SignalKind::Logs)
-        .expect("good")
-        .expect("on");
-    assert_eq!(logs.endpoint.host(), Some("env"));
-    assert_eq!(
-        (logs.protocol, logs.timeout),
-        (Protocol::Grpc, Duration::from_secs(2))
-    );
-    for bad in [
-        "endpont: x",
-        "traces: {endpont: x}",
-        "endpoint: nowhere",
-        "headers: {host: x}",
-    ] {
-        assert!(serde_yaml_ng::from_str::<OtlpConfig>(bad).is_err(), "{bad}");
-    }
 }
 
 proptest! {

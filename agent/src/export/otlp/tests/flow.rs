@@ -167,7 +167,7 @@ async fn fault_24_an_outage_fills_the_metrics_queue_and_the_newest_stay() {
     let receiver = Scripted::new(&[], Act::Throttle(3600));
     let metrics = Some(receiver.clone());
     let config = OtlpConfig {
-        metrics_interval: Some(1000),
+        metrics_interval: Some(Duration::from_secs(1)),
         queue_bytes: Some(4 << 10),
         ..OtlpConfig::default()
     };
