@@ -20,3 +20,4 @@ pub mod resource;
 pub mod root;
 pub mod selfmon;
 pub mod signal;
+pub mod telemetry;

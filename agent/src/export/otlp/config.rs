@@ -1,25 +1,24 @@
 //! Where and how to send: the settings, their merging and their resolution into one [`Target`]
 //! per signal.
 //!
-//! Settings come from the environment ([`OtlpConfig::from_env`]) and from the `otlp:` section of
-//! the config file (through serde); [`OtlpConfig::or`] lays one over the other. Within one
-//! signal, its own setting goes before the general one.
+//! Settings are read by the names of OpenTelemetry's variables ([`OtlpConfig::from_env`]), be it
+//! from the environment or from what the config file says under those names. Within one signal,
+//! its own setting goes before the general one.
 //!
 //! Source: OpenTelemetry specification 1.50, "OpenTelemetry Protocol Exporter" and "Environment
 //! Variable Specification".
 
 mod endpoint;
 mod env;
-mod file;
 mod headers;
+mod target;
 
 use std::{path::PathBuf, time::Duration};
-
-use serde::Deserialize;
 
 pub use self::{
     endpoint::{Endpoint, EndpointError},
     headers::{Headers, HeadersError},
+    target::{Identity, Target},
 };
 use super::signal::SignalKind;
 
@@ -56,20 +55,17 @@ pub enum ConfigError {
 }
 
 /// How messages travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
     /// OTLP/gRPC, usually port 4317.
-    #[serde(rename = "grpc")]
     Grpc,
     /// OTLP/HTTP with binary protobuf, usually port 4318. The specification's default.
     #[default]
-    #[serde(rename = "http/protobuf")]
     HttpProtobuf,
 }
 
 /// How messages are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
     #[default]
@@ -79,8 +75,7 @@ pub enum Compression {
 }
 
 /// Whether a sum tells the total since its start or what was added since the last export.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TemporalityPreference {
     /// Everything cumulative.
     #[default]
@@ -92,22 +87,19 @@ pub enum TemporalityPreference {
 }
 
 /// Shape in which histograms are sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HistogramAggregation {
     /// The buckets as they were counted.
     #[default]
     ExplicitBucketHistogram,
     /// Converted, see [`super::convert::exponential`].
-    #[serde(rename = "base2_exponential_bucket_histogram")]
     Base2ExponentialBucketHistogram,
 }
 
 /// Settings of one signal, or of all of them; what is `None` is left to the next source.
 ///
 /// Each corresponds to `OTEL_EXPORTER_OTLP_*` (general) or `OTEL_EXPORTER_OTLP_<SIGNAL>_*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignalConfig {
     /// `false` switches the signal off even where there is an endpoint
     /// (`OTEL_<SIGNAL>_EXPORTER=none`). Per signal only.
@@ -118,8 +110,8 @@ pub struct SignalConfig {
     pub protocol: Option<Protocol>,
     /// Sent with each request; may hold secrets, so never shown.
     pub headers: Option<Headers>,
-    /// Longest wait for one request's answer, milliseconds; 10 000.
-    pub timeout: Option<u64>,
+    /// Longest wait for one request's answer; 10 s.
+    pub timeout: Option<Duration>,
     /// Compression of requests.
     pub compression: Option<Compression>,
     /// PEM file with the authorities that may sign the receiver's certificate, instead of the
@@ -152,10 +144,8 @@ impl SignalConfig {
     }
 }
 
-/// All OTLP settings: the `otlp:` section of the config file, where the fields of `general` stand
-/// beside the others rather than under a key of their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "file::Section")]
+/// All OTLP settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OtlpConfig {
     /// What holds for every signal that doesn't say otherwise. Over HTTP, `v1/traces`,
     /// `v1/metrics` or `v1/logs` is appended to its endpoint.
@@ -170,13 +160,12 @@ pub struct OtlpConfig {
     pub metrics_temporality: Option<TemporalityPreference>,
     /// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
     pub metrics_histogram_aggregation: Option<HistogramAggregation>,
-    /// `OTEL_METRIC_EXPORT_INTERVAL`: time between two exports, milliseconds; 60 000.
-    pub metrics_interval: Option<u64>,
-    /// `OTEL_BSP_SCHEDULE_DELAY`: longest time that a span waits for company, milliseconds;
-    /// 5 000.
-    pub traces_delay: Option<u64>,
-    /// `OTEL_BLRP_SCHEDULE_DELAY`: the same for log records; 1 000.
-    pub logs_delay: Option<u64>,
+    /// `OTEL_METRIC_EXPORT_INTERVAL`: time between two exports; 60 s.
+    pub metrics_interval: Option<Duration>,
+    /// `OTEL_BSP_SCHEDULE_DELAY`: longest time that a span waits for company; 5 s.
+    pub traces_delay: Option<Duration>,
+    /// `OTEL_BLRP_SCHEDULE_DELAY`: the same for log records; 1 s.
+    pub logs_delay: Option<Duration>,
     /// Spans or log records in one batch at most; 4 096. (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE` and
     /// `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` set it for traces and logs.)
     pub traces_batch: Option<usize>,
@@ -188,83 +177,19 @@ pub struct OtlpConfig {
 
 /// Bytes that may wait per signal, unless set.
 pub const DEFAULT_QUEUE_BYTES: usize = 16 << 20;
-const DEFAULT_TIMEOUT: u64 = 10_000;
-const DEFAULT_METRICS_INTERVAL: u64 = 60_000;
-const DEFAULT_TRACES_DELAY: u64 = 5_000;
-const DEFAULT_LOGS_DELAY: u64 = 1_000;
+const DEFAULT_METRICS_INTERVAL: Duration = Duration::from_secs(60);
+const DEFAULT_TRACES_DELAY: Duration = Duration::from_secs(5);
+const DEFAULT_LOGS_DELAY: Duration = Duration::from_secs(1);
 const DEFAULT_BATCH: usize = 4_096;
 
 impl OtlpConfig {
-    /// Reads the `OTEL_*` variables through `get`. An empty value counts as unset, as the
-    /// specification says.
+    /// Reads the `OTEL_*` variables through `get`, which may look further than the environment.
+    /// An empty value counts as unset, as the specification says.
     ///
     /// # Errors
     /// [`ConfigError::Variable`] for the first value that is not what it should be.
     pub fn from_env(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         env::read(get)
-    }
-
-    /// `self`, with what it leaves open taken from `fallback`: `from_env(..)?.or(file)`.
-    #[must_use]
-    pub fn or(self, fallback: Self) -> Self {
-        Self {
-            general: self.general.or(fallback.general),
-            traces: self.traces.or(fallback.traces),
-            metrics: self.metrics.or(fallback.metrics),
-            logs: self.logs.or(fallback.logs),
-            metrics_temporality: self.metrics_temporality.or(fallback.metrics_temporality),
-            metrics_histogram_aggregation: self
-                .metrics_histogram_aggregation
-                .or(fallback.metrics_histogram_aggregation),
-            metrics_interval: self.metrics_interval.or(fallback.metrics_interval),
-            traces_delay: self.traces_delay.or(fallback.traces_delay),
-            logs_delay: self.logs_delay.or(fallback.logs_delay),
-            traces_batch: self.traces_batch.or(fallback.traces_batch),
-            logs_batch: self.logs_batch.or(fallback.logs_batch),
-            queue_bytes: self.queue_bytes.or(fallback.queue_bytes),
-        }
-    }
-
-    /// Where `signal` goes; `None` when it is off.
-    ///
-    /// # Errors
-    /// Settings that contradict each other.
-    pub fn target(&self, signal: SignalKind) -> Result<Option<Target>, ConfigError> {
-        let own = self.signal(signal);
-        let merged = own.clone().or(self.general.clone());
-        if merged.enabled == Some(false) {
-            return Ok(None);
-        }
-        let Some(endpoint) = merged.endpoint else {
-            return Ok(None);
-        };
-        let protocol = merged.protocol.unwrap_or_default();
-        let endpoint = match protocol {
-            Protocol::Grpc => endpoint.for_grpc(merged.insecure.unwrap_or(false)),
-            Protocol::HttpProtobuf => {
-                let path = own.endpoint.is_none().then(|| signal.http_path());
-                endpoint.for_http(path).ok_or(ConfigError::NoScheme {
-                    signal,
-                    endpoint: endpoint.to_string(),
-                })?
-            }
-        };
-        let identity = match (merged.client_key, merged.client_certificate) {
-            (Some(key), Some(certificate)) => Some(Identity { key, certificate }),
-            (None, None) => None,
-            _ => return Err(ConfigError::HalfIdentity { signal }),
-        };
-        Ok(Some(Target {
-            signal,
-            endpoint,
-            protocol,
-            protocol_given: merged.protocol.is_some(),
-            headers: merged.headers.unwrap_or_default(),
-            timeout: Duration::from_millis(merged.timeout.unwrap_or(DEFAULT_TIMEOUT)),
-            compression: merged.compression.unwrap_or_default(),
-            authorities: merged.certificate,
-            identity,
-        }))
     }
 
     fn signal(&self, signal: SignalKind) -> &SignalConfig {
@@ -278,11 +203,15 @@ impl OtlpConfig {
     /// Time between two exports of metrics.
     #[must_use]
     pub fn metrics_interval(&self) -> Duration {
+<<<<<<< HEAD
         Duration::from_millis(
             self.metrics_interval
                 .unwrap_or(DEFAULT_METRICS_INTERVAL)
                 .max(1),
         )
+=======
+        self.metrics_interval.unwrap_or(DEFAULT_METRICS_INTERVAL)
+>>>>>>> h-otlp
     }
 
     /// How items of `signal` gather into batches: the longest wait and the most items. Metrics
@@ -298,56 +227,15 @@ impl OtlpConfig {
                 self.logs_delay.unwrap_or(DEFAULT_LOGS_DELAY),
                 self.logs_batch.unwrap_or(DEFAULT_BATCH),
             ),
-            SignalKind::Metrics => (0, 1),
+            SignalKind::Metrics => (Duration::ZERO, 1),
         };
-        (Duration::from_millis(delay), batch.max(1))
+        (delay, batch.max(1))
     }
 
     /// Bytes that may wait per signal.
     #[must_use]
     pub fn queue_bytes(&self) -> usize {
         self.queue_bytes.unwrap_or(DEFAULT_QUEUE_BYTES)
-    }
-}
-
-/// Key and certificate with which the agent shows who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// PEM file of the private key.
-    pub key: PathBuf,
-    /// PEM file of the certificate chain.
-    pub certificate: PathBuf,
-}
-
-/// Everything about the way of one signal, resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Which signal.
-    pub signal: SignalKind,
-    /// HTTP: the whole URL; gRPC: scheme and authority.
-    pub endpoint: http::Uri,
-    /// Transport and encoding.
-    pub protocol: Protocol,
-    /// Whether the protocol was chosen, not the default.
-    pub protocol_given: bool,
-    /// Sent with each request.
-    pub headers: Headers,
-    /// Longest wait for one answer.
-    pub timeout: Duration,
-    /// Compression of requests.
-    pub compression: Compression,
-    /// PEM file with authorities; the system's when `None`.
-    pub authorities: Option<PathBuf>,
-    /// For mutual TLS.
-    pub identity: Option<Identity>,
-}
-
-impl Target {
-    /// Whether this is HTTP to the port that receivers open for gRPC, only because no protocol
-    /// was chosen: almost always a slip.
-    #[must_use]
-    pub fn looks_like_grpc(&self) -> bool {
-        !self.protocol_given && self.endpoint.port_u16() == Some(4317)
     }
 }
 

@@ -96,12 +96,12 @@ fn nanoseconds(time: SystemTime) -> u64 {
 
 /// Memory that attributes take, about.
 pub(super) fn attributes_bytes(attributes: &Attributes) -> usize {
-    let bytes = attributes.iter().map(|(key, value)| {
+    let bytes = attributes.iter().map(|(_, value)| {
         let text = match value {
             AttributeValue::Text(text) => text.len(),
             AttributeValue::Integer(_) | AttributeValue::Boolean(_) => 0,
         };
-        size_of_val(key) + size_of_val(value) + text
+        size_of::<(&str, AttributeValue)>() + text
     });
     bytes.sum()
 }

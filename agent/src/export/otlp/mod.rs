@@ -191,10 +191,10 @@ impl Otlp {
     pub async fn shutdown(self, deadline: std::time::Instant) {
         let deadline = Instant::from_std(deadline);
         self.stop.send_replace(Some(deadline));
-        for queue in self.traces.iter() {
+        if let Some(queue) = &self.traces {
             queue.close();
         }
-        for queue in self.logs.iter() {
+        if let Some(queue) = &self.logs {
             queue.close();
         }
         // The tasks end at the deadline by themselves; the grace is for what they count then.
@@ -291,4 +291,4 @@ fn log_bytes(record: &LogRecord) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -47,10 +47,21 @@ pub(super) struct State {
     is_failing: bool,
     /// Its warning without a rejection was logged.
     has_warned: bool,
+    /// When the log was last told of data given up.
+    complained: Option<Instant>,
 }
+
+/// A receiver that refuses everything shall not fill the log: the numbers tell how much it is.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The stop's deadline has passed, or will before anything more can be done.
 struct Stopped;
+
+/// The receiver takes no message of this size.
+struct TooLarge {
+    message: Message,
+    error: String,
+}
 
 impl<B: Batch, T: Transport> Sender<B, T> {
     /// Runs until the queue is closed and empty, or the stop's deadline.
@@ -73,65 +84,76 @@ impl<B: Batch, T: Transport> Sender<B, T> {
 
     /// Sends a message, in two halves if it is too large, until its fate is known and counted.
     async fn deliver(&mut self, message: Message) {
-        let Some((error, message)) = self.deliver_whole(message).await else {
+        let Err(TooLarge { message, error }) = self.deliver_whole(message).await else {
             return;
         };
         let Some(halves) = message.halve() else {
             return self.give_up(&message, Reason::TooLarge, &error);
         };
         for half in halves {
-            if let Some((error, half)) = self.deliver_whole(half).await {
-                self.give_up(&half, Reason::TooLarge, &error);
+            if let Err(too_large) = self.deliver_whole(half).await {
+                self.give_up(&too_large.message, Reason::TooLarge, &too_large.error);
             }
         }
     }
 
-    /// Gives the message back, with the receiver's words, when it is too large.
-    async fn deliver_whole(&mut self, message: Message) -> Option<(String, Message)> {
+    async fn deliver_whole(&mut self, message: Message) -> Result<(), TooLarge> {
         // Another message of this batch may have been throttled for longer than it could wait.
         if self.wait_until(self.state.throttled_until).await.is_err() {
             self.give_up(&message, Reason::Shutdown, "the agent stops");
-            return None;
+            return Ok(());
         }
         let give_up = Instant::now() + self.policy.give_up;
         let mut backoff = Backoff::new(&self.policy);
         loop {
             let Ok(outcome) = self.attempt(&message).await else {
                 self.give_up(&message, Reason::Shutdown, "the agent stops");
-                return None;
+                return Ok(());
             };
-            let (after, error) = match outcome {
+            let result = match outcome {
                 Outcome::Accepted(partial) => {
                     self.accepted(&message, &partial);
-                    return None;
+                    return Ok(());
                 }
                 Outcome::TooLarge { error } => {
                     self.stats.count_failure();
-                    return Some((error, message));
+                    return Err(TooLarge { message, error });
                 }
                 Outcome::Refused { error } => {
                     self.stats.count_failure();
-                    self.give_up(&message, Reason::Refused, &error);
-                    return None;
+                    Err((Reason::Refused, error))
                 }
-                Outcome::Retry { after, error } => (after, error),
+                Outcome::Retry { after, error } => {
+                    self.failed(&error);
+                    let paused = self.pause(after, backoff.next(), give_up).await;
+                    paused.map_err(|reason| (reason, error))
+                }
             };
-            self.failed(&error);
-            let wait = after.unwrap_or_default().max(backoff.next());
-            let next = Instant::now() + wait;
-            if after.is_some() {
-                self.state.throttled_until = Some(next);
-            }
-            if next > give_up {
-                self.give_up(&message, Reason::RetryTimeout, &error);
-                return None;
-            }
-            if self.wait_until(Some(next)).await.is_err() {
-                self.give_up(&message, Reason::Shutdown, &error);
-                return None;
+            if let Err((reason, error)) = result {
+                self.give_up(&message, reason, &error);
+                return Ok(());
             }
             self.stats.count_retry();
         }
+    }
+
+    /// Waits before a retry, for as long as the receiver asked at least. Not at all when there
+    /// won't be one, for the reason that is returned.
+    async fn pause(
+        &mut self,
+        after: Option<Duration>,
+        backoff: Duration,
+        give_up: Instant,
+    ) -> Result<(), Reason> {
+        let next = Instant::now() + backoff.max(after.unwrap_or_default());
+        if after.is_some() {
+            self.state.throttled_until = Some(next);
+        }
+        if next > give_up {
+            return Err(Reason::RetryTimeout);
+        }
+        let waited = self.wait_until(Some(next)).await;
+        waited.map_err(|Stopped| Reason::Shutdown)
     }
 
     async fn attempt(&mut self, message: &Message) -> Result<Outcome, Stopped> {
@@ -180,10 +202,16 @@ impl<B: Batch, T: Transport> Sender<B, T> {
         }
     }
 
-    fn give_up(&self, message: &Message, reason: Reason, error: &str) {
+    /// Counts data that is lost; the log gets the first of a minute.
+    fn give_up(&mut self, message: &Message, reason: Reason, error: &str) {
         self.stats.give_up(reason, message.items);
-        let (signal, items, reason) = (self.signal, message.items, reason.as_str());
-        warn!(%signal, items, reason, error, "OTLP data given up");
+        let now = Instant::now();
+        let last = self.state.complained;
+        if last.is_none_or(|last| now - last >= COMPLAINT_INTERVAL) {
+            self.state.complained = Some(now);
+            let (signal, items, reason) = (self.signal, message.items, reason.as_str());
+            warn!(%signal, items, reason, error, "OTLP data given up");
+        }
     }
 }
 

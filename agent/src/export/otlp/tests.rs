@@ -1,8 +1,12 @@
-//! The exporter as a whole: [`retries`] against a scripted transport in paused time, [`wire`]
-//! and [`tls`] against a receiver on real sockets.
+//! The exporter as a whole: against a scripted transport in paused time ([`flow`], [`retries`]),
+//! and against a receiver on real sockets ([`grpc`], [`http`], [`tls`]).
 
-mod fixture;
-mod receiver;
+pub(crate) mod fixture;
+mod flow;
+mod grpc;
+mod http;
+pub(crate) mod receiver;
 mod retries;
+mod scripted;
 mod tls;
 mod wire;

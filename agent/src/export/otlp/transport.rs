@@ -6,7 +6,10 @@ mod tls;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
-pub(crate) use self::{grpc::channel, http::client};
+pub(crate) use self::{
+    grpc::channel,
+    http::{client, read_answer},
+};
 use super::{
     config::{Protocol, Target},
     message::{Message, PartialSuccess},
@@ -67,17 +70,17 @@ pub enum TransportError {
 /// The transport that a target asks for.
 #[derive(Debug)]
 pub(super) enum Client {
-    Grpc(grpc::Grpc),
-    Http(http::Http),
+    Grpc(Box<grpc::Grpc>),
+    Http(Box<http::Http>),
 }
 
 impl Client {
     /// Sets the client up; connects with the first message. To be called within a tokio runtime.
     pub(super) fn new(target: &Target) -> Result<Self, TransportError> {
-        match target.protocol {
-            Protocol::Grpc => grpc::Grpc::new(target).map(Self::Grpc),
-            Protocol::HttpProtobuf => http::Http::new(target).map(Self::Http),
-        }
+        Ok(match target.protocol {
+            Protocol::Grpc => Self::Grpc(Box::new(grpc::Grpc::new(target)?)),
+            Protocol::HttpProtobuf => Self::Http(Box::new(http::Http::new(target)?)),
+        })
     }
 }
 

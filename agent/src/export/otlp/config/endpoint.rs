@@ -6,11 +6,9 @@ use http::{
     Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
-use serde::Deserialize;
 
 /// A URL with scheme http or https, or gRPC's old form `host:port`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(Form);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,14 +100,6 @@ impl FromStr for Endpoint {
             None if authority.port().is_some() => Ok(Self(Form::HostPort(authority))),
             _ => Err(EndpointError),
         }
-    }
-}
-
-impl TryFrom<String> for Endpoint {
-    type Error = EndpointError;
-
-    fn try_from(text: String) -> Result<Self, EndpointError> {
-        text.parse()
     }
 }
 

@@ -1,6 +1,11 @@
 //! The `OTEL_*` environment variables.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use super::{
     Compression, ConfigError, Endpoint, Headers, HistogramAggregation, OtlpConfig, Protocol,
@@ -38,17 +43,14 @@ pub(super) fn read(get: Get<'_>) -> Result<OtlpConfig, ConfigError> {
                 ),
             ],
         )?,
-        metrics_interval: number(get, "OTEL_METRIC_EXPORT_INTERVAL", MILLISECONDS)?,
-        traces_delay: number(get, "OTEL_BSP_SCHEDULE_DELAY", MILLISECONDS)?,
-        logs_delay: number(get, "OTEL_BLRP_SCHEDULE_DELAY", MILLISECONDS)?,
-        traces_batch: number(get, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", COUNT)?,
-        logs_batch: number(get, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", COUNT)?,
+        metrics_interval: span_of_time(get, "OTEL_METRIC_EXPORT_INTERVAL")?,
+        traces_delay: delay(get, "OTEL_BSP_SCHEDULE_DELAY")?,
+        logs_delay: delay(get, "OTEL_BLRP_SCHEDULE_DELAY")?,
+        traces_batch: count(get, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?,
+        logs_batch: count(get, "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE")?,
         queue_bytes: None,
     })
 }
-
-const MILLISECONDS: &str = "a whole number of milliseconds";
-const COUNT: &str = "a whole number";
 
 /// The settings that exist for all signals (`infix` empty) and for each (`TRACES_`, ...).
 fn signal(get: Get<'_>, infix: &str) -> Result<SignalConfig, ConfigError> {
@@ -66,7 +68,7 @@ fn signal(get: Get<'_>, infix: &str) -> Result<SignalConfig, ConfigError> {
             ],
         )?,
         headers: headers(get, name("HEADERS"))?,
-        timeout: number(get, &name("TIMEOUT"), MILLISECONDS)?,
+        timeout: span_of_time(get, &name("TIMEOUT"))?,
         compression: choice(
             get,
             &name("COMPRESSION"),
@@ -138,12 +140,22 @@ fn headers(get: Get<'_>, variable: String) -> Result<Option<Headers>, ConfigErro
     })
 }
 
-fn number<T: FromStr>(
-    get: Get<'_>,
-    variable: &str,
-    expected: &str,
-) -> Result<Option<T>, ConfigError> {
-    parse(get, variable, expected)
+/// Milliseconds. Zero would mean never to wait for an answer, or to do nothing but export.
+fn span_of_time(get: Get<'_>, variable: &str) -> Result<Option<Duration>, ConfigError> {
+    let expected = "a whole number of milliseconds above 0";
+    let number = parse::<NonZeroU32>(get, variable, expected)?;
+    Ok(number.map(|number| Duration::from_millis(number.get().into())))
+}
+
+/// Milliseconds; zero means at once.
+fn delay(get: Get<'_>, variable: &str) -> Result<Option<Duration>, ConfigError> {
+    let number = parse::<u32>(get, variable, "a whole number of milliseconds")?;
+    Ok(number.map(|number| Duration::from_millis(number.into())))
+}
+
+fn count(get: Get<'_>, variable: &str) -> Result<Option<usize>, ConfigError> {
+    let number = parse::<NonZeroUsize>(get, variable, "a whole number above 0")?;
+    Ok(number.map(NonZeroUsize::get))
 }
 
 fn boolean(get: Get<'_>, variable: &str) -> Result<Option<bool>, ConfigError> {

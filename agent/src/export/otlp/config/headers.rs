@@ -1,13 +1,11 @@
 //! Headers that go with each request: tokens, tenant names.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
 
 /// Header pairs. Their values may be secrets: `Debug` shows the names only.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "BTreeMap<String, String>")]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(HeaderMap);
 
 /// Not a list of headers. Says nothing of the text, which may be secret.
@@ -64,18 +62,6 @@ impl FromStr for Headers {
             let (name, value) = pair.split_once('=').ok_or(HeadersError)?;
             let value = percent_decode(value.trim()).ok_or(HeadersError)?;
             headers.insert(name.trim(), &value)?;
-        }
-        Ok(headers)
-    }
-}
-
-impl TryFrom<BTreeMap<String, String>> for Headers {
-    type Error = HeadersError;
-
-    fn try_from(pairs: BTreeMap<String, String>) -> Result<Self, HeadersError> {
-        let mut headers = Self::default();
-        for (name, value) in pairs {
-            headers.insert(&name, value.as_bytes())?;
         }
         Ok(headers)
     }

@@ -10,7 +10,7 @@
 //! What is above the last bound goes to the exponential bucket just above that bound. What is in
 //! a bucket whose upper bound is not positive counts as zero.
 //!
-//! Source: OpenTelemetry metrics data model, "ExponentialHistogram".
+//! Source: OpenTelemetry metrics data model, exponential histograms.
 
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 
@@ -34,7 +34,8 @@ pub struct Exponential {
     pub positive: Buckets,
 }
 
-/// Converts; `None` for a histogram without bounds, which says nothing of where its values are.
+/// Converts; `None` for a histogram without positive finite bounds, which says nothing of where
+/// its values are.
 ///
 /// The scale depends on the bounds alone, so it is the same in each export of a series.
 #[must_use]
@@ -43,7 +44,7 @@ pub fn convert(histogram: &Histogram) -> Option<Exponential> {
     let values = representatives(&histogram.bounds);
     let positive = || values.iter().copied().filter(|value| *value > 0.0);
     let lowest = positive().fold(f64::INFINITY, f64::min);
-    if !lowest.is_finite() || !last.is_finite() {
+    if last <= 0.0 || !last.is_finite() {
         return None;
     }
     let highest = positive().fold(lowest, f64::max);
@@ -53,12 +54,13 @@ pub fn convert(histogram: &Histogram) -> Option<Exponential> {
     let length = usize::try_from(index(highest, scale) - offset + 1).ok()?;
     let mut bucket_counts = vec![0_u64; length];
     let mut zero_count = 0;
-    for (value, count) in values.iter().zip(&histogram.counts) {
-        let slot = usize::try_from(index(*value, scale) - offset);
-        match slot.ok().and_then(|slot| bucket_counts.get_mut(slot)) {
-            Some(bucket) if *value > 0.0 => *bucket += count,
-            _ => zero_count += count,
+    for (&value, count) in values.iter().zip(&histogram.counts) {
+        if value <= 0.0 {
+            zero_count += count;
+            continue;
         }
+        let slot = usize::try_from(index(value, scale) - offset).ok()?;
+        *bucket_counts.get_mut(slot)? += count;
     }
     Some(Exponential {
         scale,
@@ -164,7 +166,9 @@ mod tests {
             let mut counts: Vec<u64> = buckets.values().copied().collect();
             counts.push(above);
             let total: u64 = counts.iter().sum();
-            if let Some(converted) = convert(&histogram(&bounds, counts)) {
+            let converted = convert(&histogram(&bounds, counts));
+            prop_assert_eq!(converted.is_some(), bounds.last().is_some_and(|last| *last > 0.0));
+            if let Some(converted) = converted {
                 let sum: u64 = converted.positive.bucket_counts.iter().sum();
                 prop_assert_eq!(sum + converted.zero_count, total);
                 prop_assert!(converted.positive.bucket_counts.len() <= 160);

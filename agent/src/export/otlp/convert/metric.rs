@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, Exemplar as ProtoExemplar, ExponentialHistogram,
     ExponentialHistogramDataPoint, Gauge, Histogram as ProtoHistogram, HistogramDataPoint, Metric,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     export::otlp::{
         config::{HistogramAggregation, TemporalityPreference},
-        message::Group,
+        message::{Group, Request},
     },
     metric::{Descriptor, Exemplar, Histogram, Kind, Point, Snapshot, Unit, Value},
 };
@@ -68,10 +69,13 @@ impl MetricBuilder {
                 invalid += u64::from(pushed.is_none());
             }
         }
-        Built {
-            groups: by_resource.into_groups(),
-            invalid,
+        let mut groups = by_resource.into_groups();
+        for group in &mut groups {
+            group
+                .records
+                .retain(|metric| ExportMetricsServiceRequest::items(metric) > 0);
         }
+        Built { groups, invalid }
     }
 
     fn since(

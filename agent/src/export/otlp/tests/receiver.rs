@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Bytes, extract::State, http::Uri, response::Response, routing::post};
@@ -22,8 +22,7 @@ use opentelemetry_proto::tonic::collector::{
         trace_service_server::{TraceService, TraceServiceServer},
     },
 };
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc, time::timeout};
 use tonic::{
     Request, Status,
     codec::CompressionEncoding,
@@ -33,32 +32,74 @@ use tonic::{
 
 /// A request as it arrived.
 #[derive(Debug)]
-pub(super) struct Received {
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Received {
+    pub(crate) time: Instant,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
     /// As sent, over HTTP.
-    pub(super) body: Vec<u8>,
-    pub(super) traces: Option<ExportTraceServiceRequest>,
-    pub(super) metrics: Option<ExportMetricsServiceRequest>,
-    pub(super) logs: Option<ExportLogsServiceRequest>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) traces: Option<ExportTraceServiceRequest>,
+    pub(crate) metrics: Option<ExportMetricsServiceRequest>,
+    pub(crate) logs: Option<ExportLogsServiceRequest>,
 }
 
 type HttpAnswer = Arc<dyn Fn() -> Option<Response> + Send + Sync>;
 type GrpcAnswer = Arc<Mutex<Vec<Status>>>;
 
 /// A running receiver; stops when dropped.
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     received: mpsc::UnboundedReceiver<Received>,
-    _stop: tokio_util::sync::DropGuard,
+    runtime: Option<Runtime>,
+}
+
+/// Ends its connections as well: they live on its runtime.
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Receiver {
-    pub(super) async fn next(&mut self) -> Received {
+    /// Runs what `serve` makes of a listener at `address`.
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        address: SocketAddr,
+        received: mpsc::UnboundedReceiver<Received>,
+        serve: impl FnOnce(TcpListener) -> F + Send + 'static,
+    ) -> Self {
+        let listener = std::net::TcpListener::bind(address).expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.spawn(async move {
+            serve(TcpListener::from_std(listener).expect("a listener")).await;
+        });
+        Self {
+            address,
+            received,
+            runtime: Some(runtime),
+        }
+    }
+
+    pub(crate) async fn next(&mut self) -> Received {
         let received = timeout(Duration::from_secs(10), self.received.recv()).await;
         received
             .expect("a request within 10 s")
             .expect("the receiver runs")
+<<<<<<< HEAD
+=======
+    }
+
+    /// One that arrived already.
+    pub(crate) fn try_next(&mut self) -> Option<Received> {
+        self.received.try_recv().ok()
+>>>>>>> h-otlp
     }
 }
 
@@ -66,14 +107,12 @@ impl Receiver {
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// OTLP/HTTP on any path; `answer` without a response hangs.
-pub(super) async fn http(
-    answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
-) -> Receiver {
-    http_at(ANY, answer).await
+pub(crate) fn http(answer: impl Fn() -> Option<Response> + Send + Sync + 'static) -> Receiver {
+    http_at(ANY, answer)
 }
 
 /// The same at `address`.
-pub(super) async fn http_at(
+pub(crate) fn http_at(
     address: SocketAddr,
     answer: impl Fn() -> Option<Response> + Send + Sync + 'static,
 ) -> Receiver {
@@ -85,6 +124,7 @@ pub(super) async fn http_at(
         body: Bytes,
     ) -> Response {
         let received = Received {
+            time: Instant::now(),
             path: uri.path().to_owned(),
             headers,
             body: body.to_vec(),
@@ -98,30 +138,18 @@ pub(super) async fn http_at(
             None => std::future::pending().await,
         }
     }
-    let listener = TcpListener::bind(address).await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
     let (sender, received) = mpsc::unbounded_channel();
-    let stop = CancellationToken::new();
     let app = Router::new()
         .route("/{*path}", post(take))
         .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
         .with_state((Arc::new(answer) as HttpAnswer, sender));
-    let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move {
-        tokio::select! {
-            result = axum::serve(listener, app) => result.expect("serves"),
-            () = stopped => {}
-        }
-    });
-    Receiver {
-        address,
-        received,
-        _stop: stop.drop_guard(),
-    }
+    Receiver::start(address, received, |listener| async move {
+        axum::serve(listener, app).await.expect("serves");
+    })
 }
 
 /// An HTTP answer.
-pub(super) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) -> Response {
+pub(crate) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) -> Response {
     let mut builder = Response::builder().status(StatusCode::from_u16(status).expect("a status"));
     if let Some(value) = retry_after {
         builder = builder.header("Retry-After", value);
@@ -131,20 +159,17 @@ pub(super) fn response(status: u16, retry_after: Option<&str>, body: Vec<u8>) ->
 
 /// OTLP/gRPC; answers with `failures` first, last one first, then takes everything. The first
 /// span of each request named `reject` counts as rejected.
-pub(super) async fn grpc(failures: Vec<Status>, tls: Option<ServerTlsConfig>) -> Receiver {
-    grpc_at(ANY, failures, tls).await
+pub(crate) fn grpc(failures: Vec<Status>, tls: Option<ServerTlsConfig>) -> Receiver {
+    grpc_at(ANY, failures, tls)
 }
 
 /// The same at `address`.
-pub(super) async fn grpc_at(
+pub(crate) fn grpc_at(
     address: SocketAddr,
     failures: Vec<Status>,
     tls: Option<ServerTlsConfig>,
 ) -> Receiver {
-    let listener = TcpListener::bind(address).await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
     let (sender, received) = mpsc::unbounded_channel();
-    let stop = CancellationToken::new();
     let service = Service {
         failures: Arc::new(Mutex::new(failures)),
         sender,
@@ -158,20 +183,10 @@ pub(super) async fn grpc_at(
         .add_service(TraceServiceServer::new(service.clone()).accept_compressed(gzip))
         .add_service(MetricsServiceServer::new(service.clone()).accept_compressed(gzip))
         .add_service(LogsServiceServer::new(service).accept_compressed(gzip));
-    let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move {
-        tokio::select! {
-            result = router.serve_with_incoming(TcpIncoming::from(listener)) => {
-                result.expect("serves");
-            }
-            () = stopped => {}
-        }
-    });
-    Receiver {
-        address,
-        received,
-        _stop: stop.drop_guard(),
-    }
+    Receiver::start(address, received, |listener| async move {
+        let serving = router.serve_with_incoming(TcpIncoming::from(listener));
+        serving.await.expect("serves");
+    })
 }
 
 #[derive(Clone)]
@@ -188,6 +203,7 @@ impl Service {
         fill: impl FnOnce(&mut Received),
     ) -> Result<(), Status> {
         let mut received = Received {
+            time: Instant::now(),
             path: path.to_owned(),
             headers: metadata.into_headers(),
             body: Vec::new(),
@@ -220,7 +236,11 @@ impl TraceService for Service {
             .filter(|span| span.name == "reject")
             .count();
         self.take("traces", metadata, |received| {
+<<<<<<< HEAD
             received.traces = Some(message)
+=======
+            received.traces = Some(message);
+>>>>>>> h-otlp
         })?;
         let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
             rejected_spans: i64::try_from(rejected).expect("few"),
@@ -240,9 +260,15 @@ impl MetricsService for Service {
     ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
         self.take("metrics", metadata, |received| {
+<<<<<<< HEAD
             received.metrics = Some(message)
         })?;
         Ok(tonic::Response::new(Default::default()))
+=======
+            received.metrics = Some(message);
+        })?;
+        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+>>>>>>> h-otlp
     }
 }
 
@@ -254,6 +280,6 @@ impl LogsService for Service {
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
         self.take("logs", metadata, |received| received.logs = Some(message))?;
-        Ok(tonic::Response::new(Default::default()))
+        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
     }
 }

@@ -1,10 +1,14 @@
-//! Retry, throttling, overflow and stopping, against scripted outcomes in paused time.
+//! Retry, throttling and refusals, in paused time.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::{
+    fixture::{assert_conserved, span_signal},
+    scripted::{Act, Scripted, push, start},
 };
+<<<<<<< HEAD
 
 use tokio::time::{Instant, sleep};
 
@@ -148,6 +152,9 @@ async fn a_full_batch_leaves_at_once() {
     assert_eq!(otlp.stats().signal(SignalKind::Traces).waiting(), 5);
     assert_conserved(otlp.stats());
 }
+=======
+use crate::export::otlp::{OtlpConfig, Reason, SignalKind};
+>>>>>>> h-otlp
 
 #[tokio::test(start_paused = true)]
 async fn fault_24_a_receiver_that_is_down_gets_everything_when_it_is_back() {
@@ -181,30 +188,6 @@ async fn fault_24_a_batch_is_given_up_after_five_minutes() {
     let last = receiver.seconds().last().copied().expect("requests");
     assert!((270.0..=305.0).contains(&last), "{last}");
     assert_conserved(otlp.stats());
-}
-
-#[tokio::test(start_paused = true)]
-async fn fault_24_the_queue_keeps_the_newest_within_its_bytes() {
-    let config = OtlpConfig {
-        queue_bytes: Some(16 << 10),
-        ..OtlpConfig::default()
-    };
-    let receiver = Scripted::new(&[], Act::Fail);
-    let otlp = start(&config, &receiver);
-    let stats = Arc::clone(otlp.stats());
-    let traces = stats.signal(SignalKind::Traces);
-    for _ in 0..1000 {
-        push(&otlp, 1);
-        assert!(traces.queue_bytes() <= 16 << 10);
-    }
-    assert!(traces.dropped(Reason::QueueFull) > 900);
-    assert_conserved(&stats);
-    let kept = traces.waiting();
-    *receiver.then.lock().expect("not poisoned") = Act::Take;
-    stop_within(otlp, FIVE_SECONDS).await;
-    assert_eq!(traces.exported(), kept);
-    assert_eq!((traces.waiting(), traces.queue_bytes()), (0, 0));
-    assert_conserved(&stats);
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,6 +290,7 @@ async fn fault_24_a_single_span_over_the_limit_is_counted_and_the_rest_goes_on()
     assert_eq!((stats.exported(), stats.dropped(Reason::TooLarge)), (2, 1));
     assert_conserved(otlp.stats());
 }
+<<<<<<< HEAD
 
 #[tokio::test(start_paused = true)]
 async fn fault_24_a_hanging_receiver_of_one_signal_holds_up_no_other() {
@@ -408,3 +392,5 @@ async fn fault_24_an_outage_fills_the_metrics_queue_and_the_newest_stay() {
     assert!(stats.dropped(Reason::QueueFull) > 50 * SNAPSHOT_POINTS);
     assert_conserved(otlp.stats());
 }
+=======
+>>>>>>> h-otlp

@@ -50,19 +50,19 @@ impl Pki {
         self.path(name).display().to_string()
     }
 
-    async fn receiver(&self) -> Receiver {
+    fn receiver(&self) -> Receiver {
         let ca = std::fs::read(self.path("ca")).expect("written");
         let tls = ServerTlsConfig::new()
             .identity(Identity::from_pem(&self.server.0, &self.server.1))
             .client_ca_root(Certificate::from_pem(ca));
-        receiver::grpc(vec![], Some(tls)).await
+        receiver::grpc(vec![], Some(tls))
     }
 }
 
 #[tokio::test]
 async fn grpc_over_tls_with_a_client_certificate() {
     let pki = Pki::new();
-    let receiver = pki.receiver().await;
+    let receiver = pki.receiver();
     let endpoint = format!("https://localhost:{}", receiver.address.port());
     let (ca, client, key) = (pki.text("ca"), pki.text("client"), pki.text("key"));
     let with_identity = [
@@ -96,7 +96,7 @@ async fn http_over_tls_with_a_client_certificate() {
     // A gRPC server speaks TLS and answers HTTP/1.1 not at all; what is tested here is the
     // handshake, so a bare TLS server with one canned answer will do.
     let pki = Pki::new();
-    let (address, served) = https_once(&pki).await;
+    let (address, served) = https_once(&pki);
     let endpoint = format!("https://localhost:{}", address.port());
     let (ca, client, key) = (pki.text("ca"), pki.text("client"), pki.text("key"));
     let get = |name: &str| match name {
@@ -119,7 +119,7 @@ async fn http_over_tls_with_a_client_certificate() {
 }
 
 /// Serves one request over TLS, then says whether the client had a certificate.
-async fn https_once(pki: &Pki) -> (std::net::SocketAddr, tokio::task::JoinHandle<bool>) {
+fn https_once(pki: &Pki) -> (std::net::SocketAddr, tokio::task::JoinHandle<bool>) {
     use rustls::{
         RootCertStore, ServerConfig, ServerConnection, StreamOwned,
         crypto::ring,
@@ -176,7 +176,7 @@ async fn https_once(pki: &Pki) -> (std::net::SocketAddr, tokio::task::JoinHandle
 #[tokio::test]
 async fn a_wrong_file_is_told_at_the_start() {
     let pki = Pki::new();
-    let receiver = receiver::http(|| None).await;
+    let receiver = receiver::http(|| None);
     let (ca, missing) = (pki.text("ca"), pki.text("missing"));
     let endpoint = "https://localhost:1";
     for protocol in ["grpc", "http/protobuf"] {

@@ -1,30 +1,27 @@
-//! Both transports against a receiver on real sockets.
+//! What tests on real sockets share.
 
 use std::{
-    io::Read,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+<<<<<<< HEAD
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest,
     metrics::v1::ExportMetricsServiceRequest,
     trace::v1::{ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse},
 };
 use prost::Message as _;
+=======
+>>>>>>> h-otlp
 use tokio::runtime::Handle;
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{
-    fixture::{SNAPSHOT_POINTS, assert_conserved, log, resource, snapshot, span_signal},
-    receiver::{self, Receiver, response},
+    fixture::{log, resource, snapshot, span_signal},
+    receiver::Receiver,
 };
 use crate::{
-    export::otlp::{Otlp, OtlpConfig, Reason, SignalKind},
+    export::otlp::{Otlp, OtlpConfig},
     signal::Signal,
 };
 
@@ -50,11 +47,12 @@ pub(super) async fn stop(otlp: Otlp) {
         .await;
 }
 
-fn push_all(otlp: &Otlp) {
+pub(super) fn push_all(otlp: &Otlp) {
     otlp.signal(span_signal("GET /"));
     otlp.signal(Signal::Log(log(&resource("shop"))));
     otlp.metrics(Arc::new(snapshot(1, 1)));
 }
+<<<<<<< HEAD
 
 fn assert_all_exported(otlp: &Otlp, stats: &crate::export::otlp::OtlpStats) {
     assert!(SignalKind::ALL.iter().all(|signal| otlp.is_on(*signal)));
@@ -376,3 +374,5 @@ async fn fault_24_a_batch_over_four_mebibytes_arrives_in_pieces() {
     assert!(traces.batches() >= 3);
     assert_conserved(&stats);
 }
+=======
+>>>>>>> h-otlp

@@ -137,7 +137,7 @@ fn outcome(status: &Status) -> Outcome {
 }
 
 /// Whether the receiver's gRPC library found the message too large. They have no code of their
-/// own for it: grpc-go and grpc-java say RESOURCE_EXHAUSTED, tonic OUT_OF_RANGE, which the
+/// own for it: grpc-go and grpc-java say `RESOURCE_EXHAUSTED`, tonic `OUT_OF_RANGE`, which the
 /// specification would have us retry for ever.
 fn says_too_large(status: &Status) -> bool {
     let text = status.message().to_ascii_lowercase();

@@ -55,11 +55,11 @@ impl Http {
         let status = response.status();
         if status.is_success() {
             // What follows an accepting status can't take it back.
-            let answer = read(response).await.unwrap_or_default();
+            let answer = read_answer(response).await.unwrap_or_default();
             return Ok(accepted(message, answer));
         }
         let headers = response.headers().clone();
-        let text = read(response).await.unwrap_or_default();
+        let text = read_answer(response).await.unwrap_or_default();
         Ok(outcome(status, &headers, &text, SystemTime::now()))
     }
 }
@@ -80,7 +80,8 @@ impl Transport for Http {
     }
 }
 
-/// An HTTP client with `target`'s TLS settings.
+/// An HTTP client with `target`'s TLS settings. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the
+/// environment hold for it.
 pub(crate) fn client(target: &Target) -> Result<reqwest::Client, TransportError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls::client_config(target)?)
@@ -132,7 +133,7 @@ fn describe(status: StatusCode, headers: &HeaderMap, text: &[u8]) -> String {
 }
 
 /// The first bytes of an answer.
-async fn read(mut response: Response) -> Result<Bytes, reqwest::Error> {
+pub(crate) async fn read_answer(mut response: Response) -> Result<Bytes, reqwest::Error> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         let room = MAX_ANSWER_BYTES - bytes.len();
