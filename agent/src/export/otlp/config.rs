@@ -203,15 +203,7 @@ impl OtlpConfig {
     /// Time between two exports of metrics.
     #[must_use]
     pub fn metrics_interval(&self) -> Duration {
-<<<<<<< HEAD
-        Duration::from_millis(
-            self.metrics_interval
-                .unwrap_or(DEFAULT_METRICS_INTERVAL)
-                .max(1),
-        )
-=======
         self.metrics_interval.unwrap_or(DEFAULT_METRICS_INTERVAL)
->>>>>>> h-otlp
     }
 
     /// How items of `signal` gather into batches: the longest wait and the most items. Metrics

@@ -92,14 +92,11 @@ impl Receiver {
         received
             .expect("a request within 10 s")
             .expect("the receiver runs")
-<<<<<<< HEAD
-=======
     }
 
     /// One that arrived already.
     pub(crate) fn try_next(&mut self) -> Option<Received> {
         self.received.try_recv().ok()
->>>>>>> h-otlp
     }
 }
 
@@ -236,11 +233,7 @@ impl TraceService for Service {
             .filter(|span| span.name == "reject")
             .count();
         self.take("traces", metadata, |received| {
-<<<<<<< HEAD
-            received.traces = Some(message)
-=======
             received.traces = Some(message);
->>>>>>> h-otlp
         })?;
         let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
             rejected_spans: i64::try_from(rejected).expect("few"),
@@ -260,15 +253,9 @@ impl MetricsService for Service {
     ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
         self.take("metrics", metadata, |received| {
-<<<<<<< HEAD
-            received.metrics = Some(message)
-        })?;
-        Ok(tonic::Response::new(Default::default()))
-=======
             received.metrics = Some(message);
         })?;
         Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
->>>>>>> h-otlp
     }
 }
 
