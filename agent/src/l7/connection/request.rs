@@ -127,7 +127,10 @@ impl Connection {
         direction: Direction,
         cx: &mut Context<'_>,
     ) {
-        if self.stream(direction).is_seeking() && !self.may_resume() {
+        let seeking = self.stream(direction).is_seeking();
+        // An unknown method may be a known one behind a stray byte.
+        let stray = request.method == Method::Other && (self.accepted || self.rejected);
+        if seeking && (stray || !self.may_resume()) {
             cx.counters.reject(Rejection::Unsynchronised);
             return;
         }

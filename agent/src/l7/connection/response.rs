@@ -138,7 +138,6 @@ impl Connection {
         let framing = response.framing(method);
         if self.answering == Answering::Nobody {
             cx.counters.orphan_responses += 1;
-            self.suspect = true;
         }
         let Some(stream) = self.responses() else {
             return;
@@ -192,6 +191,7 @@ impl Connection {
             }));
             Answering::Early
         } else {
+            self.suspect = true;
             Answering::Nobody
         };
         None
