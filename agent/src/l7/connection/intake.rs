@@ -42,10 +42,11 @@ impl Connection {
                 time: segment.time,
                 tgid: segment.tgid,
                 fresh,
+                first: fresh && segment.offset == 0,
             },
         };
         self.feed(arrival, after(head, overlap), cx);
-        arrival.origin.fresh = false;
+        arrival.origin.pass();
         let overlap = overlap.saturating_sub(head.len() as u64);
         if middle > overlap {
             let missing = middle - overlap;
@@ -67,7 +68,7 @@ impl Connection {
             } else {
                 self.read_requests(arrival, bytes, cx)
             };
-            arrival.origin.fresh = false;
+            arrival.origin.pass();
             match bytes.get(used..) {
                 Some(rest) if used > 0 => bytes = rest,
                 _ => return,

@@ -20,11 +20,12 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> usize {
         let direction = arrival.direction;
+        let may_resume = self.may_resume();
         let stream = self.stream(direction);
         let begun = stream.has_partial();
         match &mut stream.state {
             State::Ended | State::Lost(_) => bytes.len(),
-            State::Seeking if !begun && !arrival.origin.fresh => bytes.len(),
+            State::Seeking if !begun && !(arrival.origin.fresh && may_resume) => bytes.len(),
             State::Seeking | State::Boundary => self.read_request_head(arrival, bytes, cx),
             State::Body(body) => match body.read(bytes, &mut stream.payload) {
                 Progress::More => bytes.len(),
@@ -75,6 +76,7 @@ impl Connection {
         if refusal.response && !self.accepted {
             // Answers come this way; the request of this one was before our time.
             self.answers = Some(arrival.direction);
+            self.suspect |= !refusal.origin.first;
             if refusal.continued {
                 cx.counters.orphan_responses += 1;
                 self.suspect = true;
@@ -129,7 +131,7 @@ impl Connection {
     ) {
         let seeking = self.stream(direction).is_seeking();
         // An unknown method may be a known one behind a stray byte.
-        let stray = request.method == Method::Other && (self.accepted || self.rejected);
+        let stray = request.method == Method::Other && !origin.first;
         if seeking && (stray || !self.may_resume()) {
             cx.counters.reject(Rejection::Unsynchronised);
             return;
@@ -144,7 +146,7 @@ impl Connection {
         if !std::mem::replace(&mut self.accepted, true) {
             self.begin_pairing(cx);
         }
-        if !self.admit(origin, direction, cx) {
+        if !self.admit(request.method, origin, direction, cx) {
             return;
         }
         let (framing, method) = (request.framing, request.method);
@@ -172,16 +174,30 @@ impl Connection {
             Some(State::Lost(lost)) => lost.may_be_over(),
             _ => false,
         };
-        self.queue.is_empty() || (self.queue.len() == 1 && over)
+        self.stale.is_empty() && (self.queue.is_empty() || (self.queue.len() == 1 && over))
     }
 
     /// Whether a request may join the queue; counts it as dropped when not.
-    fn admit(&mut self, origin: Origin, direction: Direction, cx: &mut Context<'_>) -> bool {
+    fn admit(
+        &mut self,
+        method: Method,
+        origin: Origin,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> bool {
         let waiting = !self.queue.is_empty();
         self.pipelined |= waiting && !origin.fresh;
         if waiting && self.suspect {
             cx.counters.drop_request(Dropped::Uncertain);
-            self.drop_all(Dropped::Uncertain, cx);
+            let mut answering = std::mem::replace(&mut self.answering, Answering::Nobody);
+            while let Some(exchange) = self.queue.pop(cx.pool) {
+                cx.counters.drop_request(Dropped::Uncertain);
+                if answering != Answering::First {
+                    self.stale.push(exchange.method);
+                }
+                answering = Answering::Nobody;
+            }
+            self.stale.push(method);
             set_state(self.responses(), State::Seeking);
             self.stream(direction).state = State::Seeking;
             if self.pipelined {

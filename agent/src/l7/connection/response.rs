@@ -239,6 +239,7 @@ impl Connection {
         self.drop_early(cx);
         if self.answering == Answering::Nobody {
             set_state(self.responses(), State::Seeking);
+            self.pass_over(cx);
         } else if self.queue.len() > 1 {
             // The other answers may be in what is missed.
             self.response_ended(time, None, cx);
