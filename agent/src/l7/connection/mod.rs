@@ -25,7 +25,7 @@
 //! read the whole answer. The answer must then begin at the start of a read or write too. On a
 //! connection that was seen to pipeline no such point can be known, and it is given up. While
 //! answers of unknown requests may be under way (`suspect`), a second request before the first
-//! one's answer is out of step again.
+//! one's answer is out of step again: both are dropped, and their answers waited out.
 //!
 //! What can't be known is pipelining that happened in missed bytes only. RFC 9112 section 9.3.2
 //! tells clients not to pipeline after a request with a non-idempotent method, which is where
@@ -35,6 +35,7 @@
 //! its request is seen: when both directions are in step and without holes, such an early answer
 //! is kept for the request that comes next.
 
+mod admission;
 mod end;
 mod gap;
 mod intake;

@@ -2,7 +2,7 @@
 
 use sonde_common::event::http::Direction;
 
-use super::{Answering, Arrival, Connection, Context, Early, opposite, set_state};
+use super::{Answering, Arrival, Connection, Context, Early, opposite};
 use crate::l7::{
     body::{Body, Progress},
     counters::{Dropped, GivenUp, Rejection},
@@ -25,7 +25,7 @@ impl Connection {
         let begun = stream.has_partial();
         match &mut stream.state {
             State::Ended | State::Lost(_) => bytes.len(),
-            State::Seeking if !begun && !(arrival.origin.fresh && may_resume) => bytes.len(),
+            State::Seeking if !(begun || arrival.origin.fresh && may_resume) => bytes.len(),
             State::Seeking | State::Boundary => self.read_request_head(arrival, bytes, cx),
             State::Body(body) => match body.read(bytes, &mut stream.payload) {
                 Progress::More => bytes.len(),
@@ -155,66 +155,6 @@ impl Connection {
         if let Some(early) = self.early.take() {
             self.claim(&early, method, cx);
         }
-    }
-
-    /// Which way answers come is certain from here on. Bytes that came that way before belong to
-    /// a request that wasn't seen.
-    fn begin_pairing(&mut self, cx: &mut Context<'_>) {
-        if let Some(direction) = self.answers {
-            let stream = self.stream(direction);
-            stream.drop_head(cx.buffers);
-            let moved = stream.next > 0;
-            self.suspect |= moved;
-        }
-    }
-
-    /// Whether a head found while out of step may be a request: see the module's rules.
-    fn may_resume(&mut self) -> bool {
-        let over = match self.responses().map(|stream| &stream.state) {
-            Some(State::Lost(lost)) => lost.may_be_over(),
-            _ => false,
-        };
-        self.stale.is_empty() && (self.queue.is_empty() || (self.queue.len() == 1 && over))
-    }
-
-    /// Whether a request may join the queue; counts it as dropped when not.
-    fn admit(
-        &mut self,
-        method: Method,
-        origin: Origin,
-        direction: Direction,
-        cx: &mut Context<'_>,
-    ) -> bool {
-        let waiting = !self.queue.is_empty();
-        self.pipelined |= waiting && !origin.fresh;
-        if waiting && self.suspect {
-            cx.counters.drop_request(Dropped::Uncertain);
-            let mut answering = std::mem::replace(&mut self.answering, Answering::Nobody);
-            while let Some(exchange) = self.queue.pop(cx.pool) {
-                cx.counters.drop_request(Dropped::Uncertain);
-                if answering != Answering::First {
-                    self.stale.push(exchange.method);
-                }
-                answering = Answering::Nobody;
-            }
-            self.stale.push(method);
-            set_state(self.responses(), State::Seeking);
-            self.stream(direction).state = State::Seeking;
-            if self.pipelined {
-                self.give_up(GivenUp::PipelineLost, Dropped::Uncertain, cx);
-            }
-            return false;
-        }
-        let full = if self.queue.len() >= cx.limits.max_pipeline {
-            (GivenUp::PipelineFull, Dropped::PipelineFull)
-        } else if cx.pool.len() >= cx.limits.max_in_flight {
-            (GivenUp::InFlightFull, Dropped::InFlightFull)
-        } else {
-            return true;
-        };
-        cx.counters.drop_request(full.1);
-        self.give_up(full.0, full.1, cx);
-        false
     }
 
     fn push(&mut self, request: Request, origin: Origin, cx: &mut Context<'_>) {
