@@ -48,6 +48,9 @@ pub use self::check::check;
 /// Time in which everything is drained and flushed after a signal to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// The part of it that is left to the web server and the agent's own log.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Runs the agent until a signal; `sources` are for reloads.
 pub fn run(config: Config, sources: &Sources) -> anyhow::Result<ExitCode> {
     let telemetry = Telemetry::start(config.log.level.into(), config.log.format)?;
@@ -236,17 +239,19 @@ async fn finish(running: Running, otlp: Arc<Otlp>, deadline: Instant) {
         Err(_) => tracing::error!("the observer thread doesn't end in time"),
     }
     // The observer held the other references.
-    match Arc::try_unwrap(otlp) {
-        Ok(otlp) => otlp.shutdown(deadline - Duration::from_millis(200)).await,
-        Err(_) => tracing::error!("OTLP is not flushed: the observer still uses it"),
+    if let Ok(otlp) = Arc::try_unwrap(otlp) {
+        otlp.shutdown(deadline.checked_sub(LAST_WORDS).unwrap_or(deadline))
+            .await;
+    } else {
+        tracing::error!("OTLP is not flushed: the observer still uses it");
     }
 }
 
 /// Prints requests as they end.
-pub fn trace(config: Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
+pub fn trace(config: &Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
     use std::io::IsTerminal as _;
     Telemetry::start(config.log.level.into(), config.log.format)?;
-    let started = Started::begin(&config)?;
+    let started = Started::begin(config)?;
     if !started.is_attached() {
         anyhow::bail!("no probe can be attached; `sonde check` says why");
     }
@@ -266,7 +271,7 @@ pub fn trace(config: Config, format: TraceFormat, filter: Filter) -> anyhow::Res
             let _ = closed.send(Control::Stop);
         }
     }));
-    let worker = run::Worker::new(started, &config, sink, Box::new(|_| {}), Box::new(|_| {}));
+    let worker = run::Worker::new(started, config, sink, Box::new(|_| {}), Box::new(|_| {}));
     let stopper = control.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

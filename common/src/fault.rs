@@ -37,8 +37,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Number of faults.
+    pub const COUNT: u32 = 15;
+
     /// All faults, in the order of their indexes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; Self::COUNT as usize] = [
         Self::RingHttp,
         Self::RingTcp,
         Self::RingProcess,
