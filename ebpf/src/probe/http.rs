@@ -206,10 +206,8 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
         return;
     };
     let first = record.first();
-    let starts = matches!(
-        classify(first, captured.min(8)),
-        Class::Request | Class::Response
-    );
+    let class = classify(first, captured.min(8));
+    let starts = matches!(class, Class::Request | Class::Response);
     if starts {
         connection.budget[direction] = BUDGET;
     }
@@ -229,7 +227,7 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
         && captured == io.length
         && captured <= PENDING_MAX as u32
         && record.is_single()
-        && classify::is_request(first)
+        && matches!(class, Class::Request)
         && record.ends_with_blank_line(captured);
     if whole_head && pending::hold::<S>(sk, connection.id, &record) {
         connection.pending = 1;

@@ -72,12 +72,6 @@ pub(super) fn classify(first: u64, length: u32) -> Class {
     uncommon(first, length)
 }
 
-/// Whether these bytes start a request with one of the registered methods.
-#[inline(always)]
-pub(super) fn is_request(first: u64) -> bool {
-    matches!(classify(first, 8), Class::Request)
-}
-
 #[inline(always)]
 fn uncommon(first: u64, length: u32) -> Class {
     if first == PREFACE.0 && length >= 8 {
