@@ -170,6 +170,8 @@ fn announce<A: Access>(sk: &Sock<A>, connection: &mut Connection) -> bool {
         header: header(Kind::HttpOpen),
         connection: connection.id,
         tuple: sk.tuple(),
+        late: connection.late,
+        pad: [0; 7],
     };
     if send(Kind::HttpOpen, &record, Fault::RingHttp) {
         connection.announced = 1;
