@@ -5,10 +5,6 @@
 //! Everything here is `repr(C)` plain data without implicit padding, so that the
 //! kernel side may copy it and the agent may read it back byte for byte.
 #![no_std]
-#![expect(
-    clippy::inline_always,
-    reason = "the kernel side has no calls between programs that the verifier would follow"
-)]
 
 pub mod event;
 pub mod fault;
