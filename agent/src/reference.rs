@@ -25,6 +25,9 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
+const METHOD: &[&Descriptor] = &[&UTILIZATION, &SATURATION, &USE_ERRORS];
+const CARDINALITY: &[&Descriptor] = &[&SERIES, &SERIES_OVERFLOW];
+
 /// Metrics that belong together.
 #[derive(Debug)]
 pub struct Section {
@@ -46,7 +49,7 @@ pub fn sections() -> Vec<Section> {
         ),
         section(
             "Resources: the method (USE)",
-            [&[&UTILIZATION, &SATURATION, &USE_ERRORS][..]],
+            [METHOD],
         ),
         section("Resources: kernel distributions", [snapshot::DESCRIPTORS]),
         section(
@@ -57,7 +60,7 @@ pub fn sections() -> Vec<Section> {
             "The agent: kernel side, stages and tables",
             [
                 selfmon::DESCRIPTORS,
-                &[&SERIES, &SERIES_OVERFLOW],
+                CARDINALITY,
                 OWN_METRICS,
             ],
         ),
@@ -104,9 +107,11 @@ What can't be measured on a host is absent, never zero.
 - The OTLP name is in the OpenTelemetry style, with the unit beside it. The Prometheus name is made
   of it by the OpenTelemetry compatibility rules; a histogram's series add `_bucket`, `_sum` and
   `_count` to it.
+- Gauges whose names end in `_count`, as the conventions have it, go without a type in Prometheus,
+  whose tools would take them for part of a histogram.
 - An up-down counter is a gauge in Prometheus and a non-monotonic sum in OTLP.
 - Metrics of an observed service carry its identity as labels (`service_name`, and where known
-  `service_namespace`, `container_name`); the other resource attributes are in `target_info`. In
+  `service_namespace` and those of the container); the other resource attributes are in `target_info`. In
   OTLP they are the Resource. All others belong to the host.
 ";
 

@@ -8,6 +8,7 @@ use std::sync::{
 };
 
 use super::signal::SignalKind;
+use crate::export::{DROPPED, IO};
 use crate::metric::{Attributes, Collector, Descriptor, Kind, Unit, Value};
 
 /// Why something was not exported; the `reason` attribute.

@@ -18,7 +18,7 @@ use crate::{
         config::{HistogramAggregation, TemporalityPreference},
         message::{Group, Request},
     },
-    metric::{Descriptor, Exemplar, Histogram, Kind, Point, Snapshot, Unit, Value},
+    metric::{Descriptor, Exemplar, Histogram, Kind, Point, Snapshot, Value},
 };
 
 /// Turns snapshots into metrics; remembers the last one's totals where deltas are wanted.
