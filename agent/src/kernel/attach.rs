@@ -10,7 +10,9 @@ use aya::{
     programs::{BtfTracePoint, Iter, Program, ProgramError, RawTracePoint},
 };
 
-use super::feature::Kernel;
+use sonde_common::event::connection::Endpoint;
+
+use super::{feature::Kernel, map};
 use crate::probe::{Family, Hook};
 
 /// The kernel side, as built beside the agent.
@@ -208,6 +210,17 @@ impl Programs {
                 };
             }
         }
+    }
+
+    /// Names a listener of the agent's own, so that connections to it from this host are left
+    /// alone. One that begins to listen from now on is noticed by the programs themselves.
+    pub fn remember_listener(&mut self, netns: u32, port: u16) -> Result<(), map::Error> {
+        let endpoint = Endpoint {
+            netns,
+            port,
+            listener: 1,
+        };
+        map::insert(&mut self.ebpf, "OWN", &endpoint, &1_u8)
     }
 
     fn program(&mut self, name: &str) -> Result<&mut Program, String> {

@@ -99,6 +99,21 @@ fn one_by_one<K: Pod, V: Pod>(map: &Map, name: &'static str) -> Result<Vec<(K, V
     Ok(entries)
 }
 
+/// Sets an entry of a hash map.
+pub fn insert<K: Pod, V: Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    key: &K,
+    value: &V,
+) -> Result<(), Error> {
+    let map = ebpf.map_mut(name).ok_or(Error::Missing(name))?;
+    let mut table: HashMap<_, K, V> =
+        HashMap::try_from(map).map_err(|source| Error::Map { name, source })?;
+    table
+        .insert(key, value, 0)
+        .map_err(|source| Error::Map { name, source })
+}
+
 /// Removes entries of a hash map; those that are gone already don't matter.
 pub fn remove<K: Pod, V: Pod>(
     ebpf: &mut Ebpf,

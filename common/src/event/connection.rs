@@ -79,7 +79,20 @@ pub struct Progress {
     pub retransmits: u32,
 }
 
+/// An endpoint of the agent's own, by which the other end on the same host is recognised.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Local port.
+    pub port: u16,
+    /// 1 for a listener, 0 for the agent's side of a connection that it opened.
+    pub listener: u16,
+}
+
+const _: () = assert!(size_of::<Endpoint>() == 8);
 const _: () = assert!(size_of::<Progress>() == 24);
 const _: () = assert!(size_of::<Connection>() == 160);
 
-pod!(Connection, Progress);
+pod!(Connection, Endpoint, Progress);
