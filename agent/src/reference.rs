@@ -11,14 +11,12 @@ use crate::{
         cardinality::{SERIES, SERIES_OVERFLOW},
         process, red, syscall, tcp,
     },
-    export::{self, otlp, prometheus, web},
     enrich::counter::Loss,
+    export::{self, otlp, prometheus, web},
     l7::counters::{Counters, Dropped, GivenUp, Rejection},
     metric::{Descriptor, Kind},
     pipeline::snapshot,
-    resource::{
-        OWN_METRICS, RESOURCES, Registration, SATURATION, Signal, USE_ERRORS, UTILIZATION,
-    },
+    resource::{OWN_METRICS, RESOURCES, Registration, SATURATION, Signal, USE_ERRORS, UTILIZATION},
     selfmon,
 };
 
@@ -47,10 +45,7 @@ pub fn sections() -> Vec<Section> {
             "System calls and processes",
             [syscall::DESCRIPTORS, process::DESCRIPTORS],
         ),
-        section(
-            "Resources: the method (USE)",
-            [METHOD],
-        ),
+        section("Resources: the method (USE)", [METHOD]),
         section("Resources: kernel distributions", [snapshot::DESCRIPTORS]),
         section(
             "Resources: what they are made of",
@@ -58,11 +53,7 @@ pub fn sections() -> Vec<Section> {
         ),
         section(
             "The agent: kernel side, stages and tables",
-            [
-                selfmon::DESCRIPTORS,
-                CARDINALITY,
-                OWN_METRICS,
-            ],
+            [selfmon::DESCRIPTORS, CARDINALITY, OWN_METRICS],
         ),
         section(
             "The agent: exporters",

@@ -70,7 +70,11 @@ fn what_is_reported_is_in_it() {
     let families = collector.into_families();
     assert!(families.len() > 20);
     for family in families {
-        assert!(known.contains(&family.descriptor), "{:?}", family.descriptor);
+        assert!(
+            known.contains(&family.descriptor),
+            "{:?}",
+            family.descriptor
+        );
     }
 }
 
