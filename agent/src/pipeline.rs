@@ -90,9 +90,9 @@ async fn serve(
     let mut otlp_config =
         OtlpConfig::from_env(&|name| config.otlp.variable(name, |name| std::env::var(name).ok()))?;
     otlp_config.queue_bytes = Some(usize::try_from(config.otlp.queue_size.bytes())?);
-    let listening: Vec<_> = server.addresses().map(|address| address.port()).collect();
     // The kernel side comes before threads and exporters: what it needs can be dropped then.
-    let started = Started::begin(&config, &listening)?;
+    let ports: Vec<u16> = server.addresses().map(|address| address.port()).collect();
+    let started = Started::begin(&config, &ports)?;
     for address in server.addresses() {
         tracing::info!("metrics stand at http://{address}/metrics");
     }

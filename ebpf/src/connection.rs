@@ -43,8 +43,7 @@ static CONNECTION_TABLE: HashMap<u64, Connection> =
 #[map]
 static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 
-/// The agent's own endpoints: its listeners, which it puts here itself when they were there before
-/// the programs, and its side of connections that it opened.
+/// The agent's own endpoints, by which the other end on the same host is recognised.
 #[map]
 static OWN: LruHashMap<Endpoint, u8> = LruHashMap::with_max_entries(1024, 0);
 

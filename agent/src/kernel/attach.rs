@@ -2,7 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
 };
 
 use aya::{
@@ -212,17 +213,6 @@ impl Programs {
         }
     }
 
-    /// Names a listener of the agent's own, so that connections to it from this host are left
-    /// alone. One that begins to listen from now on is noticed by the programs themselves.
-    pub fn remember_listener(&mut self, netns: u32, port: u16) -> Result<(), map::Error> {
-        let endpoint = Endpoint {
-            netns,
-            port,
-            listener: 1,
-        };
-        map::insert(&mut self.ebpf, "OWN", &endpoint, &1_u8)
-    }
-
     fn program(&mut self, name: &str) -> Result<&mut Program, String> {
         self.ebpf
             .program_mut(name)
@@ -240,6 +230,23 @@ impl Programs {
     pub fn is_attached(&self, name: &str) -> bool {
         self.reports.iter().any(
             |report| matches!(report.outcome, Outcome::Attached(attach) if attach.program == name),
+        )
+    }
+
+    /// Tells the programs of ports that the agent already listens on: traffic between them and
+    /// this host's programs is the agent's own. Later ones the programs see for themselves.
+    pub fn own_listeners(&mut self, ports: &[u16]) -> Result<(), map::Error> {
+        let netns = fs::metadata("/proc/self/ns/net").map_or(0, |file| file.ino());
+        let endpoints = ports.iter().map(|port| Endpoint {
+            // Namespace inodes come from a counter of 32 bits.
+            netns: u32::try_from(netns).unwrap_or(0),
+            port: *port,
+            listener: 1,
+        });
+        map::insert(
+            &mut self.ebpf,
+            "OWN",
+            endpoints.map(|endpoint| (endpoint, 1u8)),
         )
     }
 

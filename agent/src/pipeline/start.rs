@@ -1,6 +1,6 @@
 //! From a configuration to everything that runs.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use super::{counts::SyscallReader, sampler, snapshot::Kernel as LoadedKernel};
 use crate::{
@@ -43,8 +43,7 @@ pub(super) struct Started {
 
 impl Started {
     /// Reads who runs, loads and attaches the kernel side, and drops the capabilities that took.
-    ///
-    /// `listening` are the ports that the agent listens on already.
+    /// `listening` are the ports that it listens on already.
     pub(super) fn begin(config: &Config, listening: &[u16]) -> anyhow::Result<Self> {
         let root = sampler::root(config);
         let host = host::resource(&root);
@@ -108,9 +107,7 @@ fn attach(config: &Config, listening: &[u16]) -> anyhow::Result<Option<LoadedKer
     let kernel = Kernel::probe(&config.path.procfs, &config.path.sysfs);
     let loaded = match Programs::attach(&kernel, &families, &settings(config)) {
         Ok(mut programs) => {
-            if let Err(error) = remember(&mut programs, &config.path.procfs, listening) {
-                tracing::warn!(%error, "scrapes from this host will be seen as requests");
-            }
+            programs.own_listeners(listening)?;
             Some(ready(programs)?)
         }
         Err(error) => {
@@ -121,18 +118,6 @@ fn attach(config: &Config, listening: &[u16]) -> anyhow::Result<Option<LoadedKer
     };
     drop_capabilities(&held, version)?;
     Ok(loaded)
-}
-
-/// The agent's listeners were there before the programs, which know only those that come later.
-fn remember(programs: &mut Programs, procfs: &Path, listening: &[u16]) -> anyhow::Result<()> {
-    let netns = fs::metadata(procfs.join("self/ns/net"))
-        .context("can't tell the network namespace")?
-        .ino();
-    let netns = u32::try_from(netns)?;
-    for port in listening {
-        programs.remember_listener(netns, *port)?;
-    }
-    Ok(())
 }
 
 fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {

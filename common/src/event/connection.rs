@@ -65,6 +65,18 @@ pub struct Connection {
     pub tuple: Tuple,
 }
 
+/// An endpoint of the agent's own: its listeners, and its side of connections that it opened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Local port.
+    pub port: u16,
+    /// 1 for a listener.
+    pub listener: u16,
+}
+
 /// Counters of the socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,18 +89,6 @@ pub struct Progress {
     pub srtt: u32,
     /// See [`super::tcp::Totals::retransmits`].
     pub retransmits: u32,
-}
-
-/// An endpoint of the agent's own, by which the other end on the same host is recognised.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint {
-    /// Inode number of the network namespace.
-    pub netns: u32,
-    /// Local port.
-    pub port: u16,
-    /// 1 for a listener, 0 for the agent's side of a connection that it opened.
-    pub listener: u16,
 }
 
 const _: () = assert!(size_of::<Endpoint>() == 8);
