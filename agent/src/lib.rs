@@ -16,6 +16,7 @@ pub mod l7;
 pub mod metric;
 pub mod pipeline;
 pub mod probe;
+pub mod reference;
 pub mod resource;
 pub mod root;
 pub mod selfmon;

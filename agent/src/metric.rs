@@ -24,6 +24,22 @@ pub enum Unit {
     Count(&'static str),
 }
 
+impl Unit {
+    /// As the Unified Code for Units of Measure writes it.
+    #[must_use]
+    pub const fn ucum(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Seconds => "s",
+            Self::Bytes => "By",
+            Self::Ratio => "1",
+            Self::Hertz => "Hz",
+            Self::Celsius => "Cel",
+            Self::Count(annotation) => annotation,
+        }
+    }
+}
+
 /// What a metric's values mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

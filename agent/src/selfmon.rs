@@ -40,8 +40,6 @@ descriptors! {
     PROBE_RUNS = Counter "sonde.probe.runs", Unit::None, "Runs of each kernel program, from the kernel's BPF statistics";
     /// From BPF statistics.
     PROBE_RUN_TIME = Counter "sonde.probe.run", Unit::Seconds, "Time spent in each kernel program, from the kernel's BPF statistics";
-    /// From BPF statistics (5.12).
-    PROBE_MISSES = Counter "sonde.probe.missed", Unit::None, "Runs that the kernel left out because the program was already running on that CPU";
     /// What passed a stage.
     EVENTS = Counter "sonde.events", Unit::None, "What passed each stage: records sent by the kernel side and read from the ring, HTTP requests recognised and exchanges completed";
     /// What a stage lost.
@@ -168,16 +166,7 @@ pub fn collect_http(counters: &HttpCounters, in_flight: usize, collector: &mut C
             collector,
         );
     }
-    let others = [
-        ("aged", counters.aged),
-        ("orphan_response", counters.orphan_responses),
-        ("truncated_head", counters.truncated),
-        ("framing_lost", counters.framing_lost),
-        ("gap", counters.gaps),
-        ("overlap", counters.overlaps),
-        ("unknown_connection", counters.unknown_connection),
-    ];
-    for (reason, count) in others {
+    for (reason, count) in counters.others_by_reason() {
         ignored("http_message", reason, count, collector);
     }
     entries("http_in_flight", in_flight, collector);

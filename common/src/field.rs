@@ -99,6 +99,8 @@ fields! {
     SockDport = "sock": "__sk_common.skc_dport";
     /// Local port, host byte order.
     SockNum = "sock": "__sk_common.skc_num";
+    /// Local port, network byte order; stays when the socket gives its port back.
+    InetSport = "inet_sock": "inet_sport";
     /// Remote IPv4 address.
     SockDaddr = "sock": "__sk_common.skc_daddr";
     /// Local IPv4 address.

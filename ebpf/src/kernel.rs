@@ -291,7 +291,7 @@ impl<A: Access> Sock<A> {
         let mut tuple = Tuple {
             local: [0; 16],
             remote: [0; 16],
-            local_port: self.probe(Field::SockNum).unwrap_or(0),
+            local_port: self.local_port(),
             remote_port: u16::from_be(port),
             netns: probe(net, Field::NetInum).unwrap_or(0),
         };
@@ -307,6 +307,17 @@ impl<A: Access> Sock<A> {
             mapped(&mut tuple.remote, self.probe(Field::SockDaddr).unwrap_or(0));
         }
         tuple
+    }
+
+    /// Local port. An accepted socket has given it back (`inet_put_port`) when its change to
+    /// `TCP_CLOSE` is told; the port in its headers is still there.
+    #[inline(always)]
+    fn local_port(&self) -> u16 {
+        let number: u16 = self.probe(Field::SockNum).unwrap_or(0);
+        if number != 0 {
+            return number;
+        }
+        u16::from_be(self.probe(Field::InetSport).unwrap_or(0))
     }
 
     /// A field of the socket's `struct tcp_sock`, of which `struct sock` is the first member.

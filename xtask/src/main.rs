@@ -1,9 +1,10 @@
-//! `cargo xtask`: set-up, run, test, VM matrix and benchmarks of sonde.
+//! `cargo xtask`: set-up, run, test, VM matrix, benchmarks and reference of sonde.
 
 #[path = "../../agent/build/toolchain.rs"]
 mod toolchain;
 
 mod bench;
+mod docs;
 mod run;
 mod setup;
 mod sh;
@@ -36,6 +37,8 @@ enum Command {
     Vm(vm::Args),
     /// Measure what the agent costs, each figure against the same run without it
     Bench(bench::Args),
+    /// Write docs/metrics.md from the code's own descriptors
+    Docs,
 }
 
 fn main() -> ExitCode {
@@ -55,5 +58,6 @@ fn run(command: Command) -> Result<()> {
         Command::Test(args) => test::test(&args),
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Docs => docs::docs(),
     }
 }

@@ -72,6 +72,12 @@ pub struct Exposition {
     pub rejected: usize,
 }
 
+/// A metric's name: that of its samples, before a histogram's own suffixes.
+#[must_use]
+pub fn name_of(descriptor: &Descriptor) -> String {
+    Name::new(descriptor).sample().to_owned()
+}
+
 /// Writes `snapshot` in `format`.
 ///
 /// Points with the same name and labels become one series: cumulative values and up-down counters

@@ -143,6 +143,20 @@ impl Counters {
         label(GivenUp::ALL, GivenUp::reason, &self.given_up)
     }
 
+    /// What was seen and is no message of its own, or not a whole one, by the label of its reason.
+    #[must_use]
+    pub const fn others_by_reason(&self) -> [(&'static str, u64); 7] {
+        [
+            ("aged", self.aged),
+            ("orphan_response", self.orphan_responses),
+            ("truncated_head", self.truncated),
+            ("framing_lost", self.framing_lost),
+            ("gap", self.gaps),
+            ("overlap", self.overlaps),
+            ("unknown_connection", self.unknown_connection),
+        ]
+    }
+
     pub(super) fn drop_request(&mut self, reason: Dropped) {
         self.dropped[reason as usize] += 1;
     }

@@ -1,22 +1,20 @@
-//! The telemetry contract's metrics, and which of them an expression names.
+//! The metrics that there are, and which of them an expression names.
 
 use std::{collections::HashMap, path::Path};
 
-/// What a metric is, by its name.
+/// What Prometheus adds itself, and the labels of all others.
+const OF_PROMETHEUS: [(&str, &str); 2] = [("up", "gauge"), ("target_info", "gauge")];
+
+/// What a metric is, by its name: the reference, which a test of the agent compares with its code.
 pub(crate) struct Contract(HashMap<String, String>);
 
 impl Contract {
     pub(crate) fn read() -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/contract.txt");
-        let text = crate::read(&file);
-        let lines = text
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let pair = |line: &str| {
-            let (name, kind) = line.split_once(' ').expect("name and kind");
-            (name.to_owned(), kind.to_owned())
-        };
-        Self(lines.map(pair).collect())
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        let page = crate::read(&file);
+        let reference = page.lines().filter_map(row);
+        let others = OF_PROMETHEUS.map(|(name, kind)| (name.to_owned(), kind.to_owned()));
+        Self(reference.chain(others).collect())
     }
 
     /// Whether a series of this name can exist: a histogram has only those with its suffixes.
@@ -25,24 +23,30 @@ impl Contract {
             .iter()
             .filter_map(|suffix| series.strip_suffix(suffix))
             .any(|name| self.0.get(name).is_some_and(|kind| kind == "histogram"));
-        let exact = self.0.get(series).is_some_and(|kind| kind != "histogram");
-        let family = self.0.keys().filter_map(|name| name.strip_suffix('*'));
-        let mut conventions = family.filter(|prefix| series.starts_with(prefix));
-        let described = self.0.contains_key(series);
-        histogram || exact || (!described && conventions.next().is_some())
+        histogram || self.0.get(series).is_some_and(|kind| kind != "histogram")
     }
 
-    /// Panics with the names of the expression that the contract hasn't.
+    /// Panics with the names of the expression that the reference hasn't.
     pub(crate) fn check(&self, expression: &str) {
         let named = metrics(expression);
         assert!(!named.is_empty(), "names no metric: {expression}");
         for series in named {
             assert!(
                 self.has_series(&series),
-                "{series} is not in the contract: {expression}"
+                "{series} is not in docs/metrics.md: {expression}"
             );
         }
     }
+}
+
+/// Name and kind of a line of the reference's tables of metrics, which have five columns.
+fn row(line: &str) -> Option<(String, String)> {
+    let cells: Vec<_> = line.split('|').map(str::trim).collect();
+    let [_, name, _, kind, _, _, _] = cells[..] else {
+        return None;
+    };
+    let name = name.strip_prefix('`')?.strip_suffix('`')?;
+    Some((name.to_owned(), kind.to_owned()))
 }
 
 /// The series that a `PromQL` expression names: identifiers that are no function, keyword, label or
@@ -128,6 +132,7 @@ fn expressions_are_taken_apart() {
 #[test]
 fn a_histogram_is_only_there_with_a_suffix() {
     let contract = Contract::read();
+    assert!(contract.has_series("up"));
     assert!(contract.has_series("tcp_rtt_seconds_bucket"));
     assert!(!contract.has_series("tcp_rtt_seconds"));
     assert!(!contract.has_series("tcp_rtt_seconds_total"));

@@ -60,7 +60,7 @@ fn expressions_are_valid() {
 }
 
 #[test]
-fn expressions_name_metrics_of_the_contract() {
+fn expressions_name_metrics_that_there_are() {
     let contract = Contract::read();
     for expression in expressions(&dashboard()) {
         contract.check(&expression);

@@ -128,7 +128,7 @@ fn each_alert_has_an_example_that_fires() {
 }
 
 #[test]
-fn alerts_name_metrics_of_the_contract() {
+fn alerts_name_metrics_that_there_are() {
     let contract = Contract::read();
     for rule in rules() {
         contract.check(&rule.expr);

@@ -33,6 +33,9 @@ pub const EXITS: Descriptor = Descriptor {
     kind: Kind::Counter,
 };
 
+/// All of them, for the reference.
+pub const DESCRIPTORS: &[&Descriptor] = &[&STARTS, &EXITS];
+
 /// Bit of a wait status: the process dumped core (`wait(2)`, `WCOREDUMP`).
 const CORE_DUMPED: u32 = 0x80;
 

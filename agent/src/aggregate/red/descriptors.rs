@@ -5,6 +5,17 @@ use crate::{
     metric::{Descriptor, Kind, Unit},
 };
 
+/// All of them, for the reference.
+pub const DESCRIPTORS: &[&Descriptor] = &[
+    &SERVER_DURATION,
+    &CLIENT_DURATION,
+    &ACTIVE_REQUESTS,
+    &SERVER_REQUEST_SIZE,
+    &SERVER_RESPONSE_SIZE,
+    &CLIENT_REQUEST_SIZE,
+    &CLIENT_RESPONSE_SIZE,
+];
+
 const fn histogram(name: &'static str, help: &'static str, unit: Unit) -> Descriptor {
     Descriptor {
         name,

@@ -44,6 +44,9 @@ pub const DURATION: Descriptor = Descriptor {
     kind: Kind::Histogram,
 };
 
+/// All of them, for the reference.
+pub const DESCRIPTORS: &[&Descriptor] = &[&CALLS, &ERRORS, &DURATION];
+
 /// The highest values seen in the kernel's maps for one process.
 #[derive(Debug, Default)]
 struct Process {

@@ -2,6 +2,18 @@
 
 use crate::metric::{Descriptor, Kind, Unit};
 
+/// All of them, for the reference.
+pub const DESCRIPTORS: &[&Descriptor] = &[
+    &CONNECT_DURATION,
+    &CONNECT_FAILURES,
+    &RTT,
+    &RETRANSMITS,
+    &RESETS,
+    &IO,
+    &CONNECTIONS,
+    &LIFETIME,
+];
+
 /// Time to connect.
 pub const CONNECT_DURATION: Descriptor = Descriptor {
     name: "tcp.connect.duration",

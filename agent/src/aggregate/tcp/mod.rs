@@ -12,7 +12,8 @@ use sonde_common::event::tcp::{Closed, ConnectFailed, Role, Totals};
 
 pub use self::peer::Listening;
 pub use descriptors::{
-    CONNECT_DURATION, CONNECT_FAILURES, CONNECTIONS, IO, LIFETIME, RESETS, RETRANSMITS, RTT,
+    CONNECT_DURATION, CONNECT_FAILURES, CONNECTIONS, DESCRIPTORS, IO, LIFETIME, RESETS,
+    RETRANSMITS, RTT,
 };
 
 use self::{

@@ -8,6 +8,7 @@ use std::sync::{
 };
 
 use super::signal::SignalKind;
+use crate::export::{DROPPED, IO};
 use crate::metric::{Attributes, Collector, Descriptor, Kind, Unit, Value};
 
 /// Why something was not exported; the `reason` attribute.
@@ -187,7 +188,7 @@ impl OtlpStats {
                 (&WAITING, &stats.waiting),
                 (&QUEUE_BYTES, &stats.queue_bytes),
                 (&BATCHES, &stats.batches),
-                (&BATCH_BYTES, &stats.batch_bytes),
+                (&IO, &stats.batch_bytes),
                 (&FAILURES, &stats.failures),
                 (&RETRIES, &stats.retries),
             ];
@@ -216,15 +217,13 @@ fn attributes(signal: SignalKind, reason: Option<Reason>) -> Attributes {
 
 const ITEM: Unit = Unit::Count("{item}");
 
-/// The descriptors, for the reference in the docs.
-pub const DESCRIPTORS: [&Descriptor; 9] = [
+/// The metrics that only this exporter has.
+pub const DESCRIPTORS: &[&Descriptor] = &[
     &CAPTURED,
     &EXPORTED,
-    &DROPPED,
     &WAITING,
     &QUEUE_BYTES,
     &BATCHES,
-    &BATCH_BYTES,
     &FAILURES,
     &RETRIES,
 ];
@@ -238,12 +237,6 @@ static CAPTURED: Descriptor = Descriptor {
 static EXPORTED: Descriptor = Descriptor {
     name: "sonde.export.exported",
     help: "Items that the receiver took",
-    unit: ITEM,
-    kind: Kind::Counter,
-};
-static DROPPED: Descriptor = Descriptor {
-    name: "sonde.export.dropped",
-    help: "Items given up, by reason",
     unit: ITEM,
     kind: Kind::Counter,
 };
@@ -263,12 +256,6 @@ static BATCHES: Descriptor = Descriptor {
     name: "sonde.export.batches",
     help: "Messages that the receiver answered with success",
     unit: Unit::Count("{batch}"),
-    kind: Kind::Counter,
-};
-static BATCH_BYTES: Descriptor = Descriptor {
-    name: "sonde.export.io",
-    help: "Bytes of those messages before compression",
-    unit: Unit::Bytes,
     kind: Kind::Counter,
 };
 static FAILURES: Descriptor = Descriptor {

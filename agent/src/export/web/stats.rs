@@ -6,13 +6,16 @@ use std::{
     time::Duration,
 };
 
-use crate::metric::{
-    AttributeValue, Attributes, Collector, DURATION_BOUNDS, Descriptor, Histogram, Kind, Unit,
-    Value,
+use crate::{
+    export::{DROPPED, IO},
+    metric::{
+        AttributeValue, Attributes, Collector, DURATION_BOUNDS, Descriptor, Histogram, Kind, Unit,
+        Value,
+    },
 };
 
-/// All metrics of the web server.
-pub static DESCRIPTORS: &[&Descriptor] = &[&REQUESTS, &IO, &DURATION, &DROPPED, &CONNECTIONS];
+/// The metrics that only the web server has.
+pub const DESCRIPTORS: &[&Descriptor] = &[&REQUESTS, &DURATION, &CONNECTIONS];
 
 /// Requests by outcome.
 static REQUESTS: Descriptor = Descriptor {
@@ -22,28 +25,12 @@ static REQUESTS: Descriptor = Descriptor {
     kind: Kind::Counter,
 };
 
-/// Bytes handed over.
-static IO: Descriptor = Descriptor {
-    name: "sonde.export.io",
-    help: "Bytes of telemetry handed over, before compression",
-    unit: Unit::Bytes,
-    kind: Kind::Counter,
-};
-
 /// How long writing one snapshot takes.
 static DURATION: Descriptor = Descriptor {
     name: "sonde.export.duration",
     help: "Time to write a snapshot in the exporter's format",
     unit: Unit::Seconds,
     kind: Kind::Histogram,
-};
-
-/// Losses on the way out.
-static DROPPED: Descriptor = Descriptor {
-    name: "sonde.export.dropped",
-    help: "Points that the exporter could not express",
-    unit: Unit::Count("{point}"),
-    kind: Kind::Counter,
 };
 
 /// Connections that ended early.

@@ -18,7 +18,7 @@ use crate::{
         config::{HistogramAggregation, TemporalityPreference},
         message::{Group, Request},
     },
-    metric::{Descriptor, Exemplar, Histogram, Kind, Point, Snapshot, Unit, Value},
+    metric::{Descriptor, Exemplar, Histogram, Kind, Point, Snapshot, Value},
 };
 
 /// Turns snapshots into metrics; remembers the last one's totals where deltas are wanted.
@@ -124,23 +124,10 @@ impl MetricBuilder {
         Metric {
             name: descriptor.name.to_owned(),
             description: descriptor.help.to_owned(),
-            unit: ucum(descriptor.unit).to_owned(),
+            unit: descriptor.unit.ucum().to_owned(),
             data: Some(data),
             ..Metric::default()
         }
-    }
-}
-
-/// The unit as the Unified Code for Units of Measure writes it.
-fn ucum(unit: Unit) -> &'static str {
-    match unit {
-        Unit::None => "",
-        Unit::Seconds => "s",
-        Unit::Bytes => "By",
-        Unit::Ratio => "1",
-        Unit::Hertz => "Hz",
-        Unit::Celsius => "Cel",
-        Unit::Count(annotation) => annotation,
     }
 }
 

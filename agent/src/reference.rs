@@ -1,0 +1,207 @@
+//! Every metric that the agent can emit, from the descriptors beside the code that fills them.
+//!
+//! `docs/metrics.md` is [`markdown`]; `cargo xtask docs` writes it anew, and a test compares.
+
+use std::fmt::Write as _;
+
+use sonde_common::fault::Fault;
+
+use crate::{
+    aggregate::{
+        cardinality::{SERIES, SERIES_OVERFLOW},
+        process, red, syscall, tcp,
+    },
+    enrich::counter::Loss,
+    export::{self, otlp, prometheus, web},
+    l7::counters::{Counters, Dropped, GivenUp, Rejection},
+    metric::{Descriptor, Kind},
+    pipeline::snapshot,
+    resource::{OWN_METRICS, RESOURCES, Registration, SATURATION, Signal, USE_ERRORS, UTILIZATION},
+    selfmon,
+};
+
+#[cfg(test)]
+mod tests;
+
+const METHOD: &[&Descriptor] = &[&UTILIZATION, &SATURATION, &USE_ERRORS];
+const CARDINALITY: &[&Descriptor] = &[&SERIES, &SERIES_OVERFLOW];
+
+/// Metrics that belong together.
+#[derive(Debug)]
+pub struct Section {
+    /// Heading.
+    pub title: &'static str,
+    /// Its metrics, each name once in the whole reference.
+    pub metrics: Vec<&'static Descriptor>,
+}
+
+/// Every metric, by section.
+#[must_use]
+pub fn sections() -> Vec<Section> {
+    let mut sections = vec![
+        section("Requests (RED)", [red::DESCRIPTORS]),
+        section("TCP", [tcp::DESCRIPTORS]),
+        section(
+            "System calls and processes",
+            [syscall::DESCRIPTORS, process::DESCRIPTORS],
+        ),
+        section("Resources: the method (USE)", [METHOD]),
+        section("Resources: kernel distributions", [snapshot::DESCRIPTORS]),
+        section(
+            "Resources: what they are made of",
+            RESOURCES.iter().map(|resource| resource.metrics),
+        ),
+        section(
+            "The agent: kernel side, stages and tables",
+            [selfmon::DESCRIPTORS, CARDINALITY, OWN_METRICS],
+        ),
+        section(
+            "The agent: exporters",
+            [
+                export::DESCRIPTORS,
+                web::DESCRIPTORS,
+                otlp::stats::DESCRIPTORS,
+            ],
+        ),
+    ];
+    // Several resources report pressure: it stands where it comes first.
+    let mut seen = Vec::new();
+    for section in &mut sections {
+        section.metrics.retain(|metric| {
+            let new = !seen.contains(metric);
+            seen.push(*metric);
+            new
+        });
+    }
+    sections
+}
+
+fn section(
+    title: &'static str,
+    groups: impl IntoIterator<Item = &'static [&'static Descriptor]>,
+) -> Section {
+    Section {
+        title,
+        metrics: groups.into_iter().flatten().copied().collect(),
+    }
+}
+
+/// What stands at the top of the reference.
+const PREAMBLE: &str = "\
+<!-- Written by `cargo xtask docs` from the code's own descriptors; changes here are lost. -->
+
+# Metrics
+
+Names, units and kinds of everything that sonde reports, over Prometheus and OTLP alike.
+What can't be measured on a host is absent, never zero.
+
+- The OTLP name is in the OpenTelemetry style, with the unit beside it. The Prometheus name is made
+  of it by the OpenTelemetry compatibility rules; a histogram's series add `_bucket`, `_sum` and
+  `_count` to it.
+- Gauges whose names end in `_count`, as the conventions have it, go without a type in Prometheus,
+  whose tools would take them for part of a histogram.
+- An up-down counter is a gauge in Prometheus and a non-monotonic sum in OTLP.
+- Metrics of an observed service carry its identity as labels (`service_name`, and where known
+  `service_namespace` and those of the container); the other resource attributes are in `target_info`. In
+  OTLP they are the Resource. All others belong to the host.
+";
+
+/// The reference as a page of Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = PREAMBLE.to_owned();
+    for section in sections() {
+        heading(&mut page, section.title);
+        table(&mut page, ["Prometheus", "OTLP", "kind", "unit", "what"]);
+        for metric in section.metrics {
+            let cells = [
+                &code(&prometheus::name_of(metric)),
+                &code(metric.name),
+                kind(metric.kind),
+                metric.unit.ucum(),
+                metric.help,
+            ];
+            row(&mut page, cells);
+        }
+    }
+    signals(&mut page, "Signals of `use_saturation`", |resource| {
+        resource.saturation
+    });
+    signals(&mut page, "Signals of `use_errors_total`", |resource| {
+        resource.errors
+    });
+    reasons(&mut page);
+    page
+}
+
+/// The values that the attribute `signal` can have, by resource.
+fn signals(page: &mut String, title: &str, of: fn(&Registration) -> &[&Signal]) {
+    heading(page, title);
+    table(page, ["resource", "signal", "what"]);
+    for resource in RESOURCES {
+        for signal in of(resource) {
+            row(
+                page,
+                [&code(resource.name), &code(signal.name), signal.help],
+            );
+        }
+    }
+}
+
+/// The values that the attributes `stage` and `reason` can have, where the code lists them.
+fn reasons(page: &mut String) {
+    heading(page, "Reasons of `sonde_dropped_total`");
+    let lost = Fault::ALL.into_iter().filter(|fault| fault.is_loss());
+    table(page, ["stage", "reason"]);
+    stage(page, "kernel", lost.map(Fault::reason));
+    stage(page, "ring", ["malformed"]);
+    stage(page, "http", Dropped::ALL.iter().map(|it| it.reason()));
+
+    heading(page, "Reasons of `sonde_ignored_total`");
+    let left = Fault::ALL.into_iter().filter(|fault| !fault.is_loss());
+    let connection = GivenUp::ALL.iter().map(|it| it.reason());
+    let message = Rejection::ALL.iter().map(|it| it.reason());
+    table(page, ["stage", "reason"]);
+    stage(page, "kernel", left.map(Fault::reason));
+    stage(page, "http_connection", connection);
+    stage(page, "http_message", message);
+    let others = Counters::default().others_by_reason();
+    stage(page, "http_message", others.map(|(reason, _)| reason));
+    stage(page, "enrich", Loss::ALL.map(Loss::reason));
+}
+
+fn stage<'a>(page: &mut String, stage: &str, reasons: impl IntoIterator<Item = &'a str>) {
+    for reason in reasons {
+        row(page, [&code(stage), &code(reason)]);
+    }
+}
+
+fn heading(page: &mut String, title: &str) {
+    let _ = write!(page, "\n## {title}\n\n");
+}
+
+fn table<const N: usize>(page: &mut String, columns: [&str; N]) {
+    row(page, columns);
+    row(page, ["---"; N]);
+}
+
+fn row<const N: usize>(page: &mut String, cells: [&str; N]) {
+    for cell in cells {
+        // A bar would end the cell.
+        let _ = write!(page, "| {} ", cell.replace('|', "\\|"));
+    }
+    page.push_str("|\n");
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter => "counter",
+        Kind::UpDownCounter => "up-down counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    }
+}
