@@ -53,7 +53,12 @@ pub fn sections() -> Vec<Section> {
         ),
         section(
             "The agent: kernel side, stages and tables",
-            [selfmon::DESCRIPTORS, CARDINALITY, OWN_METRICS],
+            [
+                selfmon::DESCRIPTORS,
+                selfmon::process::DESCRIPTORS,
+                CARDINALITY,
+                OWN_METRICS,
+            ],
         ),
         section(
             "The agent: exporters",

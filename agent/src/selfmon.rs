@@ -1,5 +1,7 @@
 //! The agent's own numbers: what its probes cost, what it saw and what it lost.
 
+pub mod process;
+
 use aya::{Ebpf, maps::MapInfo, programs::ProgramInfo};
 use sonde_common::{fault::Fault, header::KINDS};
 
@@ -37,9 +39,9 @@ descriptors! {
     /// 1 per hook that doesn't.
     PROBE_SKIPPED = Gauge "sonde.probe.skipped", Unit::None, "Hooks that no alternative serves on this kernel, with the reason";
     /// From BPF statistics.
-    PROBE_RUNS = Counter "sonde.probe.runs", Unit::None, "Runs of each kernel program, from the kernel's BPF statistics";
+    PROBE_RUNS = Counter "sonde.probe.runs", Unit::None, "Runs of each kernel program while BPF statistics were on (--probe.statistics)";
     /// From BPF statistics.
-    PROBE_RUN_TIME = Counter "sonde.probe.run", Unit::Seconds, "Time spent in each kernel program, from the kernel's BPF statistics";
+    PROBE_RUN_TIME = Counter "sonde.probe.run", Unit::Seconds, "Time spent in each kernel program while BPF statistics were on (--probe.statistics)";
     /// What passed a stage.
     EVENTS = Counter "sonde.events", Unit::None, "What passed each stage: records sent by the kernel side and read from the ring, HTTP requests recognised and exchanges completed";
     /// What a stage lost.
@@ -117,6 +119,10 @@ fn collect_report(report: &HookReport, collector: &mut Collector) {
 }
 
 fn collect_cost(name: &str, info: &ProgramInfo, collector: &mut Collector) {
+    if info.run_count() == 0 {
+        // Not run, or no statistics.
+        return;
+    }
     let attributes = Attributes::from([("program", name.into())]);
     let runs = Value::Integer(info.run_count());
     collector.push(&PROBE_RUNS, attributes.clone(), runs);

@@ -20,7 +20,8 @@ pub mod value;
 mod yaml;
 
 use self::value::{
-    Interval, ListenAddress, LogFormat, LogLevel, Ratio, RingSize, Sampler, SyscallDurations,
+    Interval, ListenAddress, LogFormat, LogLevel, Ratio, RingSize, Sampler, Statistics,
+    SyscallDurations,
 };
 pub use self::{
     collector::{COLLECTORS, Collector, Collectors},
@@ -46,6 +47,8 @@ pub struct Config {
     pub syscall: Syscall,
     /// Snapshots.
     pub snapshot: Snapshot,
+    /// The kernel programs.
+    pub probe: Probe,
     /// The kernel's ring buffer.
     pub ring: Ring,
     /// The HTTP family.
@@ -136,6 +139,21 @@ impl Default for Snapshot {
     fn default() -> Self {
         Self {
             interval: Interval::FIVE_SECONDS,
+        }
+    }
+}
+
+/// The kernel programs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// When their runs are counted and timed.
+    pub statistics: Statistics,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self {
+            statistics: Statistics::Start,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 mod word;
 
-pub use self::word::{LogFormat, LogLevel, Sampler, SyscallDurations};
+pub use self::word::{LogFormat, LogLevel, Sampler, Statistics, SyscallDurations};
 
 /// A word that is not what the setting takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -180,6 +180,14 @@ impl Processes {
         self.instances.renew(living)
     }
 
+    /// Resources of the processes that run, each perhaps several times, and that of the processes
+    /// of which nothing is known.
+    pub fn live_resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        let live = self.slots.values().filter_map(|slot| slot.live.as_ref());
+        live.map(|live| self.instances.resource(live.instance))
+            .chain([self.instances.unknown()])
+    }
+
     /// Whether a process with this id is known to run.
     #[must_use]
     pub fn is_live(&self, tgid: u32) -> bool {

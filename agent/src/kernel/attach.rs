@@ -3,12 +3,13 @@
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
-    os::unix::fs::MetadataExt as _,
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
 };
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     programs::{BtfTracePoint, Iter, Program, ProgramError, RawTracePoint},
+    sys::{Stats, enable_stats},
 };
 
 use sonde_common::event::connection::Endpoint;
@@ -91,6 +92,9 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// Every how many system calls one is timed; `None`: none.
     pub syscall_period: Option<u32>,
+    /// Whether the runs of the programs are counted and timed, until
+    /// [`Programs::end_statistics`].
+    pub statistics: bool,
     /// The process whose traffic and calls are not observed.
     pub self_tgid: u32,
 }
@@ -100,6 +104,8 @@ pub struct Settings {
 pub struct Programs {
     ebpf: Ebpf,
     reports: Vec<HookReport>,
+    /// The kernel keeps BPF statistics for as long as somebody holds this open.
+    statistics: Option<OwnedFd>,
 }
 
 impl Programs {
@@ -141,6 +147,7 @@ impl Programs {
         let mut programs = Self {
             ebpf,
             reports: Vec::new(),
+            statistics: None,
         };
         let mut seen = HashSet::new();
         for family in families {
@@ -157,8 +164,40 @@ impl Programs {
                 });
             }
         }
+        if settings.statistics {
+            programs.begin_statistics();
+        }
         programs.attach_loaded();
         Ok(programs)
+    }
+
+    fn begin_statistics(&mut self) {
+        match enable_stats(Stats::RunTime) {
+            Ok(fd) => self.statistics = Some(fd),
+            // Told by `sonde check` as a capability that is missing; everything else works.
+            Err(error) => tracing::debug!(%error, "no BPF statistics"),
+        }
+    }
+
+    /// Has the kernel count and time runs no longer, unless somebody else asks it to.
+    pub fn end_statistics(&mut self) {
+        self.statistics = None;
+    }
+
+    /// Detaches and unloads all programs. What they have counted stays in the maps.
+    pub fn detach(&mut self) {
+        for (name, program) in self.ebpf.programs_mut() {
+            let result = match program {
+                Program::BtfTracePoint(program) => program.unload(),
+                Program::RawTracePoint(program) => program.unload(),
+                Program::Iter(program) => program.unload(),
+                _ => Ok(()),
+            };
+            match result {
+                Ok(()) | Err(ProgramError::NotLoaded) => {}
+                Err(error) => tracing::warn!(name, %error, "program not detached"),
+            }
+        }
     }
 
     /// Loads the first alternative of a hook that the kernel takes. Families may share a program:

@@ -7,13 +7,14 @@ use std::{
 
 use super::{
     observer::{Observer, Parts},
+    retention::{self, Retention},
     sink::Sink,
     snapshot::{self, Kernel},
     start::{self, Started},
 };
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, value::Statistics},
     metric::{Collector, Family, Resource, Snapshot},
 };
 
@@ -40,6 +41,9 @@ const SWEEP: usize = 64;
 /// Ticks between readings of who listens where.
 const LISTENERS: u32 = 30;
 
+/// Ticks after which BPF statistics end when they are for the start only.
+const STATISTICS: u32 = 10;
+
 /// Hands a snapshot to the exporters.
 pub(super) type Publish = Box<dyn FnMut(Snapshot) + Send>;
 /// Adds the exporters' own numbers to a snapshot.
@@ -51,6 +55,8 @@ pub(super) struct Worker {
     observer: Observer,
     start: SystemTime,
     procfs: std::path::PathBuf,
+    keep_statistics: bool,
+    retention: Retention,
     extra: Extra,
     publish: Publish,
     ticks: u32,
@@ -83,6 +89,8 @@ impl Worker {
             observer,
             start: super::beginning(),
             procfs: config.path.procfs.clone(),
+            retention: Retention::default(),
+            keep_statistics: config.probe.statistics == Statistics::Always,
             extra,
             publish,
             ticks: 0,
@@ -134,6 +142,15 @@ impl Worker {
         self.ticks = self.ticks.wrapping_add(1);
         self.observer.tick(now);
         self.observer.processes.sweep(now, SWEEP);
+        if self.ticks == STATISTICS
+            && !self.keep_statistics
+            && let Some(kernel) = &mut self.kernel
+        {
+            kernel.programs.end_statistics();
+        }
+        if self.ticks.is_multiple_of(retention::EVERY) {
+            self.retention.apply(self.ticks, &mut self.observer);
+        }
         if self.ticks.is_multiple_of(LISTENERS) {
             self.observer.listeners = crate::enrich::listener::Listeners::read(&self.procfs);
         }
@@ -157,6 +174,9 @@ impl Worker {
 
     /// Detaches, drains and makes the last snapshot. The resources are those of the last one.
     fn stop(mut self) {
+        if let Some(kernel) = &mut self.kernel {
+            kernel.detach(&mut self.observer);
+        }
         while self.drain() >= BATCH {}
         self.snapshot();
     }

@@ -42,11 +42,20 @@ pub(super) struct Kernel {
     pub(super) programs: Programs,
     pub(super) ring: Ring,
     pub(super) syscalls: SyscallReader,
+    pub(super) detached: bool,
 }
 
 impl Kernel {
+    /// Whether a program was attached and, for one that the agent runs, still can be run.
     fn has(&self, program: &str) -> bool {
-        self.programs.is_attached(program)
+        self.programs.is_attached(program) && !(self.detached && program.ends_with("_sweep"))
+    }
+
+    /// Detaches the programs: nothing new comes after that, what they counted stays.
+    pub(super) fn detach(&mut self, observer: &mut Observer) {
+        self.read(observer);
+        self.programs.detach();
+        self.detached = true;
     }
 
     /// Reads what the ring holds; how many records that were.
@@ -150,6 +159,7 @@ pub(super) fn take(
     let began = Instant::now();
     let mut collector = Collector::new(Arc::clone(&observer.host), start);
     selfmon::collect_build(&mut collector);
+    selfmon::process::collect(start, &mut collector);
     if let Some(kernel) = kernel {
         kernel.read(observer);
         report("kernel maps", kernel.collect(&mut collector));

@@ -1,6 +1,6 @@
 //! From a configuration to everything that runs.
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use super::{counts::SyscallReader, sampler, snapshot::Kernel as LoadedKernel};
 use crate::{
@@ -12,7 +12,10 @@ use crate::{
     },
     capability::{self, Held, KernelVersion},
     clock::Clock,
-    config::{Config, value::SyscallDurations},
+    config::{
+        Config,
+        value::{Statistics, SyscallDurations},
+    },
     enrich::{
         host,
         listener::Listeners,
@@ -89,8 +92,18 @@ pub(super) fn settings(config: &Config) -> Settings {
             SyscallDurations::Sampled => Some(SAMPLED),
             SyscallDurations::All => Some(1),
         },
-        self_tgid: std::process::id(),
+        statistics: config.probe.statistics != Statistics::Off,
+        self_tgid: own_tgid(&config.path.procfs),
     }
+}
+
+/// The agent's process id as the kernel side sees it: that in the namespace of the host's procfs,
+/// which is another one in a container.
+fn own_tgid(procfs: &Path) -> u32 {
+    fs::read_link(procfs.join("self"))
+        .ok()
+        .and_then(|target| target.to_str()?.parse().ok())
+        .unwrap_or_else(std::process::id)
 }
 
 /// Loads and attaches; `None` where nothing can be loaded: the resources are still read.
@@ -137,6 +150,7 @@ fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {
         programs,
         ring,
         syscalls: SyscallReader::default(),
+        detached: false,
     })
 }
 

@@ -42,6 +42,17 @@ macro_rules! words {
 }
 
 words! {
+    /// When the kernel counts and times the runs of the agent's programs (BPF statistics).
+    Statistics, "one of start, always, off",
+    /// For the first moments of a run: what a run of each program costs is known then.
+    Start = "start",
+    /// As long as the agent runs. The clock is read twice more for each run of a program.
+    Always = "always",
+    /// Never.
+    Off = "off",
+}
+
+words! {
     /// How much the agent says about itself.
     LogLevel, "one of off, error, warn, info, debug, trace",
     /// Nothing.

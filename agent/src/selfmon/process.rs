@@ -1,0 +1,113 @@
+//! The agent as a process: what it takes from the host.
+
+use std::{fs, io, sync::Arc, time::SystemTime};
+
+use procfs::process::Process;
+
+use crate::metric::{Attributes, Collector, Descriptor, Kind, Point, Resource, Unit, Value};
+
+macro_rules! descriptors {
+    ($($constant:ident = $kind:ident $name:literal, $unit:expr, $help:literal;)+) => {
+        $(const $constant: Descriptor = Descriptor {
+            name: $name,
+            help: $help,
+            unit: $unit,
+            kind: Kind::$kind,
+        };)+
+
+        /// All of them, for the reference.
+        pub const DESCRIPTORS: &[&Descriptor] = &[$(&$constant),+];
+    };
+}
+
+descriptors! {
+    CPU = Counter "process.cpu.time", Unit::Seconds, "CPU time of the process, by mode (/proc/PID/stat utime, stime)";
+    MEMORY = UpDownCounter "process.memory.usage", Unit::Bytes, "Resident memory of the process (/proc/PID/stat rss)";
+    VIRTUAL = UpDownCounter "process.memory.virtual", Unit::Bytes, "Address space of the process (/proc/PID/stat vsize)";
+    THREADS = UpDownCounter "process.thread.count", Unit::Count("{thread}"), "Threads of the process (/proc/PID/stat num_threads)";
+    DESCRIPTORS_OPEN = UpDownCounter "process.unix.file_descriptor.count", Unit::Count("{file_descriptor}"), "Open file descriptors of the process (/proc/PID/fd)";
+    UPTIME = Gauge "process.uptime", Unit::Seconds, "Time since the agent started";
+}
+
+/// Adds what the agent takes; what can't be read is left out.
+pub fn collect(start: SystemTime, collector: &mut Collector) {
+    let service = Attributes::from([
+        ("service.name", "sonde".into()),
+        ("service.version", env!("CARGO_PKG_VERSION").into()),
+    ]);
+    let resource = Arc::new(Resource {
+        identity: Attributes::from([("service.name", "sonde".into())]),
+        attributes: service,
+    });
+    let mut push = |descriptor, attributes, value| {
+        collector.push_point(
+            descriptor,
+            Point {
+                resource: Arc::clone(&resource),
+                attributes,
+                start,
+                value,
+                exemplars: Vec::new(),
+            },
+        );
+    };
+    if let Ok(uptime) = start.elapsed() {
+        push(
+            &UPTIME,
+            Attributes::none(),
+            Value::Float(uptime.as_secs_f64()),
+        );
+    }
+    if let Ok(count) = open_descriptors() {
+        push(&DESCRIPTORS_OPEN, Attributes::none(), Value::Integer(count));
+    }
+    let Ok(stat) = Process::myself().and_then(|process| process.stat()) else {
+        return;
+    };
+    let ticks = procfs::ticks_per_second() as f64;
+    for (mode, time) in [("user", stat.utime), ("system", stat.stime)] {
+        let attributes = Attributes::from([("cpu.mode", mode.into())]);
+        push(&CPU, attributes, Value::Float(time as f64 / ticks));
+    }
+    let resident = stat.rss.saturating_mul(procfs::page_size());
+    push(&MEMORY, Attributes::none(), Value::Integer(resident));
+    push(&VIRTUAL, Attributes::none(), Value::Integer(stat.vsize));
+    let threads = u64::try_from(stat.num_threads).unwrap_or(0);
+    push(&THREADS, Attributes::none(), Value::Integer(threads));
+}
+
+fn open_descriptors() -> io::Result<u64> {
+    // The directory that is being read is one of them.
+    Ok(fs::read_dir("/proc/self/fd")?.count().saturating_sub(1) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn every_number_of_this_process_is_told() {
+        let host = Arc::new(Resource {
+            attributes: Attributes::none(),
+            identity: Attributes::none(),
+        });
+        let start = UNIX_EPOCH + Duration::from_secs(1);
+        let mut collector = Collector::new(host, start);
+        collect(start, &mut collector);
+        let families = collector.into_families();
+        let names: Vec<_> = families
+            .iter()
+            .map(|family| family.descriptor.name)
+            .collect();
+        for descriptor in DESCRIPTORS {
+            assert!(names.contains(&descriptor.name), "{}", descriptor.name);
+        }
+        let memory = families
+            .iter()
+            .find(|family| family.descriptor == &MEMORY)
+            .map(|family| family.points[0].value.clone());
+        assert!(matches!(memory, Some(Value::Integer(bytes)) if bytes > 1 << 20));
+    }
+}
