@@ -22,7 +22,7 @@ use crate::{
 /// Time between snapshots.
 pub const INTERVAL: Duration = Duration::from_millis(500);
 /// Time in which the agent must be ready, and numbers must appear, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Time in which it must stop.
 const STOP: Duration = Duration::from_secs(6);
 

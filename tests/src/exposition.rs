@@ -61,7 +61,9 @@ impl Metrics {
     /// Their sum; `None` when there are none, which isn't 0.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        self.of(name, labels).map(|sample| sample.value).reduce(|a, b| a + b)
+        self.of(name, labels)
+            .map(|sample| sample.value)
+            .reduce(|a, b| a + b)
     }
 
     /// Their sum, told apart by the labels in `by`; an absent label is an empty text.
@@ -168,7 +170,14 @@ mod tests {
 
     #[test]
     fn anything_else_is_an_error() {
-        for wrong in ["a", "a{x=\"1\"", "a{x=1} 2", "a{x=\"\\q\"} 1", "a one", "a{x=\"1\",x=\"2\"} 1"] {
+        for wrong in [
+            "a",
+            "a{x=\"1\"",
+            "a{x=1} 2",
+            "a{x=\"\\q\"} 1",
+            "a one",
+            "a{x=\"1\",x=\"2\"} 1",
+        ] {
             assert!(Metrics::parse(wrong).is_err(), "{wrong}");
         }
     }

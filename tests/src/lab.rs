@@ -48,7 +48,8 @@ impl Lab {
     }
 
     /// The `service.namespace` of every program that is started here: it tells them from others
-    /// on the same host.
+    /// on the same host. Programs that write over their environment (nginx), or end before
+    /// anybody can read it, are known by a name of their own instead: see [`Self::copy`].
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -65,6 +66,20 @@ impl Lab {
         let path = self.path().join(name);
         std::fs::write(&path, text)?;
         Ok(path)
+    }
+
+    /// A copy of a program whose name nobody else has: the path and the name.
+    pub fn copy(&self, program: &str) -> Result<(PathBuf, String)> {
+        let found = std::env::var_os("PATH").and_then(|path| {
+            std::env::split_paths(&path)
+                .map(|directory| directory.join(program))
+                .find(|path| path.is_file())
+        });
+        let found = found.with_context(|| not_installed(program))?;
+        let name = format!("{program}-{}", self.namespace);
+        let path = self.path().join(&name);
+        std::fs::copy(found, &path)?;
+        Ok((path, name))
     }
 
     /// A program with the name space in its environment, to be run in the directory.
@@ -85,7 +100,7 @@ impl Lab {
     /// Runs a program to its end, which must be a success.
     pub fn run<A: AsRef<std::ffi::OsStr>>(
         &self,
-        program: &str,
+        program: impl AsRef<std::ffi::OsStr>,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<String> {
         finish(self.command(program).args(arguments))
@@ -160,10 +175,11 @@ pub fn output(command: &mut Command) -> Result<Output> {
 }
 
 fn missing(command: &Command) -> String {
-    format!(
-        "can't start {}: `cargo xtask setup` installs what the tests run",
-        command.get_program().display()
-    )
+    not_installed(&command.get_program().to_string_lossy())
+}
+
+fn not_installed(program: &str) -> String {
+    format!("can't start {program}: `cargo xtask setup` installs what the tests run")
 }
 
 /// A port of 127.0.0.1 that nobody listens on.

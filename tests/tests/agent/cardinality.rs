@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use sonde_tests::{exposition::Counts, lab::Lab};
 
-use crate::support::{METHOD, SERVER, SERVICE, STATUS, assert_counts, counts, nginx};
+use crate::support::{METHOD, ROUTE, SERVER, STATUS, assert_counts, counts, nginx};
 
 const CONNECTIONS: u32 = 4;
 const URLS: u32 = 50_000;
@@ -45,7 +45,8 @@ fn ask(address: SocketAddr, connection: u32) -> Result<u32> {
 fn fault_22_many_urls_keep_totals_and_caps() -> Result<()> {
     let lab = Lab::open()?;
     let agent = lab.agent(&[])?;
-    let (_nginx, address) = nginx(&lab, "")?;
+    let nginx = nginx(&lab, "")?;
+    let address = nginx.address;
     let before = resident(agent.id())?;
     let clients: Vec<_> = (0..CONNECTIONS)
         .map(|connection| thread::spawn(move || ask(address, connection)))
@@ -55,7 +56,7 @@ fn fault_22_many_urls_keep_totals_and_caps() -> Result<()> {
         asked += client.join().map_err(|_| anyhow::anyhow!("a client"))??;
     }
     let expected = counts(&[(["GET", "200"], u64::from(asked))]);
-    let labels = [("service_namespace", lab.namespace()), (SERVICE, "nginx")];
+    let labels = nginx.served();
     assert_counts(&agent, SERVER, &labels, &[METHOD, STATUS], &expected)?;
     assert_eq!(agent.dropped()?, Counts::new());
 
@@ -63,7 +64,7 @@ fn fault_22_many_urls_keep_totals_and_caps() -> Result<()> {
     let metrics = agent.metrics()?;
     let took = began.elapsed();
     let series = metrics.of(SERVER, &labels).count();
-    let other = metrics.sum(SERVER, &[labels[0], labels[1], ("http_route", "_OTHER")]);
+    let other = metrics.sum(SERVER, &[labels[0], (ROUTE, "_OTHER")]);
     let after = resident(agent.id())?;
     println!(
         "{asked} URLs: {series} series, {other:?} in the overflow, scrape {took:?}, \

@@ -4,7 +4,7 @@ use anyhow::Result;
 use sonde_tests::{exposition::Counts, lab::Lab};
 
 use crate::support::{
-    CLIENT, METHOD, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx,
+    CLIENT, METHOD, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx,
     number_before,
 };
 
@@ -30,15 +30,15 @@ fn h2load(lab: &Lab, requests: u32, url: &str, more: &[&str]) -> Result<[u64; 4]
 #[test]
 fn saturated_nginx_is_counted_exactly_on_both_sides() -> Result<()> {
     let lab = Lab::open()?;
-    let (_nginx, address) = nginx(&lab, "")?;
+    let nginx = nginx(&lab, "")?;
     let agent = lab.agent(&[])?;
     let body = lab.write("body", "name=value")?;
     let body = format!("--data={}", body.display());
 
-    let [found, ..] = h2load(&lab, 200_000, &format!("http://{address}/"), &[])?;
-    let [.., missing, _] = h2load(&lab, 5_000, &format!("http://{address}/missing"), &[])?;
-    let [made, ..] = h2load(&lab, 5_000, &format!("http://{address}/made"), &[&body])?;
-    let [files, ..] = h2load(&lab, 2_000, &format!("http://{address}/static.bin"), &[])?;
+    let [found, ..] = h2load(&lab, 200_000, &nginx.url("/"), &[])?;
+    let [.., missing, _] = h2load(&lab, 5_000, &nginx.url("/missing"), &[])?;
+    let [made, ..] = h2load(&lab, 5_000, &nginx.url("/made"), &[&body])?;
+    let [files, ..] = h2load(&lab, 2_000, &nginx.url("/static.bin"), &[])?;
 
     let expected = counts(&[
         (["GET", "200", "/"], found),
@@ -52,13 +52,17 @@ fn saturated_nginx_is_counted_exactly_on_both_sides() -> Result<()> {
         "the load generator's own count"
     );
     let by = [METHOD, STATUS, ROUTE];
-    for (metric, service) in [(SERVER, "nginx"), (CLIENT, "h2load")] {
-        let labels = [("service_namespace", lab.namespace()), (SERVICE, service)];
-        assert_counts(&agent, metric, &labels, &by, &expected)?;
-        // And nothing of it under another name.
-        let all = [("service_namespace", lab.namespace())];
-        assert_counts(&agent, metric, &all, &by, &expected)?;
-    }
+    assert_counts(&agent, SERVER, &nginx.served(), &by, &expected)?;
+    let port = nginx.address.port().to_string();
+    assert_counts(
+        &agent,
+        CLIENT,
+        &[(SERVICE, "h2load"), (PORT, &port)],
+        &by,
+        &expected,
+    )?;
+    // And nothing of it under another name.
+    assert_counts(&agent, CLIENT, &[(PORT, &port)], &by, &expected)?;
     assert_eq!(agent.dropped()?, Counts::new());
     let metrics = agent.metrics()?;
     let sent = metrics.sum("sonde_events_total", &[("stage", "kernel")]);
@@ -70,22 +74,27 @@ fn saturated_nginx_is_counted_exactly_on_both_sides() -> Result<()> {
 #[test]
 fn wrk_is_counted_exactly() -> Result<()> {
     let lab = Lab::open()?;
-    let (_nginx, address) = nginx(&lab, "")?;
+    let nginx = nginx(&lab, "")?;
     let agent = lab.agent(&[])?;
-    let said = lab.run("wrk", ["-t1", "-c32", "-d3s", &format!("http://{address}/")])?;
+    let said = lab.run("wrk", ["-t1", "-c32", "-d3s", &nginx.url("/")])?;
     let complete = number_before(&said, " requests in")?;
     // wrk ends with requests in flight, and doesn't count them: up to one for each connection.
-    let labels = [("service_namespace", lab.namespace())];
+    let port = nginx.address.port().to_string();
     let expected = counts(&[(["GET", "200"], complete)]);
-    for metric in [SERVER, CLIENT] {
+    for (metric, labels) in [(SERVER, nginx.served()), (CLIENT, [(PORT, &*port)])] {
         let read = |metrics: &sonde_tests::exposition::Metrics| {
             metrics.by(metric, &labels, &[METHOD, STATUS])
         };
         let found = agent.settled(&expected, read)?;
-        let seen = found.get(&vec!["GET".to_owned(), "200".to_owned()]).copied();
+        let seen = found
+            .get(&vec!["GET".to_owned(), "200".to_owned()])
+            .copied();
         let seen = seen.unwrap_or_default();
         println!("{metric}: wrk {complete}, sonde {seen}");
-        assert!((complete..=complete + 32).contains(&seen), "{metric}: {found:?}, wrk {complete}");
+        assert!(
+            (complete..=complete + 32).contains(&seen),
+            "{metric}: {found:?}, wrk {complete}"
+        );
     }
     assert_eq!(agent.dropped()?, Counts::new());
     Ok(())
@@ -94,15 +103,15 @@ fn wrk_is_counted_exactly() -> Result<()> {
 #[test]
 fn fault_12_many_requests_on_one_connection() -> Result<()> {
     let lab = Lab::open()?;
-    let (_nginx, address) = nginx(&lab, "")?;
+    let nginx = nginx(&lab, "")?;
     let agent = lab.agent(&[])?;
     lab.run(
         "h2load",
-        ["--h1", "-n", "10000", "-c", "1", &format!("http://{address}/")],
+        ["--h1", "-n", "10000", "-c", "1", &nginx.url("/")],
     )?;
-    let labels = [("service_namespace", lab.namespace())];
+    let port = nginx.address.port().to_string();
     let expected = counts(&[(["GET", "200"], 10_000)]);
-    for metric in [SERVER, CLIENT] {
+    for (metric, labels) in [(SERVER, nginx.served()), (CLIENT, [(PORT, &*port)])] {
         assert_counts(&agent, metric, &labels, &[METHOD, STATUS], &expected)?;
     }
     Ok(())
@@ -111,15 +120,12 @@ fn fault_12_many_requests_on_one_connection() -> Result<()> {
 #[test]
 fn fault_18_bodies_by_sendfile_are_measured() -> Result<()> {
     let lab = Lab::open()?;
-    let (_nginx, address) = nginx(&lab, "")?;
+    let nginx = nginx(&lab, "")?;
     let agent = lab.agent(&[])?;
-    let url = format!("http://{address}/static.bin");
+    let url = nginx.url("/static.bin");
     assert_eq!(curl(&lab, &[&url])?, "200\n");
-    let labels = [("service_namespace", lab.namespace()), (ROUTE, "/static.bin")];
-    for metric in ["http_server_response_body_size_bytes", "http_client_response_body_size_bytes"] {
-        let sum = format!("{metric}_sum");
-        let bytes = agent.eventually(metric, |metrics| metrics.sum(&sum, &labels))?;
-        assert_eq!(bytes.to_string(), "300000", "{metric}");
-    }
+    let sum = "http_server_response_body_size_bytes_sum";
+    let bytes = agent.eventually(sum, |metrics| metrics.sum(sum, &nginx.served()))?;
+    assert_eq!(bytes.to_string(), "300000");
     Ok(())
 }

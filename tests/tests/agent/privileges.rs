@@ -31,8 +31,9 @@ fn capabilities_are_dropped_from_every_thread() -> Result<()> {
     println!("{threads} threads");
     assert!(threads >= 3, "observer, sampler and main: {threads}");
     // And it goes on without them.
-    lab.run("perl", ["-e", "getppid() for 1..10"])?;
-    let labels = [("service_namespace", lab.namespace()), ("syscall", "getppid")];
+    let (perl, name) = lab.copy("perl")?;
+    lab.run(perl, ["-e", "getppid() for 1..10"])?;
+    let labels = [("service_name", &*name), ("syscall", "getppid")];
     agent.eventually("calls", |metrics| metrics.sum("syscalls_total", &labels))?;
     Ok(())
 }

@@ -4,17 +4,26 @@
 use std::fs;
 
 use anyhow::Result;
-use sonde_tests::{agent::Agent, exposition::Counts, lab::{Lab, finish, free_address}};
+use sonde_tests::{
+    agent::Agent,
+    exposition::Counts,
+    lab::{Lab, finish, free_address},
+};
 
 use crate::support::{
-    CLIENT, METHOD, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx,
+    CLIENT, METHOD, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx,
 };
 
 const BY: [&str; 4] = [SERVICE, METHOD, STATUS, ROUTE];
 
 fn named(service: &str, rows: &[([&str; 3], u64)]) -> Counts {
     let rows = rows.iter().map(|([method, status, route], count)| {
-        (([service, method, status, route]).map(str::to_owned).to_vec(), *count)
+        (
+            ([service, method, status, route])
+                .map(str::to_owned)
+                .to_vec(),
+            *count,
+        )
     });
     rows.collect()
 }
@@ -22,12 +31,14 @@ fn named(service: &str, rows: &[([&str; 3], u64)]) -> Counts {
 fn assert_both(
     lab: &Lab,
     agent: &Agent,
+    port: u16,
     server: &str,
     client: &str,
     rows: &[([&str; 3], u64)],
 ) -> Result<()> {
     let labels = [("service_namespace", lab.namespace())];
     assert_counts(agent, SERVER, &labels, &BY, &named(server, rows))?;
+    let labels = [(PORT, &*port.to_string())];
     assert_counts(agent, CLIENT, &labels, &BY, &named(client, rows))?;
     assert_eq!(agent.dropped()?, Counts::new());
     let requests: u64 = rows.iter().map(|(_, count)| count).sum();
@@ -54,7 +65,10 @@ fn python_and_curl() -> Result<()> {
     for _ in 0..5 {
         assert_eq!(curl(&lab, &["-I", &url("/docs/index.html")])?, "200\n");
         assert_eq!(curl(&lab, &[&url("/missing")])?, "404\n");
-        assert_eq!(curl(&lab, &["-X", "POST", "-d", "a=b", &url("/docs/")])?, "501\n");
+        assert_eq!(
+            curl(&lab, &["-X", "POST", "-d", "a=b", &url("/docs/")])?,
+            "501\n"
+        );
     }
     let rows = [
         (["GET", "200", "/docs/index.html"], 20),
@@ -62,8 +76,11 @@ fn python_and_curl() -> Result<()> {
         (["GET", "404", "/missing"], 5),
         (["POST", "501", "/docs"], 5),
     ];
-    assert_both(&lab, &agent, "http.server", "curl", &rows)?;
-    let labels = [("service_namespace", lab.namespace()), ("network_protocol_version", "1.0")];
+    assert_both(&lab, &agent, address.port(), "http.server", "curl", &rows)?;
+    let labels = [
+        ("service_namespace", lab.namespace()),
+        ("network_protocol_version", "1.0"),
+    ];
     let old = agent.metrics()?.sum(SERVER, &labels);
     println!("answered as HTTP/1.0: {old:?}");
     Ok(())
@@ -88,7 +105,7 @@ fn node() -> Result<()> {
         (["DELETE", "204", "/none"], 10),
         (["GET", "304", "/cached/{id}"], 10),
     ];
-    assert_both(&lab, &agent, "shop", "shop", &rows)
+    assert_both(&lab, &agent, address.port(), "shop", "shop", &rows)
 }
 
 #[test]
@@ -96,7 +113,9 @@ fn go() -> Result<()> {
     let lab = Lab::open()?;
     lab.write("main.go", include_str!("programs/main.go"))?;
     let mut build = lab.command("go");
-    build.args(["build", "-o", "depot", "main.go"]).env("GO111MODULE", "off");
+    build
+        .args(["build", "-o", "depot", "main.go"])
+        .env("GO111MODULE", "off");
     finish(&mut build)?;
     let agent = lab.agent(&[])?;
     let address = free_address()?;
@@ -112,7 +131,7 @@ fn go() -> Result<()> {
         (["GET", "204", "/none"], 40),
         (["GET", "404", "/missing"], 40),
     ];
-    assert_both(&lab, &agent, "depot", "depot", &rows)
+    assert_both(&lab, &agent, address.port(), "depot", "depot", &rows)
 }
 
 #[test]
@@ -137,7 +156,7 @@ fn java() -> Result<()> {
         (["POST", "201", "/items"], 10),
         (["GET", "404", "/missing"], 1),
     ];
-    assert_both(&lab, &agent, "Stall", "curl", &rows)
+    assert_both(&lab, &agent, address.port(), "Stall", "curl", &rows)
 }
 
 /// curl waits for "100 Continue" before it sends the body.
@@ -145,29 +164,25 @@ fn java() -> Result<()> {
 fn fault_07_interim_answers_make_one_request() -> Result<()> {
     let lab = Lab::open()?;
     let agent = lab.agent(&[])?;
-    let (_nginx, address) = nginx(
+    let nginx = nginx(
         &lab,
         "location /upload { client_max_body_size 10m; proxy_pass http://127.0.0.1:1; }",
     )?;
     // The body is read before the upstream is asked, which nobody is: 502.
-    let body = lab.write("body", &"x".repeat(50_000))?;
+    let body = lab.write("upload", &"x".repeat(50_000))?;
     let data = format!("@{}", body.display());
     for _ in 0..3 {
-        let url = format!("http://{address}/upload");
+        let url = nginx.url("/upload");
         let fields = ["-H", "Expect: 100-continue", "--data-binary", &data, &url];
         assert_eq!(curl(&lab, &fields)?, "502\n");
     }
     let expected = counts(&[(["POST", "502", "/upload"], 3)]);
-    let labels = [("service_namespace", lab.namespace())];
-    for metric in [SERVER, CLIENT] {
+    let port = nginx.address.port().to_string();
+    for (metric, labels) in [(SERVER, nginx.served()), (CLIENT, [(PORT, &*port)])] {
         let by = [METHOD, STATUS, ROUTE];
         assert_counts(&agent, metric, &labels, &by, &expected)?;
     }
-    let sizes = [("service_namespace", lab.namespace()), (ROUTE, "/upload")];
-    let metrics = agent.metrics()?;
-    for side in ["server", "client"] {
-        let sum = format!("http_{side}_request_body_size_bytes_sum");
-        assert_eq!(metrics.sum(&sum, &sizes), Some(150_000.0), "{sum}");
-    }
+    let sum = "http_server_request_body_size_bytes_sum";
+    assert_eq!(agent.metrics()?.sum(sum, &nginx.served()), Some(150_000.0));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Servers and clients that several tests run.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command};
+use std::{fs, net::SocketAddr, process::Command};
 
 use anyhow::{Context as _, Result};
 use sonde_tests::{
@@ -15,6 +15,7 @@ pub(crate) const CLIENT: &str = "http_client_request_duration_seconds_count";
 pub(crate) const METHOD: &str = "http_request_method";
 pub(crate) const STATUS: &str = "http_response_status_code";
 pub(crate) const ROUTE: &str = "http_route";
+pub(crate) const PORT: &str = "server_port";
 pub(crate) const SERVICE: &str = "service_name";
 
 /// Counts as they are written down in a test.
@@ -34,15 +35,40 @@ pub(crate) fn assert_counts(
 ) -> Result<()> {
     let read = |metrics: &Metrics| metrics.by(metric, labels, by);
     let found = agent.settled(expected, read)?;
-    assert_eq!(&found, expected, "{metric}{labels:?} by {by:?}\n{}", agent.log());
+    assert_eq!(
+        &found,
+        expected,
+        "{metric}{labels:?} by {by:?}\n{}",
+        agent.log()
+    );
     Ok(())
 }
 
+/// A running nginx.
+pub(crate) struct Nginx {
+    _process: Process,
+    pub(crate) address: SocketAddr,
+    /// Its `service.name`: the program's.
+    pub(crate) service: String,
+}
+
+impl Nginx {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Labels of what it serves.
+    pub(crate) fn served(&self) -> [(&str, &str); 1] {
+        [(SERVICE, &self.service)]
+    }
+}
+
 /// nginx with one worker and the locations that the tests ask for; `more` goes into the server.
-pub(crate) fn nginx(lab: &Lab, more: &str) -> Result<(Process, SocketAddr)> {
+pub(crate) fn nginx(lab: &Lab, more: &str) -> Result<Nginx> {
     let address = free_address()?;
+    let (program, service) = lab.copy("nginx")?;
     let root = lab.path().join("root");
-    fs::create_dir_all(&root)?;
+    fs::create_dir(&root)?;
     fs::write(root.join("static.bin"), vec![b'x'; 300_000])?;
     let directory = lab.path().display();
     let config = lab.write(
@@ -53,7 +79,7 @@ pub(crate) fn nginx(lab: &Lab, more: &str) -> Result<(Process, SocketAddr)> {
              events {{ worker_connections 1024; }}
              http {{
                  access_log off; sendfile on; keepalive_requests 100000000;
-                 client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+                 client_body_temp_path {directory}/bodies; proxy_temp_path {directory}/proxy;
                  fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
                  scgi_temp_path {directory}/scgi;
                  server {{
@@ -67,34 +93,44 @@ pub(crate) fn nginx(lab: &Lab, more: &str) -> Result<(Process, SocketAddr)> {
              }}"
         ),
     )?;
-    let mut command = lab.command("nginx");
+    let mut command = lab.command(program);
     command.arg("-c").arg(&config).arg("-p").arg(lab.path());
-    Ok((lab.serve(&mut command, address)?, address))
+    Ok(Nginx {
+        _process: lab.serve(&mut command, address)?,
+        address,
+        service,
+    })
 }
 
 /// Runs curl, silent, the body thrown away; what it says with `-w '%{http_code}'`.
 pub(crate) fn curl(lab: &Lab, arguments: &[&str]) -> Result<String> {
-    let fixed = ["-s", "-o", "/dev/null", "-w", "%{http_code}\n", "--max-time", "20"];
+    let fixed = [
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}\n",
+        "--max-time",
+        "20",
+    ];
     lab.run("curl", fixed.iter().chain(arguments))
 }
 
 /// The number that stands before a word in what h2load says: `200000` before ` 2xx`.
 pub(crate) fn number_before(text: &str, word: &str) -> Result<u64> {
-    let (before, _) = text.split_once(word).with_context(|| format!("no {word} in {text}"))?;
+    let (before, _) = text
+        .split_once(word)
+        .with_context(|| format!("no {word} in {text}"))?;
     let digits = before
         .rsplit(|character: char| !character.is_ascii_digit())
         .next()
         .context("no digits")?;
-    digits.parse().with_context(|| format!("before {word} in {text}"))
+    digits
+        .parse()
+        .with_context(|| format!("before {word} in {text}"))
 }
 
 /// The sonde program with a lab's surroundings.
 pub(crate) fn sonde(lab: &Lab) -> Result<Command> {
     Ok(lab.command(sonde_tests::agent::program()?))
-}
-
-/// Whether a program is installed.
-pub(crate) fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| Path::new(&directory).join(program).is_file())
 }

@@ -14,8 +14,8 @@ use crate::support::{curl, nginx};
 fn promtool_finds_nothing() -> Result<()> {
     let lab = Lab::open()?;
     let agent = lab.agent(&[])?;
-    let (_nginx, address) = nginx(&lab, "")?;
-    assert_eq!(curl(&lab, &[&format!("http://{address}/odd\"\\path")])?, "200\n");
+    let nginx = nginx(&lab, "")?;
+    assert_eq!(curl(&lab, &[&nginx.url("/odd\"\\path")])?, "200\n");
     agent.two_snapshots()?;
     let text = agent.get("/metrics", "")?;
     assert_eq!(
@@ -51,7 +51,11 @@ fn openmetrics_is_served_to_who_asks() -> Result<()> {
         Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
     );
     assert!(answer.body.ends_with("\n# EOF\n"), "{}", answer.body);
-    assert!(answer.body.contains("\n# UNIT use_utilization_ratio ratio\n"));
+    assert!(
+        answer
+            .body
+            .contains("\n# UNIT use_utilization_ratio ratio\n")
+    );
     Ok(())
 }
 
@@ -67,11 +71,17 @@ fn health_and_readiness_are_told() -> Result<()> {
     println!("stopped after {took:?}");
     // With nothing to observe, the agent says that it isn't doing its job.
     let off = ["http", "tcp", "syscall", "process", "sched", "block"];
-    let off: Vec<String> = off.iter().map(|family| format!("--no-collector.{family}")).collect();
+    let off: Vec<String> = off
+        .iter()
+        .map(|family| format!("--no-collector.{family}"))
+        .collect();
     let flags: Vec<&str> = off.iter().map(String::as_str).collect();
-    let mut agent = sonde_tests::agent::Agent::start(&lab, &flags, &std::collections::HashMap::new())?;
+    let mut agent =
+        sonde_tests::agent::Agent::start(&lab, &flags, &std::collections::HashMap::new())?;
     agent.wait_for("/-/healthy", 200)?;
-    agent.eventually("a snapshot", |metrics| metrics.sum("use_utilization_ratio", &[]))?;
+    agent.eventually("a snapshot", |metrics| {
+        metrics.sum("use_utilization_ratio", &[])
+    })?;
     assert_eq!(agent.get("/-/ready", "")?.status, 503);
     Ok(())
 }
