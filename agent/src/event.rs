@@ -26,6 +26,8 @@ pub enum Event<'a> {
         connection: u64,
         /// Who talks to whom.
         tuple: Tuple,
+        /// Whether the first bytes seen may be in the middle of a message.
+        late: bool,
     },
     /// One read or write of an HTTP connection.
     HttpSegment(Segment<'a>),

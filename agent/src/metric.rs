@@ -119,6 +119,7 @@ impl Attributes {
     }
 
     /// Pairs in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &(&'static str, AttributeValue)> {
         self.0.iter()
     }

@@ -40,6 +40,7 @@ use crate::{
     },
     metric::{Collector, Snapshot},
     signal::Signal,
+    telemetry::Telemetry,
 };
 
 pub use self::check::check;
@@ -47,9 +48,12 @@ pub use self::check::check;
 /// Time in which everything is drained and flushed after a signal to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
+/// The part of it that is left to the web server and the agent's own log.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Runs the agent until a signal; `sources` are for reloads.
 pub fn run(config: Config, sources: &Sources) -> anyhow::Result<ExitCode> {
-    start::log(&config)?;
+    let telemetry = Telemetry::start(config.log.level.into(), config.log.format)?;
     for (variable, hint) in sources.misspelt_variables() {
         tracing::warn!(variable, "{hint}");
     }
@@ -59,12 +63,16 @@ pub fn run(config: Config, sources: &Sources) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("can't start the runtime")?;
-    let result = runtime.block_on(serve(config, sources));
+    let result = runtime.block_on(serve(config, sources, telemetry));
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
-async fn serve(config: Config, sources: &Sources) -> anyhow::Result<ExitCode> {
+async fn serve(
+    config: Config,
+    sources: &Sources,
+    mut telemetry: Telemetry,
+) -> anyhow::Result<ExitCode> {
     let (snapshots, readiness) = (watch::Sender::new(None), watch::Sender::new(not_ready()));
     let stats = Arc::new(WebStats::default());
     let source = Source {
@@ -79,13 +87,15 @@ async fn serve(config: Config, sources: &Sources) -> anyhow::Result<ExitCode> {
         .map(|address| address.get())
         .collect();
     let server = Server::bind(&addresses, source, Limits::default()).await?;
-    let otlp_config =
+    let mut otlp_config =
         OtlpConfig::from_env(&|name| config.otlp.variable(name, |name| std::env::var(name).ok()))?;
+    otlp_config.queue_bytes = Some(usize::try_from(config.otlp.queue_size.bytes())?);
     // The kernel side comes before threads and exporters: what it needs can be dropped then.
     let started = Started::begin(&config)?;
     for address in server.addresses() {
         tracing::info!("metrics stand at http://{address}/metrics");
     }
+    telemetry.export(&otlp_config, &tokio::runtime::Handle::current())?;
     let otlp = Arc::new(Otlp::start(
         &otlp_config,
         &tokio::runtime::Handle::current(),
@@ -101,13 +111,14 @@ async fn serve(config: Config, sources: &Sources) -> anyhow::Result<ExitCode> {
     )?;
     let stop = CancellationToken::new();
     let web = tokio::spawn(server.run(stop.clone()));
-    until_stopped(config, sources, &running.control).await?;
+    until_stopped(config, sources, &telemetry, &running.control).await?;
     readiness.send_replace(Readiness::NotReady("stopping".into()));
     let deadline = Instant::now() + STOP_WITHIN;
     finish(running, otlp, deadline).await;
     stop.cancel();
     let _ = tokio::time::timeout_at(deadline.into(), web).await;
     tracing::info!("stopped");
+    telemetry.shutdown(deadline).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -178,6 +189,7 @@ fn observe(
 async fn until_stopped(
     mut config: Config,
     sources: &Sources,
+    telemetry: &Telemetry,
     control: &mpsc::Sender<Control>,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -187,20 +199,25 @@ async fn until_stopped(
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(&mut config, sources, control),
+            _ = hangup.recv() => reload(&mut config, sources, telemetry, control),
         }
     }
 }
 
 /// A configuration that can't be used leaves the old one as it is.
-fn reload(config: &mut Config, sources: &Sources, control: &mpsc::Sender<Control>) {
+fn reload(
+    config: &mut Config,
+    sources: &Sources,
+    telemetry: &Telemetry,
+    control: &mpsc::Sender<Control>,
+) {
     match sources.reload(config) {
         Ok(reloaded) => {
             for setting in &reloaded.needs_restart {
                 tracing::warn!(setting, "changed, but needs a restart");
             }
             tracing::info!(changed = ?reloaded.changed, "configuration reloaded");
-            start::set_level(&reloaded.config);
+            telemetry.set_level(reloaded.config.log.level.into());
             *config = reloaded.config.clone();
             // Fails only when the observer has ended, and then the agent stops anyway.
             let _ = control.send(Control::Reload(Box::new(reloaded.config)));
@@ -222,17 +239,19 @@ async fn finish(running: Running, otlp: Arc<Otlp>, deadline: Instant) {
         Err(_) => tracing::error!("the observer thread doesn't end in time"),
     }
     // The observer held the other references.
-    match Arc::try_unwrap(otlp) {
-        Ok(otlp) => otlp.shutdown(deadline - Duration::from_millis(200)).await,
-        Err(_) => tracing::error!("OTLP is not flushed: the observer still uses it"),
+    if let Ok(otlp) = Arc::try_unwrap(otlp) {
+        otlp.shutdown(deadline.checked_sub(LAST_WORDS).unwrap_or(deadline))
+            .await;
+    } else {
+        tracing::error!("OTLP is not flushed: the observer still uses it");
     }
 }
 
 /// Prints requests as they end.
-pub fn trace(config: Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
+pub fn trace(config: &Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
     use std::io::IsTerminal as _;
-    start::log(&config)?;
-    let started = Started::begin(&config)?;
+    Telemetry::start(config.log.level.into(), config.log.format)?;
+    let started = Started::begin(config)?;
     if !started.is_attached() {
         anyhow::bail!("no probe can be attached; `sonde check` says why");
     }
@@ -252,7 +271,7 @@ pub fn trace(config: Config, format: TraceFormat, filter: Filter) -> anyhow::Res
             let _ = closed.send(Control::Stop);
         }
     }));
-    let worker = run::Worker::new(started, &config, sink, Box::new(|_| {}), Box::new(|_| {}));
+    let worker = run::Worker::new(started, config, sink, Box::new(|_| {}), Box::new(|_| {}));
     let stopper = control.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,7 +1,7 @@
 //! The agent's own numbers: what its probes cost, what it saw and what it lost.
 
 use aya::{Ebpf, maps::MapInfo, programs::ProgramInfo};
-use sonde_common::fault::Fault;
+use sonde_common::{fault::Fault, header::KINDS};
 
 use crate::{
     enrich::process::Counters as ProcessCounters,
@@ -88,9 +88,8 @@ fn map_infos(ebpf: &Ebpf) -> impl Iterator<Item = (&str, MapInfo)> {
         "BLOCK_LATENCY",
     ];
     ebpf.maps().filter_map(|(name, map)| {
-        let data = match map {
-            aya::maps::Map::HashMap(data) => data,
-            _ => return None,
+        let aya::maps::Map::HashMap(data) = map else {
+            return None;
         };
         let info = data.info().ok()?;
         GROWING.contains(&name).then_some((name, info))
@@ -129,11 +128,11 @@ fn collect_cost(name: &str, info: &ProgramInfo, collector: &mut Collector) {
 
 /// Adds what the kernel side sent and lost, and what the ring's reader made of it.
 pub fn collect_ring(ebpf: &Ebpf, ring: &Ring, collector: &mut Collector) -> Result<(), map::Error> {
-    let sent: u64 = map::sums(ebpf, "EMITTED", 16)?.into_iter().sum();
+    let sent: u64 = map::sums(ebpf, "EMITTED", KINDS)?.into_iter().sum();
     events("kernel", sent, collector);
     events("ring", ring.records(), collector);
     dropped("ring", "malformed", ring.malformed(), collector);
-    let faults = map::sums(ebpf, "FAULTS", Fault::ALL.len() as u32)?;
+    let faults = map::sums(ebpf, "FAULTS", Fault::COUNT)?;
     for (fault, count) in Fault::ALL.into_iter().zip(faults) {
         let add = if fault.is_loss() { dropped } else { ignored };
         add("kernel", fault.reason(), count, collector);

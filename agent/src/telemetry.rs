@@ -23,38 +23,25 @@ use tokio::runtime::Handle;
 use tonic::metadata::MetadataMap;
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt,
-    registry::LookupSpan, util::SubscriberInitExt,
+    Layer, Registry,
+    filter::filter_fn,
+    fmt::MakeWriter,
+    layer::{Layered, SubscriberExt},
+    registry::LookupSpan,
+    reload,
+    util::SubscriberInitExt,
 };
 
+use crate::config::value::LogFormat;
 use crate::export::otlp::{
     ConfigError, OtlpConfig, SignalKind, TransportError,
     config::{Compression, Protocol, Target},
     transport,
 };
 
-/// Shape of log lines on stderr.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// Logging can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// Not a level or a list of directives.
-    #[error(
-        "log level {level:?}: expected error, warn, info, debug, trace or off, or directives \
-         such as info,sonde::l7=debug"
-    )]
-    Level {
-        /// What was given.
-        level: String,
-    },
     /// An OTLP setting.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -69,61 +56,77 @@ pub enum TelemetryError {
     Twice,
 }
 
+/// What the layer for OTLP is laid on.
+type Levelled = Layered<reload::Layer<LevelFilter, Registry>, Registry>;
+type Exported = Option<Box<dyn Layer<Levelled> + Send + Sync>>;
+
 /// Running logging; [`Telemetry::shutdown`] sends what is still there.
-#[derive(Debug)]
 pub struct Telemetry {
+    level: reload::Handle<LevelFilter, Registry>,
+    exported: reload::Handle<Exported, Levelled>,
     provider: Option<SdkLoggerProvider>,
 }
 
 impl Telemetry {
-    /// Sets up logging for the whole process. `level` is a level or a list of
-    /// [directives](EnvFilter).
+    /// Sets up logging to stderr for the whole process.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Twice`].
+    pub fn start(level: LevelFilter, format: LogFormat) -> Result<Self, TelemetryError> {
+        let (filter, level) = reload::Layer::new(level);
+        let (over_otlp, exported) = reload::Layer::new(Exported::None);
+        let has_colour = std::io::stderr().is_terminal();
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(over_otlp)
+            .with(format_layer(format, std::io::stderr, has_colour))
+            .try_init()
+            .map_err(|_| TelemetryError::Twice)?;
+        Ok(Self {
+            level,
+            exported,
+            provider: None,
+        })
+    }
+
+    /// Sends the log over OTLP as well, where logs have an endpoint. This starts threads: it
+    /// comes after what a thread must not inherit is gone.
     ///
     /// # Errors
     /// See [`TelemetryError`].
-    pub fn start(
-        level: &str,
-        format: LogFormat,
-        otlp: &OtlpConfig,
-        runtime: &Handle,
-    ) -> Result<Self, TelemetryError> {
-        let provider = match otlp.target(SignalKind::Logs)? {
-            Some(target) => Some(provider(&target, runtime)?),
-            None => None,
+    pub fn export(&mut self, otlp: &OtlpConfig, runtime: &Handle) -> Result<(), TelemetryError> {
+        let Some(target) = otlp.target(SignalKind::Logs)? else {
+            return Ok(());
         };
-        let over_otlp = provider
-            .as_ref()
-            .map(|provider| otlp_layer(provider, level));
-        let has_colour = std::io::stderr().is_terminal();
-        let stderr = format_layer(format, std::io::stderr, has_colour);
-        tracing_subscriber::registry()
-            .with(stderr.with_filter(filter(level)?))
-            .with(over_otlp.transpose()?)
-            .try_init()
+        let provider = provider(&target, runtime)?;
+        let layer = otlp_layer(&provider);
+        self.exported
+            .reload(Some(layer))
             .map_err(|_| TelemetryError::Twice)?;
-        Ok(Self { provider })
+        self.provider = Some(provider);
+        Ok(())
+    }
+
+    /// Changes the least severe level that is written.
+    pub fn set_level(&self, level: LevelFilter) {
+        // Fails only when the subscriber is gone, and with it the log.
+        let _ = self.level.reload(level);
     }
 
     /// Sends what is left, until `deadline` at most.
     pub async fn shutdown(self, deadline: Instant) {
-        let Some(provider) = self.provider else {
-            return;
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        // It blocks, and what it waits for needs the runtime's threads. Its error would have
-        // nowhere to go but the log that ends here.
-        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(left));
-        drop(tokio::time::timeout(left + Duration::from_millis(50), ended).await);
+        if let Some(provider) = self.provider {
+            flush(provider, deadline).await;
+        }
     }
 }
 
-fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse(level)
-        .map_err(|_| TelemetryError::Level {
-            level: level.to_owned(),
-        })
+async fn flush(provider: SdkLoggerProvider, deadline: Instant) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    // It blocks, and what it waits for needs the runtime's threads. Its error would have
+    // nowhere to go but the log that ends here.
+    let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(left));
+    drop(tokio::time::timeout(left + Duration::from_millis(50), ended).await);
 }
 
 fn format_layer<S, W>(
@@ -142,16 +145,13 @@ where
     }
 }
 
-fn otlp_layer<S>(
-    provider: &SdkLoggerProvider,
-    level: &str,
-) -> Result<impl Layer<S> + use<S>, TelemetryError>
+fn otlp_layer<S>(provider: &SdkLoggerProvider) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let bridge = OpenTelemetryTracingBridge::new(provider);
     let machinery = filter_fn(|metadata| !is_export_machinery(metadata));
-    Ok(bridge.with_filter(machinery).with_filter(filter(level)?))
+    bridge.with_filter(machinery).boxed()
 }
 
 /// Whether an event comes from what carries the events.

@@ -26,7 +26,7 @@ pub enum Fault {
     Tls = 9,
     /// First bytes were the HTTP/2 preface.
     Http2 = 10,
-    /// Bytes moved in a way that no hook sees (splice out of a socket, io_uring before 6.3).
+    /// Bytes moved in a way that no hook sees (splice out of a socket, `io_uring` before 6.3).
     UnseenBytes = 11,
     /// Two tasks shared a slot of the wake-up table; the run-queue delay was not taken.
     RunQueueCollision = 12,
@@ -37,8 +37,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Number of faults.
+    pub const COUNT: u32 = 15;
+
     /// All faults, in the order of their indexes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; Self::COUNT as usize] = [
         Self::RingHttp,
         Self::RingTcp,
         Self::RingProcess,

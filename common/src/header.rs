@@ -24,6 +24,9 @@ pub enum Kind {
     HttpSegments = 8,
 }
 
+/// Counters that the kernel side keeps of records sent, indexed by [`Kind`].
+pub const KINDS: u32 = 16;
+
 impl Kind {
     /// The kind with this number, `None` for one that no build of this tree writes.
     #[must_use]

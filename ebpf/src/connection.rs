@@ -1,7 +1,7 @@
 //! Where connection states live.
 //!
 //! [`Storage`] keeps them on the socket (`BPF_MAP_TYPE_SK_STORAGE`): found by one pointer, freed
-//! with the socket, never stale. It needs tp_btf programs and the socket tracepoints (kernel 6.3),
+//! with the socket, never stale. It needs `tp_btf` programs and the socket tracepoints (kernel 6.3),
 //! so older kernels use [`Table`], a hash keyed by the socket's address. All programs that are
 //! attached at one time use the same one.
 

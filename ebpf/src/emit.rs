@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     fault::Fault,
-    header::{Header, Kind},
+    header::{Header, KINDS, Kind},
 };
 
 use crate::atomic;
@@ -21,11 +21,11 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
 
 /// Losses by [`Fault`].
 #[map]
-static FAULTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Fault::ALL.len() as u32, 0);
+static FAULTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Fault::COUNT, 0);
 
 /// Records that reached the ring, by [`Kind`].
 #[map]
-static EMITTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(16, 0);
+static EMITTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS, 0);
 
 /// Counts one loss.
 #[inline(always)]

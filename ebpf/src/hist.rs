@@ -1,6 +1,6 @@
 //! Histograms in maps that the CPUs share.
 
-use aya_ebpf::maps::HashMap;
+use aya_ebpf::{bindings::BPF_NOEXIST, maps::HashMap};
 use sonde_common::hist::{Log2, bucket};
 
 use crate::atomic;
@@ -11,13 +11,12 @@ static EMPTY: Log2 = Log2::EMPTY;
 /// Adds a value to the histogram of `key`, made if there is none; whether there was room.
 #[inline(always)]
 pub(crate) fn record<K>(map: &HashMap<K, Log2>, key: &K, value: u64) -> bool {
-    const BPF_NOEXIST: u64 = 1;
     if let Some(histogram) = map.get_ptr_mut(key) {
         add(histogram, value);
         return true;
     }
     // When another CPU is first this fails, and the look-up finds that one's.
-    let _ = map.insert(key, &EMPTY, BPF_NOEXIST);
+    let _ = map.insert(key, &EMPTY, BPF_NOEXIST.into());
     match map.get_ptr_mut(key) {
         Some(histogram) => {
             add(histogram, value);

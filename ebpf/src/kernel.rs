@@ -1,7 +1,7 @@
 //! Typed getters of kernel structures: the only file that knows offsets.
 //!
-//! A program attached as tp_btf may load through the kernel's typed pointers ([`Direct`]); one
-//! attached as raw_tp must ask a helper to read ([`Probed`]). Programs are written once over
+//! A program attached as `tp_btf` may load through the kernel's typed pointers ([`Direct`]); one
+//! attached as `raw_tp` must ask a helper to read ([`Probed`]). Programs are written once over
 //! [`Access`] and instantiated for both.
 
 use core::marker::PhantomData;
@@ -30,10 +30,10 @@ pub(crate) trait Access {
     unsafe fn load<T: Copy>(base: *const u8, offset: usize) -> Option<T>;
 }
 
-/// Loads through the verifier's typed pointers (tp_btf); faults read as zero.
+/// Loads through the verifier's typed pointers (`tp_btf`); faults read as zero.
 pub(crate) enum Direct {}
 
-/// Reads with `bpf_probe_read_kernel` (raw_tp, or pointers that the verifier has no type for).
+/// Reads with `bpf_probe_read_kernel` (`raw_tp`, or pointers that the verifier has no type for).
 pub(crate) enum Probed {}
 
 impl Access for Direct {
@@ -67,7 +67,6 @@ macro_rules! object {
                 }
 
                 #[inline(always)]
-                #[allow(dead_code, reason = "not every object has fields of every kind")]
                 fn get<T: Copy>(&self, field: Field) -> Option<T> {
                     let offset = offset(field)?;
                     // SAFETY: the offset is that of `field` in this kernel's own description.

@@ -5,6 +5,28 @@
 #![no_main]
 // Inline assembly for BPF: atomic operations, which core doesn't offer for this target.
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::inline_always,
+    reason = "the verifier follows values through one program, not through calls"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "registers are 64 bits wide, what stands in them is often less"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the attach macros hand the context over by value"
+)]
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "map keys and values stay where they are: the stack has 512 bytes"
+)]
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "records and map values stand at multiples of 8"
+)]
+#![expect(clippy::similar_names, reason = "tgid and tid are the kernel's names")]
 
 mod atomic;
 mod connection;

@@ -139,14 +139,14 @@ impl Programs {
             ebpf,
             reports: Vec::new(),
         };
-        let mut loaded = HashSet::new();
+        let mut seen = HashSet::new();
         for family in families {
             for hook in family.hooks {
                 let timing = hook.name == crate::probe::syscall::ENTER;
                 if timing && settings.syscall_period.is_none() {
                     continue;
                 }
-                let outcome = programs.load(hook, kernel, types.as_ref(), &mut loaded);
+                let outcome = programs.load(hook, kernel, types.as_ref(), &mut seen);
                 programs.reports.push(HookReport {
                     family: family.name,
                     hook,

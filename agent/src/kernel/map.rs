@@ -38,7 +38,7 @@ fn find<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a Map, Error> {
 }
 
 /// Entries that one system call reads.
-const BATCH: usize = 1024;
+const BATCH: u32 = 1024;
 
 /// All entries of a hash map. Entries that come or go meanwhile may be missing, none is torn.
 pub fn entries<K: Pod, V: Pod>(ebpf: &Ebpf, name: &'static str) -> Result<Vec<(K, V)>, Error> {
@@ -56,8 +56,8 @@ pub fn entries<K: Pod, V: Pod>(ebpf: &Ebpf, name: &'static str) -> Result<Vec<(K
 
 fn batches<K: Pod, V: Pod>(data: &MapData) -> io::Result<Vec<(K, V)>> {
     // Words, so that the entries are aligned for every record of this tree.
-    let mut keys = vec![0u64; (BATCH * size_of::<K>()).div_ceil(8)];
-    let mut values = vec![0u64; (BATCH * size_of::<V>()).div_ceil(8)];
+    let mut keys = vec![0u64; (BATCH as usize * size_of::<K>()).div_ceil(8)];
+    let mut values = vec![0u64; (BATCH as usize * size_of::<V>()).div_ceil(8)];
     let mut cursor = sys::Cursor::default();
     let mut entries = Vec::new();
     loop {
@@ -66,7 +66,7 @@ fn batches<K: Pod, V: Pod>(data: &MapData) -> io::Result<Vec<(K, V)>> {
             &mut cursor,
             pod::bytes_mut(&mut keys),
             pod::bytes_mut(&mut values),
-            BATCH as u32,
+            BATCH,
         )?;
         let (mut key_bytes, mut value_bytes) = (pod::bytes_of(&keys), pod::bytes_of(&values));
         for _ in 0..count {
@@ -88,7 +88,7 @@ fn one_by_one<K: Pod, V: Pod>(map: &Map, name: &'static str) -> Result<Vec<(K, V
     let table: HashMap<_, K, V> =
         HashMap::try_from(map).map_err(|source| Error::Map { name, source })?;
     let mut entries = Vec::new();
-    for entry in table.iter() {
+    for entry in &table {
         match entry {
             Ok(entry) => entries.push(entry),
             // Gone between two calls.

@@ -1,7 +1,7 @@
 //! Byte streams to requests. No I/O: segments in, [`exchange::Exchange`]s out.
 //!
 //! [`Connections`] holds every connection; a connection holds two streams and pairs what comes
-//! out of them; [`http1`] reads heads and [`body`] passes over bodies. Of the bytes, only a head
+//! out of them; `http1` reads heads and `body` passes over bodies. Of the bytes, only a head
 //! that isn't whole yet is ever kept.
 //!
 //! A multiplexed protocol pairs by stream number rather than by order, so its home is a sibling

@@ -53,6 +53,8 @@ pub(super) struct Origin {
     pub(super) tgid: u32,
     /// At the start of a read or write.
     pub(super) fresh: bool,
+    /// At the start of the stream.
+    pub(super) first: bool,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,14 @@ pub(super) struct Refusal {
     pub(super) continued: bool,
     /// It looks like a status line.
     pub(super) response: bool,
+}
+
+impl Origin {
+    /// The same read or write, after its first bytes.
+    pub(super) fn pass(&mut self) {
+        self.fresh = false;
+        self.first = false;
+    }
 }
 
 impl Lost {

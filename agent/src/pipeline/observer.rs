@@ -91,7 +91,9 @@ impl Observer {
     pub(super) fn event(&mut self, event: Event<'_>) {
         match event {
             Event::HttpSegment(segment) => self.segment(&segment),
-            Event::HttpOpen { connection, tuple } => self.connections.open(connection, tuple),
+            Event::HttpOpen {
+                connection, tuple, ..
+            } => self.connections.open(connection, tuple),
             Event::TcpClosed(closed) => self.closed(closed),
             Event::TcpConnectFailed(failed) => self.connect_failed(failed),
             Event::Fork(fork) => self.fork(fork),

@@ -23,7 +23,7 @@ pub(super) fn spawn(
     host: Arc<Resource>,
     control: mpsc::Sender<Control>,
 ) -> anyhow::Result<()> {
-    let collectors = config.collectors.clone();
+    let collectors = config.collectors;
     let mut resources = Resources::new(root(config), |name| collectors.is_on(name));
     let interval = config.snapshot.interval.get();
     let start = SystemTime::now();

@@ -117,7 +117,7 @@ const TCP_ESTABLISHED: u8 = 1;
 
 /// What the table knows of a connection (kernels before 6.3).
 fn open_totals(connection: &Connection) -> Option<Totals> {
-    (connection.own == 0 && connection.opened != 0).then(|| Totals {
+    (connection.own == 0 && connection.opened != 0).then_some(Totals {
         connection: connection.id,
         opened: connection.opened,
         connect_duration: connection.connect_duration,

@@ -1,12 +1,6 @@
 //! From a configuration to everything that runs.
 
-use std::sync::{Arc, OnceLock};
-
-use anyhow::Context as _;
-use tracing_subscriber::{
-    Registry, filter::LevelFilter, fmt, layer::SubscriberExt as _, reload,
-    util::SubscriberInitExt as _,
-};
+use std::sync::Arc;
 
 use super::{counts::SyscallReader, sampler, snapshot::Kernel as LoadedKernel};
 use crate::{
@@ -18,10 +12,7 @@ use crate::{
     },
     capability::{self, Held, KernelVersion},
     clock::Clock,
-    config::{
-        Config,
-        value::{LogFormat, SyscallDurations},
-    },
+    config::{Config, value::SyscallDurations},
     enrich::{
         host,
         listener::Listeners,
@@ -36,32 +27,10 @@ use crate::{
     metric::Resource,
     probe::{FAMILIES, Family},
 };
+use anyhow::Context as _;
 
 /// Every how many system calls one is timed when durations are sampled.
 const SAMPLED: u32 = 64;
-
-static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
-
-/// Sets the agent's own log up: standard error.
-pub(super) fn log(config: &Config) -> anyhow::Result<()> {
-    let (level, handle) = reload::Layer::new(LevelFilter::from(config.log.level));
-    let registry = tracing_subscriber::registry().with(level);
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    match config.log.format {
-        LogFormat::Text => registry.with(lines.with_target(false)).try_init(),
-        LogFormat::Json => registry.with(lines.json()).try_init(),
-    }
-    .context("can't set the log up")?;
-    let _ = LEVEL.set(handle);
-    Ok(())
-}
-
-/// Applies a changed log level.
-pub(super) fn set_level(config: &Config) {
-    if let Some(handle) = LEVEL.get() {
-        let _ = handle.reload(LevelFilter::from(config.log.level));
-    }
-}
 
 /// What has been started before there are threads.
 pub(super) struct Started {

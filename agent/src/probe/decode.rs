@@ -34,6 +34,7 @@ pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malf
             sink(Event::HttpOpen {
                 connection: open.connection,
                 tuple: open.tuple,
+                late: open.late != 0,
             });
         }
         Kind::HttpSegments => segments(bytes, sink)?,

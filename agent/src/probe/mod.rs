@@ -52,7 +52,7 @@ pub const FAMILIES: &[&Family] = &[
     &block::FAMILY,
 ];
 
-/// The usual pair: tp_btf where the kernel has types, else raw_tp.
+/// The usual pair: `tp_btf` where the kernel has types, else `raw_tp`.
 const fn tracepoint(
     name: &'static str,
     program: &'static str,
@@ -74,6 +74,7 @@ const fn tracepoint(
 }
 
 /// No condition.
+#[expect(clippy::unnecessary_wraps, reason = "a condition like the others")]
 fn always(_: &Kernel) -> Result<(), String> {
     Ok(())
 }

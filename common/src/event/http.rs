@@ -76,6 +76,11 @@ pub struct Open {
     pub connection: u64,
     /// Who talks to whom.
     pub tuple: Tuple,
+    /// 1 when it may have been open before the programs were attached: the first bytes seen may
+    /// be in the middle of a message. 0 when both streams have been seen from their beginning.
+    pub late: u8,
+    /// Explicit padding.
+    pub pad: [u8; 7],
 }
 
 /// `Kind::HttpSegments`: one or two [`Segment`]s of one connection, oldest first.
@@ -114,7 +119,7 @@ pub struct Segment {
 }
 
 const _: () = assert!(size_of::<Tuple>() == 40);
-const _: () = assert!(size_of::<Open>() == 72);
+const _: () = assert!(size_of::<Open>() == 80);
 const _: () = assert!(size_of::<Segments>() == 32);
 const _: () = assert!(size_of::<Segment>() == 32);
 

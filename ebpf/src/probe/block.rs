@@ -81,7 +81,7 @@ fn on_complete(request: u64) {
     }
 }
 
-/// `REQ_OP_*` of include/linux/blk_types.h; the flags are above the low 8 bits.
+/// `REQ_OP_*` of `include/linux/blk_types.h`; the flags are above the low 8 bits.
 #[inline(always)]
 fn operation(command: u32) -> Operation {
     match command & 0xff {

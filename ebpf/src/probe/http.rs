@@ -85,7 +85,7 @@ fn on_io<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
 }
 
 /// Bytes that left the receive queue since the last read that was seen, other than by this one:
-/// splice out of the socket, io_uring before 6.3.
+/// splice out of the socket, `io_uring` before 6.3.
 #[inline(always)]
 fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> u64 {
     if io.direction as u8 != Direction::Receive as u8 {
@@ -170,6 +170,8 @@ fn announce<A: Access>(sk: &Sock<A>, connection: &mut Connection) -> bool {
         header: header(Kind::HttpOpen),
         connection: connection.id,
         tuple: sk.tuple(),
+        late: connection.late,
+        pad: [0; 7],
     };
     if send(Kind::HttpOpen, &record, Fault::RingHttp) {
         connection.announced = 1;

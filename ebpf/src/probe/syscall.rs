@@ -5,6 +5,7 @@
 //! the CPUs share. The agent adds both: the counts stay exact.
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     helpers::{bpf_get_current_pid_tgid, bpf_get_prandom_u32, bpf_ktime_get_ns},
     macros::{btf_tracepoint, map, raw_tracepoint},
     maps::{Array, HashMap, PerCpuArray},
@@ -137,7 +138,7 @@ fn on_exit<A: Access>(regs: &Regs<A>, result: i64) {
     if is_self(tgid) {
         return;
     }
-    let failed = result < 0 && result >= -MAX_ERRNO;
+    let failed = (-MAX_ERRNO..0).contains(&result);
     let key = CountKey {
         tgid,
         number: number as u16,
@@ -178,8 +179,10 @@ fn keep(displaced: &CachedCount) {
         unsafe { atomic::add(counter, value) };
         return;
     }
-    const BPF_NOEXIST: u64 = 1;
-    if SYSCALL_COUNTS.insert(&key, &value, BPF_NOEXIST).is_ok() {
+    if SYSCALL_COUNTS
+        .insert(&key, &value, BPF_NOEXIST.into())
+        .is_ok()
+    {
         return;
     }
     // Another CPU was first, or the map is full.

@@ -25,7 +25,7 @@ use crate::{
     scratch::Context,
 };
 
-/// TCP states of include/net/tcp_states.h.
+/// TCP states of `include/net/tcp_states.h`.
 mod state {
     pub(super) const ESTABLISHED: u32 = 1;
     pub(super) const SYN_SENT: u32 = 2;

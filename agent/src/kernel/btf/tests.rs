@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "the fixtures are small")]
+
 use super::*;
 
 /// Writes BTF as a compiler would: just enough for the tests.

@@ -5,7 +5,7 @@ use sonde_common::event::http::Direction;
 use super::{Answering, Connection, Context, set_state};
 use crate::l7::{
     body::Body,
-    counters::{Dropped, Rejection},
+    counters::{Dropped, GivenUp, Rejection},
     exchange::Failure,
     stream::State,
 };
@@ -79,12 +79,11 @@ impl Connection {
     ) {
         let stream = self.stream(direction);
         stream.drop_head(cx.buffers);
-        let (seeking, last) = (stream.is_seeking(), stream.last);
+        if self.suspect {
+            // Out of step: what came before may have been its answer.
+            return self.drop_all(Dropped::Uncertain, cx);
+        }
         while let Some(exchange) = self.queue.front(cx.pool) {
-            // Out of step, bytes that were passed over may have been its answer.
-            if seeking && last >= exchange.start {
-                return self.drop_all(Dropped::Uncertain, cx);
-            }
             exchange.failure = Some(failure);
             self.finish(time, cx);
         }
@@ -94,33 +93,33 @@ impl Connection {
     /// Gives out what is in flight when nothing has moved for too long. Answers that come later
     /// belong to nobody.
     pub(in crate::l7) fn age(&mut self, now: u64, cx: &mut Context<'_>) {
-        let answers_begun = self.answering == Answering::First;
-        let lost = match self.responses().map(|stream| &stream.state) {
-            Some(State::Lost(lost)) if answers_begun => Some(lost.end),
-            _ => None,
-        };
-        self.answering = Answering::Nobody;
-        let mut first = true;
-        while let Some(exchange) = self.queue.front(cx.pool) {
-            let begun = first && answers_begun;
-            first = false;
-            if !begun {
-                self.stale.push(exchange.method);
-            }
-            let end = match lost {
-                // Most likely complete: its end could only not be told.
-                Some(end) if begun => end,
-                _ => {
-                    exchange.failure = Some(Failure::Timeout);
-                    now
-                }
-            };
+        if let Some(State::Lost(lost)) = self.responses().map(|stream| &stream.state) {
+            // Most likely complete: its end could only not be told.
+            let end = lost.end;
             cx.counters.aged += 1;
-            self.finish(end, cx);
-        }
-        if lost.is_some() {
+            self.response_ended(end, None, cx);
             self.suspect = true;
             set_state(self.responses(), State::Seeking);
+        } else if self.suspect && self.answering != Answering::First {
+            self.drop_all(Dropped::Uncertain, cx);
+        } else {
+            self.time_out(now, cx);
+        }
+    }
+
+    fn time_out(&mut self, now: u64, cx: &mut Context<'_>) {
+        let mut begun = std::mem::replace(&mut self.answering, Answering::Nobody);
+        while let Some(exchange) = self.queue.front(cx.pool) {
+            if begun != Answering::First {
+                self.stale.push(exchange.method);
+            }
+            begun = Answering::Nobody;
+            exchange.failure = Some(Failure::Timeout);
+            cx.counters.aged += 1;
+            self.finish(now, cx);
+        }
+        if self.stale.len() > cx.limits.max_pipeline {
+            self.give_up(GivenUp::PipelineFull, Dropped::PipelineFull, cx);
         }
     }
 

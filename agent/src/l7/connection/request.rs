@@ -2,7 +2,7 @@
 
 use sonde_common::event::http::Direction;
 
-use super::{Answering, Arrival, Connection, Context, Early, opposite, set_state};
+use super::{Answering, Arrival, Connection, Context, Early, opposite};
 use crate::l7::{
     body::{Body, Progress},
     counters::{Dropped, GivenUp, Rejection},
@@ -20,11 +20,12 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> usize {
         let direction = arrival.direction;
+        let may_resume = self.may_resume();
         let stream = self.stream(direction);
         let begun = stream.has_partial();
         match &mut stream.state {
             State::Ended | State::Lost(_) => bytes.len(),
-            State::Seeking if !begun && !arrival.origin.fresh => bytes.len(),
+            State::Seeking if !(begun || arrival.origin.fresh && may_resume) => bytes.len(),
             State::Seeking | State::Boundary => self.read_request_head(arrival, bytes, cx),
             State::Body(body) => match body.read(bytes, &mut stream.payload) {
                 Progress::More => bytes.len(),
@@ -75,6 +76,7 @@ impl Connection {
         if refusal.response && !self.accepted {
             // Answers come this way; the request of this one was before our time.
             self.answers = Some(arrival.direction);
+            self.suspect |= !refusal.origin.first;
             if refusal.continued {
                 cx.counters.orphan_responses += 1;
                 self.suspect = true;
@@ -127,7 +129,10 @@ impl Connection {
         direction: Direction,
         cx: &mut Context<'_>,
     ) {
-        if self.stream(direction).is_seeking() && !self.may_resume() {
+        let seeking = self.stream(direction).is_seeking();
+        // An unknown method may be a known one behind a stray byte.
+        let stray = request.method == Method::Other && !origin.first;
+        if seeking && (stray || !self.may_resume()) {
             cx.counters.reject(Rejection::Unsynchronised);
             return;
         }
@@ -141,7 +146,7 @@ impl Connection {
         if !std::mem::replace(&mut self.accepted, true) {
             self.begin_pairing(cx);
         }
-        if !self.admit(origin, direction, cx) {
+        if !self.admit(request.method, origin, direction, cx) {
             return;
         }
         let (framing, method) = (request.framing, request.method);
@@ -150,52 +155,6 @@ impl Connection {
         if let Some(early) = self.early.take() {
             self.claim(&early, method, cx);
         }
-    }
-
-    /// Which way answers come is certain from here on. Bytes that came that way before belong to
-    /// a request that wasn't seen.
-    fn begin_pairing(&mut self, cx: &mut Context<'_>) {
-        if let Some(direction) = self.answers {
-            let stream = self.stream(direction);
-            stream.drop_head(cx.buffers);
-            let moved = stream.next > 0;
-            self.suspect |= moved;
-        }
-    }
-
-    /// Whether a head found while out of step may be a request: see the module's rules.
-    fn may_resume(&mut self) -> bool {
-        let over = match self.responses().map(|stream| &stream.state) {
-            Some(State::Lost(lost)) => lost.may_be_over(),
-            _ => false,
-        };
-        self.queue.is_empty() || (self.queue.len() == 1 && over)
-    }
-
-    /// Whether a request may join the queue; counts it as dropped when not.
-    fn admit(&mut self, origin: Origin, direction: Direction, cx: &mut Context<'_>) -> bool {
-        let waiting = !self.queue.is_empty();
-        self.pipelined |= waiting && !origin.fresh;
-        if waiting && self.suspect {
-            cx.counters.drop_request(Dropped::Uncertain);
-            self.drop_all(Dropped::Uncertain, cx);
-            set_state(self.responses(), State::Seeking);
-            self.stream(direction).state = State::Seeking;
-            if self.pipelined {
-                self.give_up(GivenUp::PipelineLost, Dropped::Uncertain, cx);
-            }
-            return false;
-        }
-        let full = if self.queue.len() >= cx.limits.max_pipeline {
-            (GivenUp::PipelineFull, Dropped::PipelineFull)
-        } else if cx.pool.len() >= cx.limits.max_in_flight {
-            (GivenUp::InFlightFull, Dropped::InFlightFull)
-        } else {
-            return true;
-        };
-        cx.counters.drop_request(full.1);
-        self.give_up(full.0, full.1, cx);
-        false
     }
 
     fn push(&mut self, request: Request, origin: Origin, cx: &mut Context<'_>) {

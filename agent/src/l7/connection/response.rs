@@ -138,7 +138,6 @@ impl Connection {
         let framing = response.framing(method);
         if self.answering == Answering::Nobody {
             cx.counters.orphan_responses += 1;
-            self.suspect = true;
         }
         let Some(stream) = self.responses() else {
             return;
@@ -192,6 +191,7 @@ impl Connection {
             }));
             Answering::Early
         } else {
+            self.suspect = true;
             Answering::Nobody
         };
         None
@@ -239,6 +239,7 @@ impl Connection {
         self.drop_early(cx);
         if self.answering == Answering::Nobody {
             set_state(self.responses(), State::Seeking);
+            self.pass_over(cx);
         } else if self.queue.len() > 1 {
             // The other answers may be in what is missed.
             self.response_ended(time, None, cx);

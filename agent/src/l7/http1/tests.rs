@@ -178,9 +178,8 @@ proptest! {
 
     /// A front of a head is never refused, and never taken for the whole.
     #[test]
-    fn fronts_are_partial(path in "/[a-z]{0,9}", fields in prop::collection::vec("[A-Z]{1,9}: [ -~]{0,9}", 0..9)) {
-        let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let head = format!("GET {path} HTTP/1.1\r\n{lines}\r\n");
+    fn fronts_are_partial(path in "/[a-z]{0,9}", fields in prop::collection::vec("[A-Z]{1,9}: [ -~]{0,9}", 1..9)) {
+        let head = format!("GET {path} HTTP/1.1\r\n{}\r\n\r\n", fields.join("\r\n"));
         for end in 1..head.len() {
             prop_assert!(matches!(request(&head.as_bytes()[..end]), Parsed::Partial));
         }

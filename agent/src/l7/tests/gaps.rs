@@ -186,3 +186,20 @@ fn records_that_come_twice_count_once() {
     assert_eq!(paths(&exchanges), [("/1", Some(201))]);
     assert_eq!(table.counters().overlaps, 2);
 }
+
+#[test]
+fn a_first_answer_seen_before_its_request_fails_nobody() {
+    let (exchanges, table) = run(&Script::new(1).receive(OK).send(GET).close());
+    assert_eq!(exchanges, []);
+    assert_eq!(table.counters().dropped(Dropped::Uncertain), 1);
+    assert_eq!(table.counters().orphan_responses, 1);
+}
+
+#[test]
+fn out_of_step_a_silent_request_is_not_called_timed_out() {
+    let script = Script::new(1).receive(OK).send(GET);
+    let (_, mut table) = run(&script);
+    table.expire(script.now() + seconds(61), &mut |e| panic!("{e:?}"));
+    assert_eq!(table.counters().dropped(Dropped::Uncertain), 1);
+    conserves(&table, 0);
+}

@@ -132,3 +132,24 @@ fn active_requests_are_told_by_role_process_and_method() {
         ]
     );
 }
+
+#[test]
+fn requests_that_age_again_and_again_leave_no_growing_state() {
+    let mut table = Connections::new(Limits {
+        max_pipeline: 3,
+        ..Limits::default()
+    });
+    let mut script = Script::new(1);
+    for _ in 0..6 {
+        script = script.wait(seconds(61)).receive(GET);
+    }
+    let mut aged = 0;
+    table.open(1, Script::tuple());
+    for segment in script.segments() {
+        table.segment(&segment, &mut |_| panic!("no answer came"));
+        table.expire(segment.time + seconds(61), &mut |_| aged += 1);
+    }
+    assert_eq!(aged, 4);
+    assert_eq!(table.counters().given_up(GivenUp::PipelineFull), 1);
+    conserves(&table, aged);
+}

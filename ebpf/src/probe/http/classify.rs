@@ -118,7 +118,7 @@ fn method_of_letters(first: u64, length: u32) -> Class {
             };
         }
         let letter = byte | 0x20;
-        if !(letter >= b'a' && letter <= b'z') && byte != b'-' && byte != b'_' {
+        if !letter.is_ascii_lowercase() && byte != b'-' && byte != b'_' {
             return Class::Other;
         }
         index += 1;

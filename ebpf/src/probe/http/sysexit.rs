@@ -123,9 +123,8 @@ fn direction(call: u32) -> Option<Direction> {
 #[inline(always)]
 fn flags(call: u32, regs: &Regs<Probed>) -> u64 {
     match call {
-        number::RECVFROM => regs.argument(3),
+        number::RECVFROM | number::RECVMMSG => regs.argument(3),
         number::RECVMSG => regs.argument(2),
-        number::RECVMMSG => regs.argument(3),
         _ => 0,
     }
 }

@@ -1,0 +1,76 @@
+//! Whether a request may join the queue.
+
+use sonde_common::event::http::Direction;
+
+use super::{Answering, Connection, Context, set_state};
+use crate::l7::{
+    counters::{Dropped, GivenUp},
+    exchange::Method,
+    stream::{Origin, State},
+};
+
+impl Connection {
+    /// Which way answers come is certain from here on. Bytes that came that way before belong to
+    /// a request that wasn't seen.
+    pub(super) fn begin_pairing(&mut self, cx: &mut Context<'_>) {
+        if let Some(stream) = self.responses() {
+            stream.drop_head(cx.buffers);
+            let moved = stream.next > 0;
+            self.suspect |= moved;
+        }
+    }
+
+    /// Whether a head found while out of step may be a request: see the module's rules.
+    pub(super) fn may_resume(&mut self) -> bool {
+        let over = match self.responses().map(|stream| &stream.state) {
+            Some(State::Lost(lost)) => lost.may_be_over(),
+            _ => false,
+        };
+        self.stale.is_empty() && (self.queue.is_empty() || (self.queue.len() == 1 && over))
+    }
+
+    /// Whether a request may join the queue; counts it as dropped when not.
+    pub(super) fn admit(
+        &mut self,
+        method: Method,
+        origin: Origin,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let waiting = !self.queue.is_empty();
+        self.pipelined |= waiting && !origin.fresh;
+        let full = if waiting && self.suspect {
+            self.fall_out_of_step(method, direction, cx);
+            return false;
+        } else if self.queue.len() >= cx.limits.max_pipeline {
+            (GivenUp::PipelineFull, Dropped::PipelineFull)
+        } else if cx.pool.len() >= cx.limits.max_in_flight {
+            (GivenUp::InFlightFull, Dropped::InFlightFull)
+        } else {
+            return true;
+        };
+        cx.counters.drop_request(full.1);
+        self.give_up(full.0, full.1, cx);
+        false
+    }
+
+    /// A request of this `method` came while the one before may have another's answer: both are
+    /// dropped, and their answers waited out.
+    fn fall_out_of_step(&mut self, method: Method, direction: Direction, cx: &mut Context<'_>) {
+        let mut answering = std::mem::replace(&mut self.answering, Answering::Nobody);
+        while let Some(exchange) = self.queue.pop(cx.pool) {
+            cx.counters.drop_request(Dropped::Uncertain);
+            if answering != Answering::First {
+                self.stale.push(exchange.method);
+            }
+            answering = Answering::Nobody;
+        }
+        cx.counters.drop_request(Dropped::Uncertain);
+        self.stale.push(method);
+        set_state(self.responses(), State::Seeking);
+        self.stream(direction).state = State::Seeking;
+        if self.pipelined {
+            self.give_up(GivenUp::PipelineLost, Dropped::Uncertain, cx);
+        }
+    }
+}
