@@ -14,19 +14,30 @@ use crate::support::{
     CLIENT, METHOD, Nginx, PORT, ROUTE, SERVER, STATUS, assert_counts, counts, nginx,
 };
 
-/// Sends bytes, and reads all that comes until nginx closes.
+/// Sends bytes, with the server's address for the host `h`, and reads all that comes until nginx
+/// closes.
 fn exchange(nginx: &Nginx, pieces: &[&[u8]]) -> Result<String> {
     let mut stream = TcpStream::connect(nginx.address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_nodelay(true)?;
     for piece in pieces {
-        stream.write_all(piece)?;
+        stream.write_all(&to(nginx, piece))?;
     }
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     // A reset is an end, too.
     let _ = stream.read_to_end(&mut answer);
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A client's series are told apart by the host that it asks for.
+fn to(nginx: &Nginx, request: &[u8]) -> Vec<u8> {
+    match str::from_utf8(request) {
+        Ok(text) => text
+            .replace("Host: h\r\n", &format!("Host: {}\r\n", nginx.address))
+            .into_bytes(),
+        Err(_) => request.to_vec(),
+    }
 }
 
 fn assert_both(agent: &Agent, nginx: &Nginx, expected: &Counts) -> Result<()> {
@@ -86,8 +97,8 @@ fn fault_05_one_byte_at_a_time() -> Result<()> {
     stream.set_nodelay(true)?;
     let request = b"POST /made HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody\
         GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-    for byte in request {
-        stream.write_all(&[*byte])?;
+    for byte in to(&nginx, request) {
+        stream.write_all(&[byte])?;
         thread::sleep(Duration::from_millis(2));
     }
     let mut answer = Vec::new();
@@ -126,7 +137,7 @@ fn fault_08_chunked_bodies_hide_no_messages() -> Result<()> {
     let lab = Lab::open()?;
     let agent = lab.agent(&[])?;
     let nginx = nginx(&lab, "")?;
-    let trap = "GET /trap HTTP/1.1\r\nHost: h\r\n\r\n";
+    let trap = "GET /trap HTTP/1.1\r\nHost: trap\r\n\r\n";
     let request = format!(
         "POST /made HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
          {:x};name=\"va;lue\"\r\n{trap}\r\n0\r\nTrailer: x\r\n\r\n\

@@ -235,8 +235,8 @@ fn fault_13_late_attach_waits_for_the_first_clean_request() -> Result<()> {
     let lab = Lab::open()?;
     let nginx = nginx(&lab, "")?;
     let mut idle = TcpStream::connect(nginx.address)?;
-    let get = b"GET / HTTP/1.1\r\nHost: late\r\n\r\n";
-    idle.write_all(get)?;
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", nginx.address);
+    idle.write_all(get.as_bytes())?;
     read_answer(&mut idle, 5)?;
     // This one is in the middle of a body that looks like a request.
     let mut busy = TcpStream::connect(nginx.address)?;
@@ -253,7 +253,7 @@ fn fault_13_late_attach_waits_for_the_first_clean_request() -> Result<()> {
     read_answer(&mut busy, 4)?;
     for stream in [&mut idle, &mut busy] {
         for _ in 0..5 {
-            stream.write_all(get)?;
+            stream.write_all(get.as_bytes())?;
             read_answer(stream, 5)?;
         }
     }
