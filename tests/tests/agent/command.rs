@@ -1,15 +1,19 @@
 //! The commands beside `run`, as people and scripts use them.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     process::Stdio,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use sonde_tests::lab::{Lab, finish, output};
+use sonde_tests::{
+    agent::PATIENCE,
+    lab::{Lab, finish, output},
+};
 
 use crate::support::{curl, nginx, sonde};
 
@@ -72,10 +76,26 @@ fn trace_prints_json_lines_that_pass_the_filter() -> Result<()> {
 fn trace_ends_on_sigterm() -> Result<()> {
     let lab = Lab::open()?;
     let mut trace = lab.start(sonde(&lab)?.arg("trace"), true)?;
-    thread::sleep(Duration::from_secs(3));
+    // From then on it has a handler; before, the signal's own effect is right.
+    wait_for_thread(trace.id(), "signals")?;
+    thread::sleep(Duration::from_millis(200));
     let status = trace.stop(Duration::from_secs(5))?;
     assert!(status.success(), "{status}: {}", trace.log());
     Ok(())
+}
+
+fn wait_for_thread(pid: u32, name: &str) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let comm = fs::read_to_string(task?.path().join("comm")).unwrap_or_default();
+            if comm.trim() == name {
+                return Ok(());
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    bail!("no thread {name} in {pid}")
 }
 
 #[test]

@@ -290,6 +290,7 @@ fn fault_14_unanswered_requests_age_and_the_gauge_returns() -> Result<()> {
     })?;
     for metric in [SERVER, CLIENT] {
         let expected = counts(&[(["GET", "", "timeout"], 1)]);
+        let labels = [(SERVICE, &*service), (ROUTE, "/never")];
         let by = [METHOD, STATUS, "error_type"];
         assert_counts(&agent, metric, &labels, &by, &expected)?;
     }

@@ -79,6 +79,7 @@ pub(crate) fn nginx(lab: &Lab, more: &str) -> Result<Nginx> {
              events {{ worker_connections 1024; }}
              http {{
                  access_log off; sendfile on; keepalive_requests 100000000;
+                 lingering_time 120s; lingering_timeout 60s;
                  client_body_temp_path {directory}/bodies; proxy_temp_path {directory}/proxy;
                  fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
                  scgi_temp_path {directory}/scgi;
