@@ -36,7 +36,7 @@ use crate::{
     config::{Config, Sources},
     export::{
         otlp::{Otlp, config::OtlpConfig},
-        web::{Limits, Ports, Readiness, Server, Source, WebStats},
+        web::{Limits, Readiness, Server, Source, WebStats},
     },
     metric::{Collector, Snapshot},
     signal::Signal,
@@ -86,14 +86,12 @@ async fn serve(
         .iter()
         .map(|address| address.get())
         .collect();
-    let ports = Ports::bind(&addresses)?;
+    let server = Server::bind(&addresses, source, Limits::default()).await?;
     let mut otlp_config =
         OtlpConfig::from_env(&|name| config.otlp.variable(name, |name| std::env::var(name).ok()))?;
     otlp_config.queue_bytes = Some(usize::try_from(config.otlp.queue_size.bytes())?);
     // The kernel side comes before threads and exporters: what it needs can be dropped then.
     let started = Started::begin(&config)?;
-    // Attached programs see the agent begin to listen, and leave what scrapers ask it alone.
-    let server = Server::listen(ports, source, Limits::default())?;
     for address in server.addresses() {
         tracing::info!("metrics stand at http://{address}/metrics");
     }

@@ -19,7 +19,6 @@ use tokio::sync::{Semaphore, watch};
 
 mod connection;
 mod listen;
-mod ports;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -27,7 +26,6 @@ mod tests;
 use self::connection::InFlight;
 pub use self::{
     listen::{Error, Limits, Server},
-    ports::Ports,
     stats::{DESCRIPTORS, WebStats},
 };
 use super::prometheus::{self, Exposition};

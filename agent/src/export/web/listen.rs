@@ -1,6 +1,11 @@
 //! Listening, and the life of connections.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -16,10 +21,23 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Ports, Source, Web,
+    Source, Web,
     connection::{Connection, InFlight},
     router,
 };
+
+/// Binds `address`; where `[::]` can't be had because the host has no IPv6, all of its IPv4.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error)
+            if address.ip() == Ipv6Addr::UNSPECIFIED
+                && error.kind() != io::ErrorKind::AddrInUse =>
+        {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
 
 /// What scrapers may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +91,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `ports`.
+    /// Opens the ports, all or none.
     ///
     /// # Errors
-    /// [`Error::Bind`] for the first that somebody else has come to listen on.
-    pub fn listen(ports: Ports, source: Source, limits: Limits) -> Result<Self, Error> {
-        let listeners = ports.listen()?;
+    /// [`Error::Bind`] for the first address that can't be had.
+    pub async fn bind(
+        addresses: &[SocketAddr],
+        source: Source,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for &address in addresses {
+            let bound = bind(address).await;
+            listeners.push(bound.map_err(|reason| Error::Bind { address, reason })?);
+        }
         let requests = Arc::new(Semaphore::new(limits.requests));
         let web = Web {
             source,

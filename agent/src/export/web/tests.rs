@@ -59,7 +59,7 @@ async fn start(limits: Limits) -> Running {
         stats: Arc::clone(&stats),
     };
     let addresses = ["127.0.0.1:0".parse().unwrap()];
-    let server = Server::listen(Ports::bind(&addresses).unwrap(), source, limits).unwrap();
+    let server = Server::bind(&addresses, source, limits).await.unwrap();
     let address = server.addresses().next().unwrap();
     let stop = CancellationToken::new();
     let server = tokio::spawn(server.run(stop.clone()));
@@ -333,7 +333,12 @@ async fn stopping_does_not_wait_for_idle_connections() {
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let running = start(Limits::default()).await;
-    let taken = Ports::bind(&[running.address]);
+    let source = Source {
+        snapshot: running.snapshot.subscribe(),
+        readiness: running.readiness.subscribe(),
+        stats: Arc::clone(&running.stats),
+    };
+    let taken = Server::bind(&[running.address], source, Limits::default()).await;
     let said = taken.unwrap_err().to_string();
     assert!(
         said.contains(&format!("can't listen on {}", running.address)),
