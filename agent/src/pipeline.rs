@@ -91,7 +91,8 @@ async fn serve(
         OtlpConfig::from_env(&|name| config.otlp.variable(name, |name| std::env::var(name).ok()))?;
     otlp_config.queue_bytes = Some(usize::try_from(config.otlp.queue_size.bytes())?);
     // The kernel side comes before threads and exporters: what it needs can be dropped then.
-    let started = Started::begin(&config)?;
+    let ports: Vec<u16> = server.addresses().map(|address| address.port()).collect();
+    let started = Started::begin(&config, &ports)?;
     for address in server.addresses() {
         tracing::info!("metrics stand at http://{address}/metrics");
     }
@@ -251,7 +252,7 @@ async fn finish(running: Running, otlp: Arc<Otlp>, deadline: Instant) {
 pub fn trace(config: &Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
     use std::io::IsTerminal as _;
     Telemetry::start(config.log.level.into(), config.log.format)?;
-    let started = Started::begin(config)?;
+    let started = Started::begin(config, &[])?;
     if !started.is_attached() {
         anyhow::bail!("no probe can be attached; `sonde check` says why");
     }

@@ -17,7 +17,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
-        connection::{Connection, Progress, verdict},
+        connection::{Connection, Endpoint, Progress, verdict},
         http::Tuple,
         tcp::Role,
     },
@@ -42,15 +42,6 @@ static CONNECTION_TABLE: HashMap<u64, Connection> =
 /// Connections opened so far by each CPU in each [`Context`]: the low part of an id.
 #[map]
 static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
-
-/// An endpoint of the agent's own: its listeners, and its side of connections that it opened.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Endpoint {
-    netns: u32,
-    port: u16,
-    listener: u16,
-}
 
 /// The agent's own endpoints, by which the other end on the same host is recognised.
 #[map]

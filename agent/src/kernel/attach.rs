@@ -2,7 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
 };
 
 use aya::{
@@ -10,7 +11,9 @@ use aya::{
     programs::{BtfTracePoint, Iter, Program, ProgramError, RawTracePoint},
 };
 
-use super::feature::Kernel;
+use sonde_common::event::connection::Endpoint;
+
+use super::{feature::Kernel, map};
 use crate::probe::{Family, Hook};
 
 /// The kernel side, as built beside the agent.
@@ -227,6 +230,23 @@ impl Programs {
     pub fn is_attached(&self, name: &str) -> bool {
         self.reports.iter().any(
             |report| matches!(report.outcome, Outcome::Attached(attach) if attach.program == name),
+        )
+    }
+
+    /// Tells the programs of ports that the agent already listens on: traffic between them and
+    /// this host's programs is the agent's own. Later ones the programs see for themselves.
+    pub fn own_listeners(&mut self, ports: &[u16]) -> Result<(), map::Error> {
+        let netns = fs::metadata("/proc/self/ns/net").map_or(0, |file| file.ino());
+        let endpoints = ports.iter().map(|port| Endpoint {
+            // Namespace inodes come from a counter of 32 bits.
+            netns: u32::try_from(netns).unwrap_or(0),
+            port: *port,
+            listener: 1,
+        });
+        map::insert(
+            &mut self.ebpf,
+            "OWN",
+            endpoints.map(|endpoint| (endpoint, 1u8)),
         )
     }
 

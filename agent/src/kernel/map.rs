@@ -99,6 +99,21 @@ fn one_by_one<K: Pod, V: Pod>(map: &Map, name: &'static str) -> Result<Vec<(K, V
     Ok(entries)
 }
 
+/// Adds or overwrites entries of a hash map.
+pub fn insert<K: Pod, V: Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    entries: impl IntoIterator<Item = (K, V)>,
+) -> Result<(), Error> {
+    let map = ebpf.map_mut(name).ok_or(Error::Missing(name))?;
+    let failed = |source| Error::Map { name, source };
+    let mut table: HashMap<_, K, V> = HashMap::try_from(map).map_err(failed)?;
+    for (key, value) in entries {
+        table.insert(key, value, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// Removes entries of a hash map; those that are gone already don't matter.
 pub fn remove<K: Pod, V: Pod>(
     ebpf: &mut Ebpf,

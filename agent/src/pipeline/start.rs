@@ -43,12 +43,13 @@ pub(super) struct Started {
 
 impl Started {
     /// Reads who runs, loads and attaches the kernel side, and drops the capabilities that took.
-    pub(super) fn begin(config: &Config) -> anyhow::Result<Self> {
+    /// `listening` are the ports that it listens on already.
+    pub(super) fn begin(config: &Config, listening: &[u16]) -> anyhow::Result<Self> {
         let root = sampler::root(config);
         let host = host::resource(&root);
         let clock = Clock::read().context("can't read CLOCK_MONOTONIC")?;
         let mut processes = Processes::new(&root, Arc::clone(&host), ProcessLimits::default());
-        let kernel = attach(config)?;
+        let kernel = attach(config, listening)?;
         let now = Clock::monotonic_now().context("can't read CLOCK_MONOTONIC")?;
         // After attaching, so that a process which starts in between is seen by one of the two.
         while !processes.sweep(now, 1024) {}
@@ -93,7 +94,7 @@ pub(super) fn settings(config: &Config) -> Settings {
 }
 
 /// Loads and attaches; `None` where nothing can be loaded: the resources are still read.
-fn attach(config: &Config) -> anyhow::Result<Option<LoadedKernel>> {
+fn attach(config: &Config, listening: &[u16]) -> anyhow::Result<Option<LoadedKernel>> {
     let families = families(config);
     if families.is_empty() {
         return Ok(None);
@@ -105,7 +106,10 @@ fn attach(config: &Config) -> anyhow::Result<Option<LoadedKernel>> {
     }
     let kernel = Kernel::probe(&config.path.procfs, &config.path.sysfs);
     let loaded = match Programs::attach(&kernel, &families, &settings(config)) {
-        Ok(programs) => Some(ready(programs)?),
+        Ok(mut programs) => {
+            programs.own_listeners(listening)?;
+            Some(ready(programs)?)
+        }
         Err(error) => {
             tracing::error!(%error, "no kernel program can be loaded: no requests, connections, \
                 system calls or processes are seen; `sonde check` says why");

@@ -65,6 +65,18 @@ pub struct Connection {
     pub tuple: Tuple,
 }
 
+/// An endpoint of the agent's own: its listeners, and its side of connections that it opened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Local port.
+    pub port: u16,
+    /// 1 for a listener.
+    pub listener: u16,
+}
+
 /// Counters of the socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +91,8 @@ pub struct Progress {
     pub retransmits: u32,
 }
 
+const _: () = assert!(size_of::<Endpoint>() == 8);
 const _: () = assert!(size_of::<Progress>() == 24);
 const _: () = assert!(size_of::<Connection>() == 160);
 
-pod!(Connection, Progress);
+pod!(Connection, Endpoint, Progress);

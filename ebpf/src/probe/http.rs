@@ -99,8 +99,9 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -
     connection.copied_seq = now;
     connection.copied_seq_known = 1;
     let unseen = moved.wrapping_sub(io.length);
-    // A smaller move than the read is kernel TLS or a racing reader: no gap to tell of.
-    if !known || unseen == 0 || unseen > u32::MAX / 2 {
+    // A smaller move than the read is kernel TLS or a racing reader: no gap to tell of. A FIN
+    // takes one sequence number and is passed together with the last bytes before it.
+    if !known || unseen == 0 || unseen > u32::MAX / 2 || (unseen == 1 && sk.at_end_of_file()) {
         return 0;
     }
     fault(Fault::UnseenBytes);
@@ -200,7 +201,7 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
     }
     let front = io.length.min(CAPTURE_FRONT as u32);
     let Some(mut captured) = record.capture(&io.payload, front) else {
-        record.put(segment(connection, io, 0, 0, flag::OPAQUE));
+        record.put(segment(&record, connection, io, 0, 0, flag::OPAQUE));
         record.send(connection.id, io.tgid);
         return;
     };
@@ -223,7 +224,7 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
     } else {
         0
     };
-    record.put(segment(connection, io, captured, tail, 0));
+    record.put(segment(&record, connection, io, captured, tail, 0));
     let whole_head = starts
         && captured == io.length
         && captured <= PENDING_MAX as u32
@@ -238,9 +239,16 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
 }
 
 #[inline(always)]
-fn segment(connection: &Connection, io: &Io, captured: u32, tail: u32, flags: u8) -> Segment {
+fn segment(
+    record: &Record,
+    connection: &Connection,
+    io: &Io,
+    captured: u32,
+    tail: u32,
+    flags: u8,
+) -> Segment {
     Segment {
-        time: record::now(),
+        time: record.time(),
         offset: connection.offset[io.direction as usize & 1],
         length: io.length,
         tgid: io.tgid,
@@ -276,7 +284,7 @@ fn end_of_stream<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, end
         tgid: end.tgid,
         payload: Payload::None,
     };
-    record.put(segment(connection, &io, 0, 0, end.flags));
+    record.put(segment(&record, connection, &io, 0, 0, end.flags));
     record.send(connection.id, end.tgid);
 }
 

@@ -195,10 +195,18 @@ pub(super) fn copy_piece(into: *mut u8, size: u32, address: u64) -> bool {
 
 #[inline(always)]
 fn copy_pieces(into: *mut u8, size: u32, vector: u64, count: u32) -> Option<u32> {
+    // Head and body are the usual vector: one read fetches both.
+    // SAFETY: the helper checks the address.
+    let pair = unsafe { bpf_probe_read_user(vector as *const [Piece; 2]) }.ok()?;
     let mut filled = 0u32;
     let mut index = 0;
     while index < PIECES && index < count && filled < size {
-        let Some(piece) = piece(vector, index) else {
+        let next = match index {
+            0 => Some(pair[0]),
+            1 => Some(pair[1]),
+            _ => piece(vector, index),
+        };
+        let Some(piece) = next else {
             break;
         };
         let room = size - filled;

@@ -50,6 +50,8 @@ pub(super) struct Record {
     position: u32,
     /// Bytes of the present segment, its header and padding included; 0 before `put`.
     size: u32,
+    /// When the record was begun: reading the clock once is enough, and not cheap.
+    time: u64,
 }
 
 impl Record {
@@ -61,7 +63,14 @@ impl Record {
             buffer: buffer.cast(),
             position: FIXED,
             size: 0,
+            time: now(),
         })
+    }
+
+    /// When it was begun: `CLOCK_MONOTONIC`, nanoseconds.
+    #[inline(always)]
+    pub(super) fn time(&self) -> u64 {
+        self.time
     }
 
     /// Forgets the segments.
@@ -165,7 +174,7 @@ impl Record {
     pub(super) fn send(&self, connection: u64, tgid: u32) {
         let segments = Segments {
             header: Header {
-                time: now(),
+                time: self.time,
                 tgid,
                 tid: 0,
                 kind: Kind::HttpSegments as u8,
