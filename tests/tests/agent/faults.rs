@@ -53,7 +53,10 @@ fn fault_29_own_traffic_is_never_observed() -> Result<()> {
         agent.metrics()?;
     }
     agent.two_snapshots()?;
-    let exports = receiver.received().metrics.len() + receiver.received().traces.len();
+    let exports = {
+        let received = receiver.received();
+        received.metrics.len() + received.traces.len()
+    };
     assert!(exports > 0, "nothing was exported:\n{}", agent.log());
     let metrics = agent.metrics()?;
     let scraped = agent.address().port().to_string();
