@@ -1,1 +1,8 @@
-//! Helpers of the integration tests.
+//! Helpers of the integration tests: the real `sonde`, real programs, and what comes of them.
+
+pub mod agent;
+pub mod exposition;
+pub mod http;
+pub mod lab;
+pub mod otlp;
+pub mod process;

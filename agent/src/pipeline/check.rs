@@ -57,11 +57,11 @@ pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::from(report.exit_code()))
 }
 
-/// Whether all that a family needs is served.
+/// Whether all that a family needs is served, and anything at all.
 fn works(family: &str, hooks: &[HookLine]) -> bool {
-    let mut of_family = hooks.iter().filter(|line| line.family == family).peekable();
-    of_family.peek().is_some()
-        && of_family.all(|line| matches!(line.outcome, Outcome::Works { .. }) || !line.required)
+    let of_family = || hooks.iter().filter(|line| line.family == family);
+    let served = |line: &HookLine| matches!(line.outcome, Outcome::Works { .. });
+    of_family().any(served) && of_family().all(|line| served(line) || !line.required)
 }
 
 fn lines(families: &[&'static Family], reports: &[HookReport]) -> Vec<HookLine> {

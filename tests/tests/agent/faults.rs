@@ -1,0 +1,317 @@
+//! Rows of the fault list that concern the agent's own life: start, stop, settings, late attach.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use sonde_tests::{
+    agent::{Agent, program},
+    exposition::Metrics,
+    lab::{Lab, output},
+    otlp::Receiver,
+};
+
+use crate::support::{
+    CLIENT, METHOD, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx, sonde,
+};
+
+/// The `service.name` of this very process.
+fn own_service() -> Result<String> {
+    let program = std::env::current_exe()?;
+    let name = program.file_name().context("a file")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+#[test]
+fn fault_29_own_traffic_is_never_observed() -> Result<()> {
+    let lab = Lab::open()?;
+    let receiver = Receiver::start()?;
+    let name = format!("sonde-{}", lab.namespace());
+    fs::copy(program()?, lab.path().join(&name))?;
+    let mut command = Command::new(lab.path().join(&name));
+    command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint())
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        .env("OTEL_METRIC_EXPORT_INTERVAL", "500");
+    let mut agent = Agent::start_as(&lab, &mut command)?;
+    agent.wait_until_ready()?;
+    let nginx = nginx(&lab, "")?;
+    curl(&lab, &[&nginx.url("/")])?;
+    let port = nginx.address.port().to_string();
+    let seen = counts(&[(["GET", "200"], 1)]);
+    assert_counts(&agent, CLIENT, &[(PORT, &port)], &[METHOD, STATUS], &seen)?;
+    for _ in 0..20 {
+        agent.metrics()?;
+    }
+    agent.two_snapshots()?;
+    let exports = {
+        let received = receiver.received();
+        received.metrics.len() + received.traces.len()
+    };
+    assert!(exports > 0, "nothing was exported:\n{}", agent.log());
+    let metrics = agent.metrics()?;
+    let scraped = agent.address().port().to_string();
+    let collector = receiver.endpoint();
+    let collector = collector.rsplit(':').next().context("a port")?;
+    for ours in [name.clone(), own_service()?] {
+        for metric in [SERVER, CLIENT, "syscalls_total"] {
+            if metric == "syscalls_total" && ours != name {
+                continue;
+            }
+            let found = metrics.sum(metric, &[(SERVICE, &ours)]);
+            assert_eq!(found, None, "{metric} of {ours}");
+        }
+    }
+    for port in [&*scraped, collector] {
+        assert_eq!(metrics.sum(CLIENT, &[(PORT, port)]), None, "{port}");
+    }
+    println!("{exports} exports, none observed");
+    Ok(())
+}
+
+/// Ids of the BPF programs and maps that a process holds, from /proc/PID/fdinfo.
+fn held(pid: u32) -> Result<HashSet<(&'static str, u32)>> {
+    let mut ids = HashSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A descriptor may be closed meanwhile.
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        for (line, kind) in [
+            ("prog_id:", "prog"),
+            ("map_id:", "map"),
+            ("link_id:", "link"),
+        ] {
+            let id = text.lines().find_map(|found| found.strip_prefix(line));
+            if let Some(id) = id {
+                ids.insert((kind, id.trim().parse()?));
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// Those that the kernel still has.
+fn left(ids: &HashSet<(&'static str, u32)>) -> Result<Vec<(&'static str, u32)>> {
+    let mut left = Vec::new();
+    for kind in ["prog", "map", "link"] {
+        let said = output(Command::new("bpftool").args(["-j", kind, "list"]))?;
+        ensure!(
+            said.status.success(),
+            "bpftool {kind} list: {}",
+            said.status
+        );
+        let listed: Vec<serde_json::Value> = serde_json::from_slice(&said.stdout)?;
+        let listed = listed.iter().filter_map(|entry| entry["id"].as_u64());
+        for id in listed {
+            let id = (kind, u32::try_from(id)?);
+            if ids.contains(&id) {
+                left.push(id);
+            }
+        }
+    }
+    Ok(left)
+}
+
+#[test]
+fn fault_26_nothing_is_left_in_the_kernel() -> Result<()> {
+    let lab = Lab::open()?;
+    for round in 0..10 {
+        let mut agent = lab.agent(&[])?;
+        let ids = held(agent.id())?;
+        assert!(ids.len() > 20, "programs, maps and links: {ids:?}");
+        assert_eq!(left(&ids)?.len(), ids.len(), "bpftool knows all of them");
+        if round % 2 == 0 {
+            agent.process().signal(Signal::SIGKILL)?;
+            agent.process().end_within(Duration::from_secs(5))?;
+        } else {
+            let (status, _) = agent.stop()?;
+            assert!(status.success(), "{status}\n{}", agent.log());
+        }
+        // The kernel frees them after a grace period.
+        let mut still = left(&ids)?;
+        for _ in 0..50 {
+            if still.is_empty() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
+            still = left(&ids)?;
+        }
+        assert!(still.is_empty(), "round {round}: {still:?}");
+        println!("round {round}: {} ids, none left", ids.len());
+    }
+    Ok(())
+}
+
+#[test]
+fn fault_26_two_agents_at_once_both_count() -> Result<()> {
+    let lab = Lab::open()?;
+    let (first, second) = (lab.agent(&[])?, lab.agent(&[])?);
+    let nginx = nginx(&lab, "")?;
+    lab.run("h2load", ["--h1", "-n", "3000", "-c", "4", &nginx.url("/")])?;
+    let port = nginx.address.port().to_string();
+    let expected = counts(&[(["GET", "200"], 3000)]);
+    for agent in [&first, &second] {
+        for (metric, labels) in [(SERVER, nginx.served()), (CLIENT, [(PORT, &*port)])] {
+            assert_counts(agent, metric, &labels, &[METHOD, STATUS], &expected)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn fault_30_a_wrong_file_stops_the_start() -> Result<()> {
+    let lab = Lab::open()?;
+    let file = lab.write(
+        "sonde.yaml",
+        "log:\n  level: info\nsnapshot:\n  intervall: 1s\n",
+    )?;
+    for command in ["run", "check", "print-config"] {
+        let found = output(sonde(&lab)?.arg(command).arg("--config.file").arg(&file))?;
+        let said = String::from_utf8_lossy(&found.stderr).into_owned();
+        assert_eq!(found.status.code(), Some(1), "{said}");
+        let place = format!("{}:4", file.display());
+        assert!(said.contains(&place), "{place} isn't in {said}");
+        assert!(said.contains("interval"), "no suggestion in {said}");
+    }
+    let found = output(sonde(&lab)?.arg("validate").arg(&file))?;
+    assert_eq!(found.status.code(), Some(1));
+    Ok(())
+}
+
+#[test]
+fn fault_30_a_wrong_file_on_reload_keeps_the_old_settings() -> Result<()> {
+    let lab = Lab::open()?;
+    let file = lab.write("sonde.yaml", "log:\n  level: info\n")?;
+    let flag = format!("--config.file={}", file.display());
+    let mut agent = lab.agent(&[&flag])?;
+    lab.write("sonde.yaml", "log:\n  level: loud\n")?;
+    agent.process().signal(Signal::SIGHUP)?;
+    wait_for_log(&agent, "the old one stays")?;
+    let place = format!("{}:2", file.display());
+    assert!(
+        agent.log().contains(&place),
+        "{place} isn't in {}",
+        agent.log()
+    );
+    // It goes on, and takes a file that is right.
+    agent.two_snapshots()?;
+    lab.write("sonde.yaml", "log:\n  level: debug\n")?;
+    agent.process().signal(Signal::SIGHUP)?;
+    wait_for_log(&agent, "configuration reloaded")?;
+    wait_for_log(&agent, "DEBUG")?;
+    Ok(())
+}
+
+fn wait_for_log(agent: &Agent, text: &str) -> Result<()> {
+    for _ in 0..100 {
+        if agent.log().contains(text) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    anyhow::bail!("{text:?} isn't in\n{}", agent.log())
+}
+
+/// Reads an answer with `length` bytes of body.
+fn read_answer(stream: &mut TcpStream, length: usize) -> Result<String> {
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        answer.push(byte[0]);
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(String::from_utf8(answer)?)
+}
+
+#[test]
+fn fault_13_late_attach_waits_for_the_first_clean_request() -> Result<()> {
+    let lab = Lab::open()?;
+    let nginx = nginx(&lab, "")?;
+    let mut idle = TcpStream::connect(nginx.address)?;
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", nginx.address);
+    idle.write_all(get.as_bytes())?;
+    read_answer(&mut idle, 5)?;
+    // This one is in the middle of a body that looks like a request.
+    let mut busy = TcpStream::connect(nginx.address)?;
+    let trap = b"GET /trap HTTP/1.1\r\nHost: late\r\n\r\n";
+    let length = trap.len() * 4;
+    write!(
+        busy,
+        "POST /made HTTP/1.1\r\nHost: late\r\nContent-Length: {length}\r\n\r\n"
+    )?;
+    busy.write_all(&[b'x'; 17])?;
+
+    let agent = lab.agent(&[])?;
+    busy.write_all(&vec![b'y'; length - 17])?;
+    read_answer(&mut busy, 4)?;
+    for stream in [&mut idle, &mut busy] {
+        for _ in 0..5 {
+            stream.write_all(get.as_bytes())?;
+            read_answer(stream, 5)?;
+        }
+    }
+    let expected = counts(&[(["GET", "200", "/"], 10)]);
+    let port = nginx.address.port().to_string();
+    for (metric, labels) in [(SERVER, nginx.served()), (CLIENT, [(PORT, &*port)])] {
+        assert_counts(&agent, metric, &labels, &[METHOD, STATUS, ROUTE], &expected)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn fault_14_unanswered_requests_age_and_the_gauge_returns() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&["--http.request-timeout=3s"])?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let (mut server, _) = listener.accept()?;
+    client.write_all(b"GET /never HTTP/1.1\r\nHost: silent\r\n\r\n")?;
+    let mut head = [0; 64];
+    assert!(server.read(&mut head)? > 0);
+    let service = own_service()?;
+    let labels = [(SERVICE, &*service)];
+    let active = |metrics: &Metrics| metrics.sum("http_server_active_requests", &labels);
+    agent.eventually("one active", |metrics| {
+        (active(metrics) == Some(1.0)).then_some(())
+    })?;
+    agent.eventually("none active", |metrics| {
+        (active(metrics).unwrap_or_default() == 0.0).then_some(())
+    })?;
+    let aged = [("reason", "aged")];
+    agent.eventually("aged", |metrics| {
+        (metrics.sum("sonde_ignored_total", &aged)? >= 2.0).then_some(())
+    })?;
+    for metric in [SERVER, CLIENT] {
+        let expected = counts(&[(["GET", "", "timeout"], 1)]);
+        let labels = [(SERVICE, &*service), (ROUTE, "/never")];
+        let by = [METHOD, STATUS, "error_type"];
+        assert_counts(&agent, metric, &labels, &by, &expected)?;
+    }
+    Ok(())
+}
+
+/// A short life is attributed from what the kernel side saw.
+#[test]
+fn fault_20_short_processes_have_names() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&[])?;
+    let (program, name) = lab.copy("true")?;
+    for _ in 0..25 {
+        lab.run(&program, [] as [&Path; 0])?;
+    }
+    let expected = counts(&[([&*name], 25)]);
+    for metric in ["process_starts_total", "process_exits_total"] {
+        assert_counts(&agent, metric, &[(SERVICE, &name)], &[SERVICE], &expected)?;
+    }
+    Ok(())
+}

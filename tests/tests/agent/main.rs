@@ -1,0 +1,14 @@
+//! The real agent on the real kernel, told by programs that know nothing of it. Needs root, and
+//! what `cargo xtask setup` installs.
+
+mod bad_input;
+mod cardinality;
+mod command;
+mod exact;
+mod faults;
+mod otlp;
+mod privileges;
+mod runtimes;
+mod support;
+mod syscalls;
+mod web;

@@ -1,0 +1,137 @@
+//! Servers and clients that several tests run.
+
+use std::{fs, net::SocketAddr, process::Command};
+
+use anyhow::{Context as _, Result};
+use sonde_tests::{
+    agent::Agent,
+    exposition::{Counts, Metrics},
+    lab::{Lab, free_address},
+    process::Process,
+};
+
+pub(crate) const SERVER: &str = "http_server_request_duration_seconds_count";
+pub(crate) const CLIENT: &str = "http_client_request_duration_seconds_count";
+pub(crate) const METHOD: &str = "http_request_method";
+pub(crate) const STATUS: &str = "http_response_status_code";
+pub(crate) const ROUTE: &str = "http_route";
+pub(crate) const PORT: &str = "server_port";
+pub(crate) const SERVICE: &str = "service_name";
+
+/// Counts as they are written down in a test.
+pub(crate) fn counts<const N: usize>(rows: &[([&str; N], u64)]) -> Counts {
+    rows.iter()
+        .map(|(key, count)| (key.iter().map(ToString::to_string).collect(), *count))
+        .collect()
+}
+
+/// Requires that the counts of a metric, told apart by labels, are these exactly.
+pub(crate) fn assert_counts(
+    agent: &Agent,
+    metric: &str,
+    labels: &[(&str, &str)],
+    by: &[&str],
+    expected: &Counts,
+) -> Result<()> {
+    let read = |metrics: &Metrics| metrics.by(metric, labels, by);
+    let found = agent.settled(expected, read)?;
+    assert_eq!(
+        &found,
+        expected,
+        "{metric}{labels:?} by {by:?}\n{}",
+        agent.log()
+    );
+    Ok(())
+}
+
+/// A running nginx.
+pub(crate) struct Nginx {
+    _process: Process,
+    pub(crate) address: SocketAddr,
+    /// Its `service.name`: the program's.
+    pub(crate) service: String,
+}
+
+impl Nginx {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Labels of what it serves.
+    pub(crate) fn served(&self) -> [(&str, &str); 1] {
+        [(SERVICE, &self.service)]
+    }
+}
+
+/// nginx with one worker and the locations that the tests ask for; `more` goes into the server.
+pub(crate) fn nginx(lab: &Lab, more: &str) -> Result<Nginx> {
+    let address = free_address()?;
+    let (program, service) = lab.copy("nginx")?;
+    let root = lab.path().join("root");
+    fs::create_dir(&root)?;
+    fs::write(root.join("static.bin"), vec![b'x'; 300_000])?;
+    let directory = lab.path().display();
+    let config = lab.write(
+        "nginx.conf",
+        &format!(
+            "daemon off; user root; worker_processes 1; pid {directory}/nginx.pid;
+             error_log stderr warn;
+             events {{ worker_connections 1024; }}
+             http {{
+                 access_log off; sendfile on; keepalive_requests 100000000;
+                 lingering_time 120s; lingering_timeout 60s;
+                 client_body_temp_path {directory}/bodies; proxy_temp_path {directory}/proxy;
+                 fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
+                 scgi_temp_path {directory}/scgi;
+                 server {{
+                     listen {address} backlog=1024;
+                     location / {{ return 200 'hello'; }}
+                     location /made {{ return 201 'made'; }}
+                     location /missing {{ return 404; }}
+                     location /static.bin {{ root {directory}/root; }}
+                     {more}
+                 }}
+             }}"
+        ),
+    )?;
+    let mut command = lab.command(program);
+    command.arg("-c").arg(&config).arg("-p").arg(lab.path());
+    Ok(Nginx {
+        _process: lab.serve(&mut command, address)?,
+        address,
+        service,
+    })
+}
+
+/// Runs curl, silent, the body thrown away; what it says with `-w '%{http_code}'`.
+pub(crate) fn curl(lab: &Lab, arguments: &[&str]) -> Result<String> {
+    let fixed = [
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}\n",
+        "--max-time",
+        "20",
+    ];
+    lab.run("curl", fixed.iter().chain(arguments))
+}
+
+/// The number that stands before a word in what h2load says: `200000` before ` 2xx`.
+pub(crate) fn number_before(text: &str, word: &str) -> Result<u64> {
+    let (before, _) = text
+        .split_once(word)
+        .with_context(|| format!("no {word} in {text}"))?;
+    let digits = before
+        .rsplit(|character: char| !character.is_ascii_digit())
+        .next()
+        .context("no digits")?;
+    digits
+        .parse()
+        .with_context(|| format!("before {word} in {text}"))
+}
+
+/// The sonde program with a lab's surroundings.
+pub(crate) fn sonde(lab: &Lab) -> Result<Command> {
+    Ok(lab.command(sonde_tests::agent::program()?))
+}

@@ -1,0 +1,87 @@
+//! What the agent serves is what its readers expect.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+use sonde_tests::lab::Lab;
+
+use crate::support::{curl, nginx};
+
+#[test]
+fn promtool_finds_nothing() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&[])?;
+    let nginx = nginx(&lab, "")?;
+    assert_eq!(curl(&lab, &[&nginx.url("/odd\"\\path")])?, "200\n");
+    agent.two_snapshots()?;
+    let text = agent.get("/metrics", "")?;
+    assert_eq!(
+        text.field("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("promtool is missing: install the Debian package prometheus")?;
+    let mut input = promtool.stdin.take().context("piped")?;
+    input.write_all(text.body.as_bytes())?;
+    drop(input);
+    let output = promtool.wait_with_output()?;
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!(String::from_utf8_lossy(&said), "");
+    assert!(output.status.success());
+    println!("{} lines", text.body.lines().count());
+    Ok(())
+}
+
+#[test]
+fn openmetrics_is_served_to_who_asks() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&[])?;
+    let accept = "Accept: application/openmetrics-text; version=1.0.0\r\n";
+    let answer = agent.get("/metrics", accept)?;
+    assert_eq!(
+        answer.field("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(answer.body.ends_with("\n# EOF\n"), "{}", answer.body);
+    assert!(
+        answer
+            .body
+            .contains("\n# UNIT use_utilization_ratio ratio\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn health_and_readiness_are_told() -> Result<()> {
+    let lab = Lab::open()?;
+    let mut agent = lab.agent(&[])?;
+    for path in ["/-/healthy", "/-/ready"] {
+        assert_eq!(agent.get(path, "")?.status, 200, "{path}");
+    }
+    let (status, took) = agent.stop()?;
+    assert!(status.success(), "{status}");
+    println!("stopped after {took:?}");
+    // With nothing to observe, the agent says that it isn't doing its job.
+    let off = ["http", "tcp", "syscall", "process", "sched", "block"];
+    let off: Vec<String> = off
+        .iter()
+        .map(|family| format!("--no-collector.{family}"))
+        .collect();
+    let flags: Vec<&str> = off.iter().map(String::as_str).collect();
+    let mut agent =
+        sonde_tests::agent::Agent::start(&lab, &flags, &std::collections::HashMap::new())?;
+    agent.wait_for("/-/healthy", 200)?;
+    agent.eventually("a snapshot", |metrics| {
+        metrics.sum("use_utilization_ratio", &[])
+    })?;
+    assert_eq!(agent.get("/-/ready", "")?.status, 503);
+    Ok(())
+}
