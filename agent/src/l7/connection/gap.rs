@@ -153,7 +153,6 @@ impl Connection {
     pub(super) fn lose_answers(&mut self, cx: &mut Context<'_>) {
         debug_assert_ne!(self.answering, Answering::First, "that answer has begun");
         self.drop_all(Dropped::Uncertain, cx);
-        self.drop_early(cx);
         self.stale.clear();
         self.suspect = true;
         super::set_state(self.responses(), State::Seeking);

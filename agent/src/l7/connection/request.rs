@@ -2,7 +2,7 @@
 
 use sonde_common::event::http::Direction;
 
-use super::{Answering, Arrival, Connection, Context, Early, opposite};
+use super::{Arrival, Connection, Context, opposite};
 use crate::l7::{
     body::{Body, Progress},
     counters::{Dropped, GivenUp, Rejection},
@@ -77,13 +77,12 @@ impl Connection {
             // Answers come this way; the request of this one was before our time.
             self.answers = Some(arrival.direction);
             self.suspect |= !refusal.origin.first;
-            if refusal.continued {
-                cx.counters.orphan_responses += 1;
-                self.suspect = true;
-                return bytes.len();
+            if self.awaits_request() {
+                self.stream(arrival.direction).partial_waited();
             }
-            return self.read_responses(arrival, bytes, cx);
+            return 0;
         }
+        self.stream(arrival.direction).drop_head(cx.buffers);
         if refusal.continued && self.stream(arrival.direction).is_seeking() && arrival.origin.fresh
         {
             return self.read_request_head(arrival, bytes, cx);
@@ -98,9 +97,8 @@ impl Connection {
         if !(seeking && self.rejected) {
             cx.counters.reject(reason);
         }
-        if seeking {
-            self.rejected = true;
-        } else {
+        self.rejected = true;
+        if !seeking {
             self.lose_requests(direction, cx);
         }
         if !self.accepted && matches!(reason, Rejection::Tls | Rejection::Http2) {
@@ -142,9 +140,9 @@ impl Connection {
         }
         cx.counters.requests += 1;
         cx.counters.truncated += u64::from(request.truncated);
-        self.answers = Some(opposite(direction));
+        let guessed = self.answers.replace(opposite(direction)).is_some();
         if !std::mem::replace(&mut self.accepted, true) {
-            self.begin_pairing(cx);
+            self.begin_pairing(guessed, cx);
         }
         if !self.admit(request.method, origin, direction, cx) {
             return;
@@ -152,9 +150,6 @@ impl Connection {
         let (framing, method) = (request.framing, request.method);
         self.push(request, origin, cx);
         self.frame_request(framing, method, direction, cx);
-        if let Some(early) = self.early.take() {
-            self.claim(&early, method, cx);
-        }
     }
 
     fn push(&mut self, request: Request, origin: Origin, cx: &mut Context<'_>) {
@@ -225,7 +220,6 @@ impl Connection {
 
     /// Where requests begin is not known any more. Those in the queue keep their answers.
     pub(super) fn lose_requests(&mut self, direction: Direction, cx: &mut Context<'_>) {
-        self.drop_early(cx);
         let pipelined = self.pipelined;
         let stream = self.stream(direction);
         stream.drop_head(cx.buffers);
@@ -236,28 +230,5 @@ impl Connection {
         } else {
             State::Seeking
         };
-    }
-
-    /// Gives an answer that was seen first to its request.
-    fn claim(&mut self, early: &Early, method: Method, cx: &mut Context<'_>) {
-        if let Some(exchange) = self.queue.front(cx.pool) {
-            exchange.response_start = Some(early.start);
-            exchange.status = Some(early.response.status);
-            exchange.response_body = early.body;
-            exchange.truncated |= early.response.truncated;
-        }
-        self.answering = Answering::First;
-        match early.response.framing(Some(method)) {
-            Framing::Tunnel => self.tunnel(early.start, cx),
-            // A HEAD request's answer has no body after all.
-            Framing::Length(0) => {
-                self.response_ended(early.end.unwrap_or(early.start), Some(0), cx);
-            }
-            _ => {
-                if let Some(end) = early.end {
-                    self.response_ended(end, early.body, cx);
-                }
-            }
-        }
     }
 }

@@ -459,8 +459,8 @@ fn fault_16_connections_do_not_mix() {
     let one = Script::new(1).receive(get("/1")).send(answer(201, ""));
     let two = Script::new(2).receive(get("/2")).send(answer(202, ""));
     let mut exchanges = Vec::new();
-    table.open(1, Script::tuple());
-    table.open(2, Script::tuple());
+    table.open(1, Script::tuple(), false);
+    table.open(2, Script::tuple(), false);
     for (first, second) in one.segments().zip(two.segments()) {
         table.segment(&first, &mut |e| exchanges.push(e));
         table.segment(&second, &mut |e| exchanges.push(e));
@@ -501,23 +501,4 @@ fn fault_18_sendfile_is_counted_over_and_its_last_byte_timed() {
         ("/2", Some(201))
     );
     assert_eq!(table.counters().framing_lost, 0);
-}
-
-#[test]
-fn an_answer_seen_before_its_request_is_kept_for_it() {
-    let script = Script::new(1)
-        .send(get("/1"))
-        .receive(answer(201, ""))
-        .receive(answer(202, "x"))
-        .send(get("/2"))
-        .send(get("/3"))
-        .receive(answer(203, ""));
-    let (exchanges, table) = run(&script);
-    let seen: Vec<_> = exchanges.iter().map(|e| (&*e.path, e.status)).collect();
-    assert_eq!(
-        seen,
-        [("/1", Some(201)), ("/2", Some(202)), ("/3", Some(203))]
-    );
-    assert!(exchanges.iter().all(|e| e.end >= e.start));
-    assert_eq!(table.counters().orphan_responses, 0);
 }
