@@ -94,7 +94,9 @@ impl Connection {
                 middle: held.middle,
                 tail: &held.tail,
             };
-            self.pass(held.arrival, piece, cx);
+            let mut arrival = held.arrival;
+            arrival.origin.waited = !self.hasty;
+            self.pass(arrival, piece, cx);
         }
         let drained = self.early.take_if(|early| early.pieces.is_empty());
         let Some(early) = drained else {
@@ -161,8 +163,7 @@ impl Early {
 }
 
 impl Piece<'_> {
-    fn to_held(self, mut arrival: Arrival) -> Held {
-        arrival.origin.waited = true;
+    fn to_held(self, arrival: Arrival) -> Held {
         Held {
             arrival,
             head: self.head.to_vec(),
