@@ -29,6 +29,8 @@ pub(super) enum State {
     Boundary,
     /// A body whose end will be known.
     Body(Body),
+    /// The first byte of a request's body that may be left out.
+    Offered(Body),
     /// A message whose end can only be inferred.
     Lost(Lost),
     /// Nothing that matters.
@@ -161,7 +163,10 @@ impl Stream {
 
     /// It is known where the next message begins, or will be.
     pub(super) const fn is_in_step(&self) -> bool {
-        matches!(self.state, State::Boundary | State::Body(_))
+        matches!(
+            self.state,
+            State::Boundary | State::Body(_) | State::Offered(_)
+        )
     }
 
     pub(super) const fn is_seeking(&self) -> bool {
@@ -188,6 +193,20 @@ impl Stream {
     pub(super) fn begin(&mut self, body: Body) {
         self.payload = 0;
         self.state = State::Body(body);
+    }
+
+    /// Whether the body that starts may be left out.
+    pub(super) fn offer(&mut self, offers: bool) {
+        if offers && let State::Body(body) = self.state {
+            self.state = State::Offered(body);
+        }
+    }
+
+    /// A body that was offered comes.
+    pub(super) fn accept(&mut self) {
+        if let State::Offered(body) = self.state {
+            self.state = State::Body(body);
+        }
     }
 
     /// Reads a head from the front of `bytes`, after what was kept of earlier ones.

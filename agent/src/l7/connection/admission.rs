@@ -10,8 +10,9 @@ use crate::l7::{
 };
 
 impl Connection {
-    /// Which way answers come is certain from here on; `guessed` when it was guessed before. Bytes that came that way before belong to
-    /// a request that wasn't seen, unless that direction is in step.
+    /// Which way answers come is certain from here on; `guessed` when it was guessed before.
+    /// Bytes that came that way before belong to a request that wasn't seen, unless that direction
+    /// is in step.
     pub(super) fn begin_pairing(&mut self, guessed: bool, cx: &mut Context<'_>) {
         let Some(stream) = self.responses() else {
             return;

@@ -27,6 +27,9 @@
 //! answers of unknown requests may be under way (`suspect`), a second request before the first
 //! one's answer is out of step again: both are dropped, and their answers waited out.
 //!
+//! A body that a client offers (`Expect: 100-continue`) may be left out after a final answer
+//! (RFC 9110 section 10.1.1): what stands in its place then is the next request.
+//!
 //! What can't be known is pipelining that happened in missed bytes only. RFC 9112 section 9.3.2
 //! tells clients not to pipeline after a request with a non-idempotent method, which is where
 //! bodies, and so missed bytes, are.

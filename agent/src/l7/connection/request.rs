@@ -7,7 +7,7 @@ use crate::l7::{
     body::{Body, Progress},
     counters::{Dropped, GivenUp, Rejection},
     exchange::{Exchange, Method},
-    http1::{Framing, Request},
+    http1::{self, Framing, Request},
     stream::{Origin, Reading, Refusal, State},
 };
 
@@ -25,6 +25,10 @@ impl Connection {
         let begun = stream.has_partial();
         match &mut stream.state {
             State::Ended | State::Lost(_) => bytes.len(),
+            State::Offered(_) => {
+                self.resolve_offer(direction, bytes, cx);
+                self.read_requests(arrival, bytes, cx)
+            }
             State::Seeking if !(begun || arrival.origin.fresh && may_resume) => bytes.len(),
             State::Seeking | State::Boundary => self.read_request_head(arrival, bytes, cx),
             State::Body(body) => match body.read(bytes, &mut stream.payload) {
@@ -39,6 +43,17 @@ impl Connection {
                     bytes.len()
                 }
             },
+        }
+    }
+
+    /// Whether the body that was offered comes, or was left out after a final answer.
+    fn resolve_offer(&mut self, direction: Direction, bytes: &[u8], cx: &mut Context<'_>) {
+        let newest = self.queue.back(cx.pool);
+        let answered = newest.is_none_or(|exchange| exchange.status.is_some());
+        if answered && http1::begins_request(bytes) {
+            self.request_ended(direction, cx);
+        } else {
+            self.stream(direction).accept();
         }
     }
 
@@ -147,9 +162,10 @@ impl Connection {
         if !self.admit(request.method, origin, direction, cx) {
             return;
         }
-        let (framing, method) = (request.framing, request.method);
+        let (framing, method, offers) = (request.framing, request.method, request.offers);
         self.push(request, origin, cx);
         self.frame_request(framing, method, direction, cx);
+        self.stream(direction).offer(offers);
     }
 
     fn push(&mut self, request: Request, origin: Origin, cx: &mut Context<'_>) {

@@ -24,7 +24,7 @@ impl Connection {
         let stream = self.stream(arrival.direction);
         let begun = stream.has_partial();
         match &mut stream.state {
-            State::Ended => bytes.len(),
+            State::Ended | State::Offered(_) => bytes.len(),
             State::Seeking if !(begun || fresh && may_be_response(bytes)) => {
                 self.pass_over(cx);
                 bytes.len()

@@ -502,3 +502,47 @@ fn fault_18_sendfile_is_counted_over_and_its_last_byte_timed() {
     );
     assert_eq!(table.counters().framing_lost, 0);
 }
+
+#[test]
+fn a_refused_expectation_leaves_the_body_out_or_not() {
+    let ask = "PUT /1 HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let chunked = "PUT /1 HTTP/1.1\r\nExpect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (ask, body) in [
+        (ask, ""),
+        (ask, "hello"),
+        (ask, "GET \r"),
+        (chunked, ""),
+        (chunked, "5\r\nhello\r\n0\r\n\r\n"),
+    ] {
+        let script = Script::new(1)
+            .receive(ask)
+            .send(answer(417, "no"))
+            .receive(body)
+            .receive(get("/2"))
+            .send(answer(202, ""));
+        for script in [script.clone(), script.mirrored()] {
+            let (exchanges, table) = run(&script);
+            let seen: Vec<_> = exchanges.iter().map(|e| (&*e.path, e.status)).collect();
+            assert_eq!(seen, [("/1", Some(417)), ("/2", Some(202))], "{body:?}");
+            assert_eq!(table.counters().requests, 2);
+        }
+    }
+}
+
+#[test]
+fn an_accepted_expectation_has_its_body_whatever_it_holds() {
+    let inner = get("/inner");
+    let ask = format!(
+        "PUT /1 HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        inner.len()
+    );
+    let exchange = only(
+        &Script::new(1)
+            .receive(ask)
+            .send("HTTP/1.1 100 Continue\r\n\r\n")
+            .receive(&inner)
+            .send(answer(201, "")),
+    );
+    assert_eq!((&*exchange.path, exchange.status), ("/1", Some(201)));
+    assert_eq!(exchange.request_body, Some(inner.len() as u64));
+}

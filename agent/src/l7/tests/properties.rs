@@ -320,8 +320,10 @@ proptest! {
         cuts in cuts(),
         lost in prop::collection::vec(prop::bool::weighted(0.15), 1..60),
         late in 0..4_usize,
+        client in any::<bool>(),
     ) {
         let script = write(Script::new(1), &batches, &cuts).without_first(late);
+        let script = if client { script.mirrored() } else { script };
         let mut table = table();
         let mut exchanges = Vec::new();
         table.open(1, Script::tuple(), late > 0);
