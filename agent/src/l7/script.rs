@@ -21,6 +21,7 @@ pub struct Script {
     tail: usize,
     received: u64,
     sent: u64,
+    late: bool,
     segments: Vec<Recorded>,
 }
 
@@ -48,8 +49,16 @@ impl Script {
             tail: 0,
             received: 0,
             sent: 0,
+            late: false,
             segments: Vec::new(),
         }
+    }
+
+    /// The agent came when the connection was open already.
+    #[must_use]
+    pub fn late(mut self) -> Self {
+        self.late = true;
+        self
     }
 
     /// From here on, only so many bytes are captured of each read or write.
@@ -175,6 +184,7 @@ impl Script {
     /// The script without its first `count` events, as a kernel side that comes late tells it.
     #[must_use]
     pub fn without_first(mut self, count: usize) -> Self {
+        self.late |= count > 0;
         self.segments.drain(..count.min(self.segments.len()));
         for direction in [Direction::Receive, Direction::Send] {
             let mut same_way = self
@@ -226,7 +236,7 @@ impl Script {
     /// Plays the script; what it gave.
     pub fn play(&self, connections: &mut Connections) -> Vec<Exchange> {
         let mut exchanges = Vec::new();
-        connections.open(self.connection, Self::tuple());
+        connections.open(self.connection, Self::tuple(), self.late);
         for segment in self.segments() {
             connections.segment(&segment, &mut |exchange| exchanges.push(exchange));
         }

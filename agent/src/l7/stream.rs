@@ -29,6 +29,8 @@ pub(super) enum State {
     Boundary,
     /// A body whose end will be known.
     Body(Body),
+    /// The first byte of a request's body that may be left out.
+    Offered(Body),
     /// A message whose end can only be inferred.
     Lost(Lost),
     /// Nothing that matters.
@@ -55,6 +57,8 @@ pub(super) struct Origin {
     pub(super) fresh: bool,
     /// At the start of the stream.
     pub(super) first: bool,
+    /// It waited for the message in the other direction that it belongs to.
+    pub(super) waited: bool,
 }
 
 #[derive(Debug)]
@@ -94,7 +98,7 @@ pub(super) struct Refusal {
     pub(super) origin: Origin,
     /// Earlier bytes were a part of it, so the present ones deserve a look of their own.
     pub(super) continued: bool,
-    /// It looks like a status line.
+    /// It looks like a status line: earlier bytes of it are still kept.
     pub(super) response: bool,
 }
 
@@ -138,12 +142,17 @@ impl Lost {
 }
 
 impl Stream {
-    pub(super) const fn new() -> Self {
+    /// A stream at its beginning, or, when `late`, anywhere.
+    pub(super) const fn new(late: bool) -> Self {
         Self {
             next: 0,
             last: 0,
             payload: 0,
-            state: State::Seeking,
+            state: if late {
+                State::Seeking
+            } else {
+                State::Boundary
+            },
             partial: None,
         }
     }
@@ -152,12 +161,27 @@ impl Stream {
         matches!(self.state, State::Boundary)
     }
 
+    /// It is known where the next message begins, or will be.
+    pub(super) const fn is_in_step(&self) -> bool {
+        matches!(
+            self.state,
+            State::Boundary | State::Body(_) | State::Offered(_)
+        )
+    }
+
     pub(super) const fn is_seeking(&self) -> bool {
         matches!(self.state, State::Seeking)
     }
 
     pub(super) const fn has_partial(&self) -> bool {
         self.partial.is_some()
+    }
+
+    /// A head that isn't whole yet belongs to a message that is only now told of.
+    pub(super) fn partial_waited(&mut self) {
+        if let Some(partial) = &mut self.partial {
+            partial.origin.waited = true;
+        }
     }
 
     /// When a head began that isn't whole yet.
@@ -169,6 +193,20 @@ impl Stream {
     pub(super) fn begin(&mut self, body: Body) {
         self.payload = 0;
         self.state = State::Body(body);
+    }
+
+    /// Whether the body that starts may be left out.
+    pub(super) fn offer(&mut self, offers: bool) {
+        if offers && let State::Body(body) = self.state {
+            self.state = State::Offered(body);
+        }
+    }
+
+    /// A body that was offered comes.
+    pub(super) fn accept(&mut self) {
+        if let State::Offered(body) = self.state {
+            self.state = State::Body(body);
+        }
     }
 
     /// Reads a head from the front of `bytes`, after what was kept of earlier ones.
@@ -250,12 +288,20 @@ impl Stream {
                 self.partial = Some(partial);
                 Reading::More
             }
-            Parsed::Invalid(reason) => Reading::Invalid(Refusal {
-                reason,
-                origin,
-                continued: true,
-                response: partial.bytes.starts_with(b"HTTP/"),
-            }),
+            Parsed::Invalid(reason) => {
+                let response = partial.bytes.starts_with(b"HTTP/");
+                if response {
+                    partial.bytes.truncate(before);
+                    buffers.used += before;
+                    self.partial = Some(partial);
+                }
+                Reading::Invalid(Refusal {
+                    reason,
+                    origin,
+                    continued: true,
+                    response,
+                })
+            }
         }
     }
 
@@ -280,7 +326,7 @@ impl Stream {
 
 impl Buffers {
     /// Bytes that a head with `kept` bytes in memory may still take.
-    const fn room(&self, kept: usize) -> usize {
+    pub(super) const fn room(&self, kept: usize) -> usize {
         let each = self.each.saturating_sub(kept);
         let all = self.all.saturating_sub(self.used);
         if each < all { each } else { all }

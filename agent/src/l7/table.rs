@@ -1,7 +1,7 @@
 //! All connections: caps, ageing and counters.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     hash::{BuildHasherDefault, Hasher},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use std::{
 use sonde_common::event::http::Tuple;
 
 use super::{
-    connection::{Connection, Context},
+    connection::{AHEAD_MAX, Connection, Context, Fate},
     counters::{Counters, GivenUp},
     exchange::{Exchange, Method, Role},
     queue::Pool,
@@ -58,6 +58,8 @@ impl Default for Limits {
 pub struct Connections {
     limits: Limits,
     table: HashMap<u64, Connection, BuildHasherDefault<NumberHasher>>,
+    /// Connections that are gone but may still be told of, and since when.
+    lingering: VecDeque<(u64, u64)>,
     pool: Pool<Exchange>,
     buffers: Buffers,
     interner: Interner,
@@ -71,6 +73,7 @@ impl Connections {
         Self {
             limits,
             table: HashMap::default(),
+            lingering: VecDeque::new(),
             pool: Pool::new(),
             buffers: Buffers {
                 each: limits.max_head,
@@ -82,14 +85,15 @@ impl Connections {
         }
     }
 
-    /// A connection was recognised. One that is known already stays as it is.
-    pub fn open(&mut self, connection: u64, tuple: Tuple) {
+    /// A connection was recognised; `late` when its first bytes that are told of may be in the
+    /// middle of a message. One that is known already stays as it is.
+    pub fn open(&mut self, connection: u64, tuple: Tuple, late: bool) {
         let full = self.table.len() >= self.limits.max_connections;
         if let Entry::Vacant(place) = self.table.entry(connection) {
             if full {
                 self.counters.give_up(GivenUp::TableFull);
             } else {
-                place.insert(Connection::new(connection, tuple));
+                place.insert(Connection::new(connection, tuple, late));
             }
         }
     }
@@ -108,8 +112,12 @@ impl Connections {
             buffers: &mut self.buffers,
             out,
         };
-        if !connection.segment(segment, &mut context) {
-            self.table.remove(&segment.connection);
+        match connection.segment(segment, &mut context) {
+            Fate::Open => {}
+            Fate::Lingering => self.lingering.push_back((segment.connection, segment.time)),
+            Fate::Gone => {
+                self.table.remove(&segment.connection);
+            }
         }
     }
 
@@ -132,8 +140,27 @@ impl Connections {
         for number in old {
             self.age(number, now, out);
         }
+        self.end_lingering(now, out);
         if self.table.len() >= self.limits.max_connections {
             self.forget_idle(now, out);
+        }
+    }
+
+    /// Forgets connections that are gone and of which nothing more was told.
+    fn end_lingering(&mut self, now: u64, out: &mut impl FnMut(Exchange)) {
+        let mut context = Context {
+            limits: &self.limits,
+            counters: &mut self.counters,
+            pool: &mut self.pool,
+            interner: &mut self.interner,
+            buffers: &mut self.buffers,
+            out,
+        };
+        let is_old = |(_, since): &mut (u64, u64)| now.saturating_sub(*since) > AHEAD_MAX;
+        while let Some((number, _)) = self.lingering.pop_front_if(is_old) {
+            if let Some(mut connection) = self.table.remove(&number) {
+                connection.stop_waiting(&mut context);
+            }
         }
     }
 

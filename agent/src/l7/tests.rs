@@ -1,5 +1,6 @@
 //! Scripted connections, one test for each row of the fault table that the model answers for.
 
+mod early;
 mod faults;
 mod gaps;
 mod limits;

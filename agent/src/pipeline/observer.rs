@@ -92,8 +92,10 @@ impl Observer {
         match event {
             Event::HttpSegment(segment) => self.segment(&segment),
             Event::HttpOpen {
-                connection, tuple, ..
-            } => self.connections.open(connection, tuple),
+                connection,
+                tuple,
+                late,
+            } => self.connections.open(connection, tuple, late),
             Event::TcpClosed(closed) => self.closed(closed),
             Event::TcpConnectFailed(failed) => self.connect_failed(failed),
             Event::Fork(fork) => self.fork(fork),

@@ -10,13 +10,20 @@ use crate::l7::{
 };
 
 impl Connection {
-    /// Which way answers come is certain from here on. Bytes that came that way before belong to
-    /// a request that wasn't seen.
-    pub(super) fn begin_pairing(&mut self, cx: &mut Context<'_>) {
-        if let Some(stream) = self.responses() {
+    /// Which way answers come is certain from here on; `guessed` when it was guessed before.
+    /// Bytes that came that way before belong to a request that wasn't seen, unless that direction
+    /// is in step.
+    pub(super) fn begin_pairing(&mut self, guessed: bool, cx: &mut Context<'_>) {
+        let Some(stream) = self.responses() else {
+            return;
+        };
+        if stream.is_seeking() {
             stream.drop_head(cx.buffers);
             let moved = stream.next > 0;
             self.suspect |= moved;
+        } else if !guessed {
+            // The front of an answer looks like that of an unknown method.
+            stream.partial_waited();
         }
     }
 

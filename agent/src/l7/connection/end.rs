@@ -17,6 +17,9 @@ impl Connection {
             return;
         }
         if self.answers == Some(direction) {
+            if self.end_early(time) {
+                return;
+            }
             return self.finish_all(time, Failure::ConnectionClosed, cx);
         }
         // A half-close: the answers are still to come.
@@ -25,13 +28,19 @@ impl Connection {
         }
     }
 
+    /// The connection is gone.
+    pub(super) fn close(&mut self, time: u64, failure: Failure, cx: &mut Context<'_>) {
+        self.finish_all(time, failure, cx);
+        self.release(cx);
+        self.gone = true;
+    }
+
     /// No answer follows: gives out what is in flight, `failure` for what isn't complete.
     pub(super) fn finish_all(&mut self, time: u64, failure: Failure, cx: &mut Context<'_>) {
         if let Some(direction) = self.answers {
             self.finish_answer(direction, time, failure, cx);
             self.finish_unanswered(direction, time, failure, cx);
         }
-        self.drop_early(cx);
         for direction in [Direction::Receive, Direction::Send] {
             if self.stream(direction).drop_head(cx.buffers) {
                 cx.counters.reject(Rejection::Incomplete);

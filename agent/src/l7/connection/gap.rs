@@ -41,8 +41,9 @@ impl Connection {
 
     fn request_gap(&mut self, direction: Direction, bytes: u64, hole: Hole, cx: &mut Context<'_>) {
         let stream = self.stream(direction);
+        stream.accept();
         match &mut stream.state {
-            State::Ended | State::Lost(_) => {}
+            State::Ended | State::Lost(_) | State::Offered(_) => {}
             State::Body(body) => match body.skip(bytes, &mut stream.payload) {
                 Progress::More => {}
                 Progress::Done(used) => {
@@ -103,7 +104,7 @@ impl Connection {
             Hole::Uncaptured => time,
         };
         match &mut stream.state {
-            State::Ended => {}
+            State::Ended | State::Offered(_) => {}
             State::Lost(lost) => {
                 lost.gap(hole == Hole::Records);
                 lost.end = lost.end.max(end);
@@ -153,7 +154,6 @@ impl Connection {
     pub(super) fn lose_answers(&mut self, cx: &mut Context<'_>) {
         debug_assert_ne!(self.answering, Answering::First, "that answer has begun");
         self.drop_all(Dropped::Uncertain, cx);
-        self.drop_early(cx);
         self.stale.clear();
         self.suspect = true;
         super::set_state(self.responses(), State::Seeking);

@@ -3,6 +3,14 @@
 use super::{Arrival, Connection, Context, gap::Hole};
 use crate::{event::Segment, l7::stream::Origin};
 
+/// Bytes of one read or write: its front, how many follow that were not captured, and its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece<'a> {
+    pub(super) head: &'a [u8],
+    pub(super) middle: u64,
+    pub(super) tail: &'a [u8],
+}
+
 impl Connection {
     /// Takes a segment's bytes in.
     pub(super) fn bytes(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
@@ -17,62 +25,115 @@ impl Connection {
         };
         stream.next = end.max(next);
         if segment.offset > next {
-            let missing = segment.offset - next;
-            cx.counters.gaps += 1;
-            cx.counters.gap_bytes += missing;
-            self.gap(segment.direction, missing, Hole::Records, segment.time, cx);
+            self.missed(segment, segment.offset - next, cx);
         }
         let overlap = next.saturating_sub(segment.offset).min(length);
         cx.counters.overlaps += u64::from(overlap > 0);
-        self.pieces(segment, overlap, cx);
-        let stream = self.stream(segment.direction);
-        stream.last = stream.last.max(segment.time);
-    }
-
-    /// Front, uncaptured middle and end of a segment, without its first `overlap` bytes.
-    fn pieces(&mut self, segment: &Segment<'_>, overlap: u64, cx: &mut Context<'_>) {
-        let length = u64::from(segment.length);
-        let head = clip(segment.head, length);
-        let tail = clip(segment.tail, length - head.len() as u64);
-        let middle = length - head.len() as u64 - tail.len() as u64;
-        let fresh = overlap == 0;
-        let mut arrival = Arrival {
+        let arrival = Arrival {
             direction: segment.direction,
             origin: Origin {
                 time: segment.time,
                 tgid: segment.tgid,
-                fresh,
-                first: fresh && segment.offset == 0,
+                fresh: overlap == 0,
+                first: segment.offset == 0 && overlap == 0,
+                waited: false,
             },
         };
-        self.feed(arrival, after(head, overlap), cx);
-        arrival.origin.pass();
-        let overlap = overlap.saturating_sub(head.len() as u64);
-        if middle > overlap {
-            let missing = middle - overlap;
-            self.gap(
-                arrival.direction,
-                missing,
-                Hole::Uncaptured,
-                segment.time,
-                cx,
-            );
+        let piece = Piece::new(segment).without_first(overlap);
+        if self.early.is_some() && self.answers == Some(segment.direction) {
+            self.hold(arrival, piece, cx);
+        } else {
+            self.pass(arrival, piece, cx);
         }
-        self.feed(arrival, after(tail, overlap.saturating_sub(middle)), cx);
+        let stream = self.stream(segment.direction);
+        stream.last = stream.last.max(segment.time);
     }
 
-    fn feed(&mut self, mut arrival: Arrival, mut bytes: &[u8], cx: &mut Context<'_>) {
-        while !bytes.is_empty() && !self.opaque {
-            let used = if self.answers == Some(arrival.direction) {
-                self.read_responses(arrival, bytes, cx)
-            } else {
-                self.read_requests(arrival, bytes, cx)
+    /// Records of so many bytes before `segment` were lost.
+    fn missed(&mut self, segment: &Segment<'_>, bytes: u64, cx: &mut Context<'_>) {
+        cx.counters.gaps += 1;
+        cx.counters.gap_bytes += bytes;
+        self.stop_waiting(cx);
+        self.gap(segment.direction, bytes, Hole::Records, segment.time, cx);
+    }
+
+    /// Takes in what stands at its direction's present position.
+    pub(super) fn pass(&mut self, mut arrival: Arrival, piece: Piece<'_>, cx: &mut Context<'_>) {
+        let Piece { head, middle, tail } = piece;
+        let (direction, time) = (arrival.direction, arrival.origin.time);
+        let used = self.feed(&mut arrival, head, cx);
+        if let Some(rest @ [_, ..]) = head.get(used..) {
+            let rest = Piece {
+                head: rest,
+                ..piece
             };
+            return self.hold_rest(arrival, rest, cx);
+        }
+        if middle > 0 {
             arrival.origin.pass();
-            match bytes.get(used..) {
-                Some(rest) if used > 0 => bytes = rest,
-                _ => return,
+            self.gap(direction, middle, Hole::Uncaptured, time, cx);
+        }
+        let used = self.feed(&mut arrival, tail, cx);
+        if let Some(rest @ [_, ..]) = tail.get(used..) {
+            let rest = Piece {
+                head: rest,
+                middle: 0,
+                tail: &[],
+            };
+            self.hold_rest(arrival, rest, cx);
+        }
+    }
+
+    /// Reads bytes; how many of them: all, or those before an answer that must wait for its
+    /// request.
+    fn feed(&mut self, arrival: &mut Arrival, bytes: &[u8], cx: &mut Context<'_>) -> usize {
+        let mut at = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(at..) {
+            if self.opaque {
+                break;
             }
+            let answers = self.answers == Some(arrival.direction);
+            let used = if !answers {
+                self.read_requests(*arrival, rest, cx)
+            } else if self.awaits_request() {
+                return at;
+            } else {
+                self.read_responses(*arrival, rest, cx)
+            };
+            let turned = answers != (self.answers == Some(arrival.direction));
+            if used == 0 && !turned {
+                break;
+            }
+            if used > 0 {
+                arrival.origin.pass();
+            }
+            at += used;
+        }
+        bytes.len()
+    }
+}
+
+impl<'a> Piece<'a> {
+    fn new(segment: &Segment<'a>) -> Self {
+        let length = u64::from(segment.length);
+        let head = clip(segment.head, length);
+        let tail = clip(segment.tail, length - head.len() as u64);
+        Self {
+            head,
+            middle: length - head.len() as u64 - tail.len() as u64,
+            tail,
+        }
+    }
+
+    fn without_first(self, bytes: u64) -> Self {
+        if bytes == 0 {
+            return self;
+        }
+        let head = self.head.len() as u64;
+        Self {
+            head: after(self.head, bytes),
+            middle: self.middle.saturating_sub(bytes.saturating_sub(head)),
+            tail: after(self.tail, bytes.saturating_sub(head + self.middle)),
         }
     }
 }

@@ -19,23 +19,26 @@
 //!    response direction no answer can be told to belong to a request in flight any more: those
 //!    without the beginning of an answer are dropped, and counted.
 //!
-//! A direction that is out of step (and every connection starts so, since the agent may have
-//! come late) takes a request only from a head at the very start of a read or write, and only
+//! A direction that is out of step (and a connection that was open before the agent starts so)
+//! takes a request only from a head at the very start of a read or write, and only
 //! when nothing is in flight: a client that doesn't pipeline sends the next request after it has
 //! read the whole answer. The answer must then begin at the start of a read or write too. On a
 //! connection that was seen to pipeline no such point can be known, and it is given up. While
 //! answers of unknown requests may be under way (`suspect`), a second request before the first
 //! one's answer is out of step again: both are dropped, and their answers waited out.
 //!
+//! A body that a client offers (`Expect: 100-continue`) may be left out after a final answer
+//! (RFC 9110 section 10.1.1): what stands in its place then is the next request.
+//!
 //! What can't be known is pipelining that happened in missed bytes only. RFC 9112 section 9.3.2
 //! tells clients not to pipeline after a request with a non-idempotent method, which is where
 //! bodies, and so missed bytes, are.
 //!
 //! A client that writes in one thread and reads in another may be seen to read an answer before
-//! its request is seen: when both directions are in step and without holes, such an early answer
-//! is kept for the request that comes next.
+//! its request is seen: see [`early`].
 
 mod admission;
+mod early;
 mod end;
 mod gap;
 mod intake;
@@ -44,10 +47,11 @@ mod response;
 
 use sonde_common::event::http::{Direction, Tuple, flag};
 
+pub(super) use self::early::AHEAD_MAX;
+use self::early::Early;
 use super::{
     counters::{Counters, Dropped, GivenUp},
     exchange::{Exchange, Failure, Method, Role},
-    http1::Response,
     queue::{Pool, Queue},
     stream::{Buffers, Origin, State, Stream},
     table::Limits,
@@ -86,13 +90,18 @@ pub(super) struct Connection {
     answering: Answering,
     /// Methods of the requests that were given up and whose answers may still come.
     stale: Vec<Method>,
+    /// Bytes of answers whose requests are still to come.
     early: Option<Box<Early>>,
+    /// Nothing waits for a request any more.
+    hasty: bool,
     /// A second request began before the first one's answer.
     pipelined: bool,
     /// An answer to an unknown request may be under way.
     suspect: bool,
     /// Nothing more is looked at.
     opaque: bool,
+    /// The connection has ended.
+    gone: bool,
     /// It was counted that bytes were not taken for a message.
     rejected: bool,
 }
@@ -104,18 +113,17 @@ enum Answering {
     Nobody,
     /// That of the first request in the queue.
     First,
-    /// That of the next request to come.
-    Early,
 }
 
-/// An answer that was seen before its request.
-#[derive(Debug)]
-struct Early {
-    response: Response,
-    start: u64,
-    /// When it was complete.
-    end: Option<u64>,
-    body: Option<u64>,
+/// Whether more is to be expected of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes on.
+    Open,
+    /// It is gone, but a request may still be told of whose answer was seen.
+    Lingering,
+    /// It is gone.
+    Gone,
 }
 
 /// Where some bytes came from.
@@ -126,21 +134,24 @@ struct Arrival {
 }
 
 impl Connection {
-    pub(super) const fn new(id: u64, tuple: Tuple) -> Self {
+    /// A connection; `late` when what was first seen of it may be in the middle of a message.
+    pub(super) const fn new(id: u64, tuple: Tuple, late: bool) -> Self {
         Self {
             id,
             tuple,
-            received: Stream::new(),
-            sent: Stream::new(),
+            received: Stream::new(late),
+            sent: Stream::new(late),
             queue: Queue::new(),
             answers: None,
             accepted: false,
             answering: Answering::Nobody,
             stale: Vec::new(),
             early: None,
+            hasty: false,
             pipelined: false,
             suspect: false,
             opaque: false,
+            gone: false,
             rejected: false,
         }
     }
@@ -150,23 +161,31 @@ impl Connection {
         self.received.last.max(self.sent.last)
     }
 
-    /// Takes one segment in; `false` when it was the connection's last.
-    pub(super) fn segment(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) -> bool {
+    /// Takes one segment in.
+    pub(super) fn segment(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) -> Fate {
         if !self.opaque {
+            self.forget_old(segment.time, cx);
             self.bytes(segment, cx);
+            if self.early.is_some() {
+                self.replay(cx);
+            }
         }
-        let gone = segment.flags & (flag::RESET | flag::CLOSED) != 0;
-        if segment.flags & flag::RESET != 0 {
-            self.finish_all(segment.time, Failure::ConnectionReset, cx);
-        } else if gone {
-            self.finish_all(segment.time, Failure::ConnectionClosed, cx);
-        } else if segment.flags & flag::END != 0 {
-            self.end(segment.direction, segment.time, cx);
+        let failure = if segment.flags & flag::RESET != 0 {
+            Some(Failure::ConnectionReset)
+        } else if segment.flags & flag::CLOSED != 0 {
+            Some(Failure::ConnectionClosed)
+        } else {
+            if segment.flags & flag::END != 0 {
+                self.end(segment.direction, segment.time, cx);
+            }
+            None
+        };
+        match failure {
+            Some(failure) if self.close_early(segment.time, failure) => return Fate::Lingering,
+            Some(failure) => self.close(segment.time, failure, cx),
+            None => {}
         }
-        if gone {
-            self.release(cx);
-        }
-        !gone
+        if self.gone { Fate::Gone } else { Fate::Open }
     }
 
     fn stream(&mut self, direction: Direction) -> &mut Stream {
@@ -228,16 +247,6 @@ impl Connection {
         self.sent.drop_head(cx.buffers);
         self.stale = Vec::new();
         self.opaque = true;
-    }
-
-    /// An early answer whose request can't come any more.
-    fn drop_early(&mut self, cx: &mut Context<'_>) {
-        if self.early.take().is_some() {
-            cx.counters.orphan_responses += 1;
-        }
-        if self.answering == Answering::Early {
-            self.answering = Answering::Nobody;
-        }
     }
 }
 

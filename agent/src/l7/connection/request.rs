@@ -2,12 +2,12 @@
 
 use sonde_common::event::http::Direction;
 
-use super::{Answering, Arrival, Connection, Context, Early, opposite};
+use super::{Arrival, Connection, Context, opposite};
 use crate::l7::{
     body::{Body, Progress},
     counters::{Dropped, GivenUp, Rejection},
     exchange::{Exchange, Method},
-    http1::{Framing, Request},
+    http1::{self, Framing, Request},
     stream::{Origin, Reading, Refusal, State},
 };
 
@@ -25,6 +25,10 @@ impl Connection {
         let begun = stream.has_partial();
         match &mut stream.state {
             State::Ended | State::Lost(_) => bytes.len(),
+            State::Offered(_) => {
+                self.resolve_offer(direction, bytes, cx);
+                self.read_requests(arrival, bytes, cx)
+            }
             State::Seeking if !(begun || arrival.origin.fresh && may_resume) => bytes.len(),
             State::Seeking | State::Boundary => self.read_request_head(arrival, bytes, cx),
             State::Body(body) => match body.read(bytes, &mut stream.payload) {
@@ -39,6 +43,17 @@ impl Connection {
                     bytes.len()
                 }
             },
+        }
+    }
+
+    /// Whether the body that was offered comes, or was left out after a final answer.
+    fn resolve_offer(&mut self, direction: Direction, bytes: &[u8], cx: &mut Context<'_>) {
+        let newest = self.queue.back(cx.pool);
+        let answered = newest.is_none_or(|exchange| exchange.status.is_some());
+        if answered && http1::begins_request(bytes) {
+            self.request_ended(direction, cx);
+        } else {
+            self.stream(direction).accept();
         }
     }
 
@@ -77,13 +92,12 @@ impl Connection {
             // Answers come this way; the request of this one was before our time.
             self.answers = Some(arrival.direction);
             self.suspect |= !refusal.origin.first;
-            if refusal.continued {
-                cx.counters.orphan_responses += 1;
-                self.suspect = true;
-                return bytes.len();
+            if self.awaits_request() {
+                self.stream(arrival.direction).partial_waited();
             }
-            return self.read_responses(arrival, bytes, cx);
+            return 0;
         }
+        self.stream(arrival.direction).drop_head(cx.buffers);
         if refusal.continued && self.stream(arrival.direction).is_seeking() && arrival.origin.fresh
         {
             return self.read_request_head(arrival, bytes, cx);
@@ -98,9 +112,8 @@ impl Connection {
         if !(seeking && self.rejected) {
             cx.counters.reject(reason);
         }
-        if seeking {
-            self.rejected = true;
-        } else {
+        self.rejected = true;
+        if !seeking {
             self.lose_requests(direction, cx);
         }
         if !self.accepted && matches!(reason, Rejection::Tls | Rejection::Http2) {
@@ -142,19 +155,17 @@ impl Connection {
         }
         cx.counters.requests += 1;
         cx.counters.truncated += u64::from(request.truncated);
-        self.answers = Some(opposite(direction));
+        let guessed = self.answers.replace(opposite(direction)).is_some();
         if !std::mem::replace(&mut self.accepted, true) {
-            self.begin_pairing(cx);
+            self.begin_pairing(guessed, cx);
         }
         if !self.admit(request.method, origin, direction, cx) {
             return;
         }
-        let (framing, method) = (request.framing, request.method);
+        let (framing, method, offers) = (request.framing, request.method, request.offers);
         self.push(request, origin, cx);
         self.frame_request(framing, method, direction, cx);
-        if let Some(early) = self.early.take() {
-            self.claim(&early, method, cx);
-        }
+        self.stream(direction).offer(offers);
     }
 
     fn push(&mut self, request: Request, origin: Origin, cx: &mut Context<'_>) {
@@ -225,7 +236,6 @@ impl Connection {
 
     /// Where requests begin is not known any more. Those in the queue keep their answers.
     pub(super) fn lose_requests(&mut self, direction: Direction, cx: &mut Context<'_>) {
-        self.drop_early(cx);
         let pipelined = self.pipelined;
         let stream = self.stream(direction);
         stream.drop_head(cx.buffers);
@@ -236,28 +246,5 @@ impl Connection {
         } else {
             State::Seeking
         };
-    }
-
-    /// Gives an answer that was seen first to its request.
-    fn claim(&mut self, early: &Early, method: Method, cx: &mut Context<'_>) {
-        if let Some(exchange) = self.queue.front(cx.pool) {
-            exchange.response_start = Some(early.start);
-            exchange.status = Some(early.response.status);
-            exchange.response_body = early.body;
-            exchange.truncated |= early.response.truncated;
-        }
-        self.answering = Answering::First;
-        match early.response.framing(Some(method)) {
-            Framing::Tunnel => self.tunnel(early.start, cx),
-            // A HEAD request's answer has no body after all.
-            Framing::Length(0) => {
-                self.response_ended(early.end.unwrap_or(early.start), Some(0), cx);
-            }
-            _ => {
-                if let Some(end) = early.end {
-                    self.response_ended(end, early.body, cx);
-                }
-            }
-        }
     }
 }

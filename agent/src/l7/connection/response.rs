@@ -1,6 +1,6 @@
 //! The direction of answers.
 
-use super::{Answering, Arrival, Connection, Context, Early, opposite, set_state};
+use super::{Answering, Arrival, Connection, Context, opposite, set_state};
 use crate::l7::{
     body::{Body, Progress},
     counters::{Dropped, GivenUp, Rejection},
@@ -24,7 +24,7 @@ impl Connection {
         let stream = self.stream(arrival.direction);
         let begun = stream.has_partial();
         match &mut stream.state {
-            State::Ended => bytes.len(),
+            State::Ended | State::Offered(_) => bytes.len(),
             State::Seeking if !(begun || fresh && may_be_response(bytes)) => {
                 self.pass_over(cx);
                 bytes.len()
@@ -80,6 +80,7 @@ impl Connection {
             Reading::Invalid(Refusal {
                 origin, continued, ..
             }) => {
+                self.stream(arrival.direction).drop_head(cx.buffers);
                 if self.stream(arrival.direction).is_seeking() {
                     if continued && arrival.origin.fresh {
                         return self.read_responses(arrival, bytes, cx);
@@ -168,7 +169,7 @@ impl Connection {
             self.begin_answered_request(origin.time, cx);
         }
         let front = self.queue.front(cx.pool).map(|exchange| exchange.start);
-        if front.is_some_and(|start| start > origin.time) {
+        if !origin.waited && front.is_some_and(|start| start > origin.time) {
             // The front of an answer, kept from before that request.
             self.lose_answers(cx);
         }
@@ -181,19 +182,8 @@ impl Connection {
             self.answering = Answering::First;
             return Some(exchange.method);
         }
-        let next_is_certain = self.requests().is_some_and(|stream| stream.is_boundary());
-        self.answering = if in_step && next_is_certain && self.early.is_none() {
-            self.early = Some(Box::new(Early {
-                response,
-                start: origin.time,
-                end: None,
-                body: None,
-            }));
-            Answering::Early
-        } else {
-            self.suspect = true;
-            Answering::Nobody
-        };
+        self.suspect = true;
+        self.answering = Answering::Nobody;
         None
     }
 
@@ -224,19 +214,12 @@ impl Connection {
                 // One request, its answer, and nothing else: in step.
                 self.suspect &= !self.queue.is_empty();
             }
-            Answering::Early => {
-                if let Some(early) = &mut self.early {
-                    early.end = Some(end);
-                    early.body = body;
-                }
-            }
         }
     }
 
     /// The end of the answer under way can only be inferred from here on.
     pub(super) fn lose_response(&mut self, time: u64, cx: &mut Context<'_>) {
         cx.counters.framing_lost += 1;
-        self.drop_early(cx);
         if self.answering == Answering::Nobody {
             set_state(self.responses(), State::Seeking);
             self.pass_over(cx);
@@ -265,10 +248,6 @@ impl Connection {
 
     /// The handshake of an upgrade or a tunnel is over, and HTTP with it.
     pub(super) fn tunnel(&mut self, time: u64, cx: &mut Context<'_>) {
-        if self.answering == Answering::Early {
-            // Its request is still to come, and ends this connection's HTTP.
-            return self.response_ended(time, Some(0), cx);
-        }
         if self.answering == Answering::First {
             self.response_ended(time, Some(0), cx);
         }

@@ -8,6 +8,8 @@ pub(super) struct Fields<'a> {
     pub(super) host: Option<&'a [u8]>,
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) parent: Option<TraceParent>,
+    /// `Expect: 100-continue`, RFC 9110 section 10.1.1.
+    pub(super) expects: bool,
     pub(super) length: ContentLength,
     pub(super) coding: Coding,
 }
@@ -39,6 +41,9 @@ impl<'a> Fields<'a> {
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
                 self.host.get_or_insert(value);
+            }
+            6 if name.eq_ignore_ascii_case("expect") => {
+                self.expects |= value.eq_ignore_ascii_case(b"100-continue");
             }
             10 if name.eq_ignore_ascii_case("user-agent") => {
                 self.user_agent.get_or_insert(value);

@@ -79,6 +79,8 @@ pub(super) struct Request {
     pub(super) version: &'static str,
     pub(super) parent: Option<TraceParent>,
     pub(super) framing: Framing,
+    /// The body comes only if the server asks for it, or if the client doesn't wait.
+    pub(super) offers: bool,
     pub(super) truncated: bool,
 }
 
@@ -143,6 +145,7 @@ impl Request {
                 (Coding::Absent, ContentLength::Known(length)) => Framing::Length(length),
                 (Coding::Other, _) | (_, ContentLength::Invalid) => Framing::Unknown,
             },
+            offers: fields.expects,
             truncated: cut,
         }
     }
@@ -187,6 +190,16 @@ impl Request {
         }
         Some(request)
     }
+}
+
+/// Whether a request with a known method begins with `bytes`. No more than its first bytes are
+/// needed: too few say no.
+pub(super) fn begins_request(bytes: &[u8]) -> bool {
+    let mut words = bytes.splitn(2, |byte| *byte == b' ');
+    let method = words.next().and_then(|word| std::str::from_utf8(word).ok());
+    let target = words.next().and_then(<[u8]>::first);
+    method.is_some_and(|method| Method::parse(method) != Method::Other)
+        && matches!(target, Some(b'/' | b'*' | b'h'))
 }
 
 const fn version(minor: Option<u8>) -> &'static str {

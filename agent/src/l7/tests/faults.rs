@@ -459,8 +459,8 @@ fn fault_16_connections_do_not_mix() {
     let one = Script::new(1).receive(get("/1")).send(answer(201, ""));
     let two = Script::new(2).receive(get("/2")).send(answer(202, ""));
     let mut exchanges = Vec::new();
-    table.open(1, Script::tuple());
-    table.open(2, Script::tuple());
+    table.open(1, Script::tuple(), false);
+    table.open(2, Script::tuple(), false);
     for (first, second) in one.segments().zip(two.segments()) {
         table.segment(&first, &mut |e| exchanges.push(e));
         table.segment(&second, &mut |e| exchanges.push(e));
@@ -504,20 +504,45 @@ fn fault_18_sendfile_is_counted_over_and_its_last_byte_timed() {
 }
 
 #[test]
-fn an_answer_seen_before_its_request_is_kept_for_it() {
-    let script = Script::new(1)
-        .send(get("/1"))
-        .receive(answer(201, ""))
-        .receive(answer(202, "x"))
-        .send(get("/2"))
-        .send(get("/3"))
-        .receive(answer(203, ""));
-    let (exchanges, table) = run(&script);
-    let seen: Vec<_> = exchanges.iter().map(|e| (&*e.path, e.status)).collect();
-    assert_eq!(
-        seen,
-        [("/1", Some(201)), ("/2", Some(202)), ("/3", Some(203))]
+fn a_refused_expectation_leaves_the_body_out_or_not() {
+    let ask = "PUT /1 HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let chunked = "PUT /1 HTTP/1.1\r\nExpect: 100-Continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (ask, body) in [
+        (ask, ""),
+        (ask, "hello"),
+        (ask, "GET \r"),
+        (chunked, ""),
+        (chunked, "5\r\nhello\r\n0\r\n\r\n"),
+    ] {
+        let script = Script::new(1)
+            .receive(ask)
+            .send(answer(417, "no"))
+            .receive(body)
+            .receive(get("/2"))
+            .send(answer(202, ""));
+        for script in [script.clone(), script.mirrored()] {
+            let (exchanges, table) = run(&script);
+            let seen: Vec<_> = exchanges.iter().map(|e| (&*e.path, e.status)).collect();
+            assert_eq!(seen, [("/1", Some(417)), ("/2", Some(202))], "{body:?}");
+            assert_eq!(table.counters().requests, 2);
+        }
+    }
+}
+
+#[test]
+fn an_accepted_expectation_has_its_body_whatever_it_holds() {
+    let inner = get("/inner");
+    let ask = format!(
+        "PUT /1 HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        inner.len()
     );
-    assert!(exchanges.iter().all(|e| e.end >= e.start));
-    assert_eq!(table.counters().orphan_responses, 0);
+    let exchange = only(
+        &Script::new(1)
+            .receive(ask)
+            .send("HTTP/1.1 100 Continue\r\n\r\n")
+            .receive(&inner)
+            .send(answer(201, "")),
+    );
+    assert_eq!((&*exchange.path, exchange.status), ("/1", Some(201)));
+    assert_eq!(exchange.request_body, Some(inner.len() as u64));
 }

@@ -177,7 +177,7 @@ fn an_answer_without_framing_is_given_out_when_it_ages() {
 fn records_that_come_twice_count_once() {
     let mut table = table();
     let script = Script::new(1).receive(get("/1")).send(answer(201, "abc"));
-    table.open(1, Script::tuple());
+    table.open(1, Script::tuple(), false);
     let mut exchanges = Vec::new();
     for segment in script.segments() {
         table.segment(&segment, &mut |e| exchanges.push(e));
@@ -188,8 +188,8 @@ fn records_that_come_twice_count_once() {
 }
 
 #[test]
-fn a_first_answer_seen_before_its_request_fails_nobody() {
-    let (exchanges, table) = run(&Script::new(1).receive(OK).send(GET).close());
+fn late_a_first_answer_seen_before_its_request_fails_nobody() {
+    let (exchanges, table) = run(&Script::new(1).late().receive(OK).send(GET).close());
     assert_eq!(exchanges, []);
     assert_eq!(table.counters().dropped(Dropped::Uncertain), 1);
     assert_eq!(table.counters().orphan_responses, 1);
@@ -197,7 +197,7 @@ fn a_first_answer_seen_before_its_request_fails_nobody() {
 
 #[test]
 fn out_of_step_a_silent_request_is_not_called_timed_out() {
-    let script = Script::new(1).receive(OK).send(GET);
+    let script = Script::new(1).late().receive(OK).send(GET);
     let (_, mut table) = run(&script);
     table.expire(script.now() + seconds(61), &mut |e| panic!("{e:?}"));
     assert_eq!(table.counters().dropped(Dropped::Uncertain), 1);
