@@ -180,8 +180,8 @@ impl Value for Size {
 pub struct RingSize(u32);
 
 impl RingSize {
-    /// 4 MiB.
-    pub(super) const DEFAULT: Self = Self(4 << 20);
+    /// 8 MiB: a third of a second of a saturated host.
+    pub(super) const DEFAULT: Self = Self(8 << 20);
 
     /// The number of bytes.
     #[must_use]

@@ -78,6 +78,17 @@ fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Gives free heap memory back to the host: reading the kernel's types takes tens of megabytes for
+/// a moment, which the allocator would keep.
+pub fn release_free_memory() {
+    // Only the GNU C library has it; others give memory back by themselves.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointers and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// A run of an iterator program over the entries of a map: reading it runs the program.
 pub fn iterate(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<File> {
     let target = MapTarget {

@@ -25,6 +25,7 @@ use crate::{
         attach::{Programs, Settings},
         feature::Kernel,
         ring::Ring,
+        sys,
     },
     l7::{Connections, Limits},
     metric::Resource,
@@ -57,6 +58,7 @@ impl Started {
         // After attaching, so that a process which starts in between is seen by one of the two.
         while !processes.sweep(now, 1024) {}
         let listeners = Listeners::read(&root.procfs);
+        sys::release_free_memory();
         Ok(Self {
             kernel,
             clock,

@@ -41,7 +41,7 @@ fn listen_addresses_take_the_forms_of_the_exporters() {
 
 #[test]
 fn ring_sizes_are_powers_of_two() {
-    assert_eq!(RingSize::parse("4MiB"), Some(RingSize::DEFAULT));
+    assert_eq!(RingSize::parse("8MiB"), Some(RingSize::DEFAULT));
     for wrong in ["3MiB", "128KiB", "2GiB", "8GiB"] {
         assert_eq!(RingSize::parse(wrong), None, "{wrong}");
     }
