@@ -88,7 +88,6 @@ impl Receiver {
     }
 
     /// What has come so far.
-    #[must_use]
     pub fn received(&self) -> MutexGuard<'_, Received> {
         lock(&self.received)
     }
