@@ -78,6 +78,9 @@ fn wrk_is_counted_exactly() -> Result<()> {
     let agent = lab.agent(&[])?;
     let said = lab.run("wrk", ["-t1", "-c32", "-d3s", &nginx.url("/")])?;
     let complete = number_before(&said, " requests in")?;
+    // First, since it explains what follows.
+    agent.two_snapshots()?;
+    assert_eq!(agent.dropped()?, Counts::new());
     // wrk ends with requests in flight, and doesn't count them: up to one for each connection.
     let port = nginx.address.port().to_string();
     let expected = counts(&[(["GET", "200"], complete)]);
@@ -96,7 +99,6 @@ fn wrk_is_counted_exactly() -> Result<()> {
             "{metric}: {found:?}, wrk {complete}"
         );
     }
-    assert_eq!(agent.dropped()?, Counts::new());
     Ok(())
 }
 

@@ -54,8 +54,8 @@ fn fault_29_own_traffic_is_never_observed() -> Result<()> {
     }
     agent.two_snapshots()?;
     let exports = {
-        let received = receiver.received();
-        received.metrics.len() + received.traces.len()
+        let all = receiver.received();
+        all.metrics.len() + all.traces.len()
     };
     assert!(exports > 0, "nothing was exported:\n{}", agent.log());
     let metrics = agent.metrics()?;

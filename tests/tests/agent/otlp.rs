@@ -50,7 +50,9 @@ fn await_received<T>(
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A span, as far as the tests look at it.
@@ -179,9 +181,9 @@ fn metrics_and_logs_come_with_one_resource_per_service() -> Result<()> {
         (records.len() >= 3).then_some(records.len())
     })?;
     assert_eq!(count, 3);
-    let received = receiver.received();
+    let all = receiver.received();
     let mut hosts = HashSet::new();
-    for metrics in &received.metrics {
+    for metrics in &all.metrics {
         let resource = of_resource(metrics.resource.as_ref());
         assert!(resource.contains_key("host.name"), "{resource:?}");
         let names = metrics

@@ -57,6 +57,7 @@ fn fault_27_without_privileges_the_rest_goes_on() -> Result<()> {
     let lab = Lab::open()?;
     let mut agent = Agent::start_as(&lab, &mut as_nobody(&lab)?)?;
     agent.wait_for("/-/healthy", 200)?;
+    agent.wait_for("/metrics", 200)?;
     agent.eventually("USE metrics", |metrics| {
         metrics.sum("use_utilization_ratio", &[("resource", "cpu")])
     })?;

@@ -79,6 +79,7 @@ fn health_and_readiness_are_told() -> Result<()> {
     let mut agent =
         sonde_tests::agent::Agent::start(&lab, &flags, &std::collections::HashMap::new())?;
     agent.wait_for("/-/healthy", 200)?;
+    agent.wait_for("/metrics", 200)?;
     agent.eventually("a snapshot", |metrics| {
         metrics.sum("use_utilization_ratio", &[])
     })?;
