@@ -218,7 +218,7 @@ pub(crate) fn note_progress(sk: &Sock<Probed>, state: &mut Connection) {
         state.tuple = sk.tuple();
     }
     state.progress = Progress {
-        bytes_sent: sk.bytes_acked(),
+        bytes_sent: sk.bytes_sent(),
         bytes_received: sk.bytes_received(),
         srtt: sk.srtt(),
         retransmits: sk.retransmits(),
@@ -234,6 +234,17 @@ pub(crate) fn remember_own(netns: u32, port: u16, listener: bool) {
         listener: listener.into(),
     };
     let _ = OWN.insert(&endpoint, &1, 0);
+}
+
+/// Forgets an endpoint of the agent: another process may have the port next.
+#[inline(always)]
+pub(crate) fn forget_own(netns: u32, port: u16, listener: bool) {
+    let endpoint = Endpoint {
+        netns,
+        port,
+        listener: listener.into(),
+    };
+    let _ = OWN.remove(&endpoint);
 }
 
 /// Whether the other end of this connection is the agent, on this host.

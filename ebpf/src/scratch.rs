@@ -14,6 +14,14 @@ pub(crate) fn bounded<const MASK: u32>(value: u32) -> usize {
     value as usize
 }
 
+/// The value of a place in a map's memory, of which the verifier then knows nothing. Paths on
+/// which it differs are one to the verifier from there on; it would follow each to the end.
+#[inline(always)]
+pub(crate) fn forget<T: Copy>(place: &mut T) -> T {
+    // SAFETY: a reference. Volatile, so that the compiler doesn't keep what it has just written.
+    unsafe { core::ptr::from_mut(place).read_volatile() }
+}
+
 /// In which context a program runs: one may interrupt the other on the same CPU.
 #[derive(Clone, Copy)]
 pub(crate) enum Context {

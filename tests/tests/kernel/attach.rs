@@ -48,7 +48,9 @@ fn every_hook_is_served(observed: &mut Observed) -> Result<()> {
         let (family, hook) = (report.family, report.hook.name);
         match &report.outcome {
             Outcome::Attached(attach) => {
-                println!("    {family}/{hook}: {} {}", attach.via.as_str(), attach.program);
+                let (via, program) = (attach.via.as_str(), attach.program);
+                let size = verified(&observed.programs, program);
+                println!("    {family}/{hook}: {via} {program}, {size}");
             }
             Outcome::Skipped { reasons } => {
                 println!("    {family}/{hook}: none");
@@ -67,6 +69,16 @@ fn every_hook_is_served(observed: &mut Observed) -> Result<()> {
         ensure!(observed.programs.is_attached(program) == wanted, "{program}");
     }
     Ok(())
+}
+
+/// How much the verifier had to look at, of the million instructions that it would.
+fn verified(programs: &Programs, name: &str) -> String {
+    let program = programs.ebpf().program(name);
+    let info = program.and_then(|program| program.info().ok());
+    match info.and_then(|info| info.verified_instruction_count()) {
+        Some(count) => format!("{count} instructions verified"),
+        None => "verified".to_owned(),
+    }
 }
 
 /// What kernels before 6.3 do in another way.

@@ -240,9 +240,9 @@ fn split(_: &[&str]) -> Result<()> {
         in_two(&mut used_server, &mut used_client, response, offset % response.len())?;
     }
     let request = long_head("/split/bytes");
-    let (mut client, mut server) = pair()?;
+    let (client, server) = pair()?;
     for (from, to, bytes) in [(0, 1, &request[..]), (1, 0, &response[..])] {
-        let mut ends = [&mut client, &mut server];
+        let mut ends = [&client, &server];
         for byte in bytes {
             ends[from].write_all(&[*byte])?;
             ends[to].read_exact(&mut [0; 1])?;
@@ -385,7 +385,9 @@ fn fault_11_long_heads_are_timed_and_flagged(observed: &mut Observed) -> Result<
             ensure!(exchange.status == Some(200), "{role:?} {path}: {:?}", exchange.status);
             ensure!(exchange.truncated, "{role:?} {path}: not flagged");
             ensure!(exchange.end > exchange.start);
-            ensure!(path == "/filled" || path.starts_with("/uuuuuu"), "{role:?} {path}");
+            // A target without an end is no path: rather none than the beginning of one.
+            let known = path == "/filled" || path.is_empty() || path.starts_with("/uuuuuu");
+            ensure!(known, "{role:?} {path}");
         }
     }
     Ok(())
@@ -462,8 +464,10 @@ fn ends(arguments: &[&str]) -> Result<()> {
         read_head(&mut server)?;
         ensure!(server.read(&mut [0; 1])? == 0);
         server.write_all(ANSWER)?;
+        // Before the end comes: with both directions ended there is no connection any more.
+        client.read_exact(&mut [0; ANSWER.len()])?;
         drop(server);
-        client.read_to_end(&mut Vec::new())?;
+        ensure!(client.read(&mut [0; 1])? == 0);
         return Ok(());
     }
     read_head(&mut server)?;

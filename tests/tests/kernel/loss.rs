@@ -36,6 +36,8 @@ const CALLS: u64 = 3000;
 fn flood(_: &[&str]) -> Result<()> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let (mut client, mut server) = pair()?;
+    // The agent is told of the connection while there is room.
+    exchange(&mut client, &mut server, "/before")?;
     tell("ready")?;
     hear()?;
     for _ in 0..REFUSED {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sonde::{
     event::{Event, Segment},
     kernel::{
-        attach::{Outcome, Programs, Settings},
+        attach::{Programs, Settings},
         feature::Kernel,
         map,
         ring::Ring,
@@ -177,13 +177,6 @@ impl Observed {
             programs,
             ring,
             seen: Vec::new(),
-        })
-    }
-
-    /// Whether this program is attached.
-    pub(crate) fn attached(&self, hook: &str) -> bool {
-        self.programs.reports().iter().any(|report| {
-            report.hook.name == hook && matches!(report.outcome, Outcome::Attached(_))
         })
     }
 

@@ -46,14 +46,6 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         run: |arguments| std::process::exit(arguments[0].parse()?),
     },
     Workload {
-        name: "raise",
-        run: |arguments| {
-            let signal = nix::sys::signal::Signal::try_from(arguments[0].parse::<i32>()?)?;
-            nix::sys::signal::raise(signal)?;
-            bail!("still here");
-        },
-    },
-    Workload {
         name: "threads",
         run: threads,
     },
@@ -100,20 +92,21 @@ fn only<T: Copy>(what: &str, found: &[T]) -> Result<T> {
 }
 
 fn exit_code_and_signals_are_told(observed: &mut Observed) -> Result<()> {
-    let code = |code: i32| ("exit", code, (code as u32) << 8, 0xffff);
-    let signal = |signal: i32| ("raise", signal, signal as u32, 0x7f);
-    for (workload, argument, status, mask) in [
+    // By the shell: Rust's runtime has a handler of its own for a segmentation fault.
+    let code = |code: i32| (format!("exit {code}"), (code as u32) << 8, 0xffff);
+    let signal = |signal: i32| (format!("kill -{signal} $$"), signal as u32, 0x7f);
+    for (script, status, mask) in [
         code(0),
         code(7),
         signal(libc::SIGKILL),
         signal(libc::SIGSEGV),
         signal(libc::SIGTERM),
     ] {
-        let child = Child::start(workload, &[&argument.to_string()])?;
+        let child = Child::of(Command::new("/bin/sh").args(["-c", &script]))?;
         let pid = child.pid();
         let waited = observed.finish(child)?.into_raw() as u32;
         let exit = only("exit", &observed.exits(pid))?;
-        ensure!(exit.status & mask == status, "{workload} {argument}: {:#x}", exit.status);
+        ensure!(exit.status & mask == status, "{script}: {:#x}", exit.status);
         // With the flag for a core dump, as wait(2) tells it.
         ensure!(exit.status == waited, "{:#x} for {waited:#x}", exit.status);
     }

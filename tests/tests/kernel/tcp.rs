@@ -99,6 +99,9 @@ fn pair_at(bind: &str, host: &str) -> Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind(bind)?;
     let client = TcpStream::connect((host, listener.local_addr()?.port()))?;
     let (server, _) = listener.accept()?;
+    // Pieces go out as they are written, without waiting for what is under way.
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
     Ok((client, server))
 }
 
@@ -310,7 +313,7 @@ fn a_connection_is_open_from_its_establishment_to_its_end(observed: &mut Observe
     let port: u16 = child.line()?.parse()?;
     ensure!(observed.finish(child)?.success());
     let closed = observed.closed_at(port);
-    ensure!(closed.len() == 2, "{} ends", closed.len());
+    ensure!(closed.len() == 2, "{} ends: {closed:?}", closed.len());
     for closed in closed {
         let life = closed.header.time - closed.totals.opened;
         ensure!((300_000_000..5_000_000_000).contains(&life), "{life} ns");
@@ -398,6 +401,8 @@ fn fault_29_the_agents_own_connections_are_not_seen(observed: &mut Observed) -> 
     let mut connected = TcpStream::connect(("127.0.0.1", theirs))?;
     let from = connected.local_addr()?.port();
     crate::http::ask(&mut connected, "/collector")?;
+    // The server closes first, so that the port of this end is free at once.
+    ensure!(connected.read(&mut [0; 1])? == 0);
     drop(connected);
     let pids = [client.pid(), server.pid(), std::process::id()];
     ensure!(observed.finish(client)?.success());

@@ -265,11 +265,12 @@ fn fault_18_every_way_of_socket_io(observed: &mut Observed) -> Result<()> {
                     let path = format!("/{write:?}/{receive:?}/{turn}");
                     let here = found.iter().filter(|exchange| *exchange.path == path);
                     let here: Vec<_> = here.collect();
+                    let spliced = matches!(receive, Receive::Splice);
                     let right = here.len() == 1
                         && here[0].method == Method::Post
                         && here[0].status == Some(202)
-                        && here[0].request_body == Some(ASKED as u64)
-                        && here[0].response_body == Some(ANSWERED as u64)
+                        && is_size(here[0].request_body, ASKED, spliced)
+                        && is_size(here[0].response_body, ANSWERED, spliced)
                         && here[0].host.as_deref() == Some("ways")
                         && !here[0].truncated
                         && here[0].failure.is_none();
@@ -280,13 +281,21 @@ fn fault_18_every_way_of_socket_io(observed: &mut Observed) -> Result<()> {
             }
         }
         let expected = WRITES.len() * RECEIVES.len() * TURNS;
-        ensure!(wrong.is_empty() && found.len() == expected || !wrong.is_empty());
+        if found.len() != expected {
+            wrong.push(format!("{role:?}: {} of {expected}", found.len()));
+        }
     }
     let shown = wrong.iter().take(6).cloned().collect::<Vec<_>>().join("\n    ");
     ensure!(wrong.is_empty(), "{} wrong:\n    {shown}", wrong.len());
     let unreadable = observed.faults(Fault::PayloadUnreadable)? - unreadable;
     ensure!(unreadable == 0, "{unreadable} payloads that could not be read");
     Ok(())
+}
+
+/// A body that was spliced out of a socket ends at the next read, which may come too late to tell
+/// its size: then there is none, and never a wrong one.
+fn is_size(body: Option<u64>, size: usize, spliced: bool) -> bool {
+    body == Some(size as u64) || (spliced && body.is_none())
 }
 
 /// Bytes that were spliced out of a socket are told as a gap, and counted.

@@ -58,10 +58,16 @@ impl Payload {
             }
             number::SENDMSG | number::RECVMSG => Self::message(regs.argument(1)),
             number::SENDMMSG | number::RECVMMSG => {
-                Self::message(regs.argument(1) + u64::from(index) * MMSGHDR)
+                Self::of_message(regs.argument(1), index)
             }
             _ => Self::None,
         }
+    }
+
+    /// The payload of one message of a sendmmsg or recvmmsg.
+    #[inline(always)]
+    pub(super) fn of_message(vector: u64, index: u32) -> Self {
+        Self::message(vector + u64::from(index) * MMSGHDR)
     }
 
     /// Bytes that a finished sendmmsg or recvmmsg moved for one of its messages.
@@ -95,22 +101,12 @@ impl Payload {
     /// Up to `want` (at most 8) of the first bytes, the first in the lowest byte.
     #[inline(always)]
     pub(super) fn first(&self, length: u32, want: u32) -> Option<(u64, u32)> {
-        let (address, available) = match *self {
-            Self::None => return None,
-            Self::Buffer(address) => (address, u64::from(length)),
-            Self::Vector(address, count) => first_piece(address, count)?,
-        };
-        let size = available.min(u64::from(length)).min(u64::from(want)) as u32;
-        let mut bytes = [0u64; 2];
-        // SAFETY: at most 15 bytes into 16; the helper checks the source.
-        let result = unsafe {
-            read_user(
-                (&raw mut bytes).cast(),
-                bounded::<15>(size) as u32,
-                address as *const _,
-            )
-        };
-        (result == 0).then_some((bytes[0], size))
+        let want = length.min(want);
+        match *self {
+            Self::None => None,
+            Self::Buffer(address) => Some((first_bytes(address, want)?, want)),
+            Self::Vector(address, count) => first_of_pieces(address, count, want),
+        }
     }
 
     /// Copies the first `size` bytes to `into`, which has room for twice the largest `size`;
@@ -153,17 +149,29 @@ fn piece(vector: u64, index: u32) -> Option<Piece> {
     unsafe { bpf_probe_read_user(address as *const Piece) }.ok()
 }
 
+/// Reads `size` (at most 8) bytes, the first into the lowest byte.
 #[inline(always)]
-fn first_piece(vector: u64, count: u32) -> Option<(u64, u64)> {
+fn first_bytes(address: u64, size: u32) -> Option<u64> {
+    let mut bytes = [0u64; 2];
+    let size = bounded::<15>(size) as u32;
+    // SAFETY: at most 15 bytes into 16; the helper checks the source.
+    let result = unsafe { read_user((&raw mut bytes).cast(), size, address as *const _) };
+    (result == 0).then_some(bytes[0])
+}
+
+/// The same out of several pieces, the first of which may have a byte or none; how many.
+#[inline(always)]
+fn first_of_pieces(vector: u64, count: u32, want: u32) -> Option<(u64, u32)> {
+    let (mut bytes, mut have) = (0u64, 0u32);
     let mut index = 0;
-    while index < PIECES && index < count {
+    while index < PIECES && index < count && have < want {
         let piece = piece(vector, index)?;
-        if piece.length > 0 {
-            return Some((piece.base, piece.length));
-        }
+        let size = piece.length.min(u64::from(want - have)) as u32;
+        bytes |= first_bytes(piece.base, size)? << ((have & 7) * 8);
+        have += size;
         index += 1;
     }
-    None
+    (have > 0).then_some((bytes, have))
 }
 
 #[inline(always)]

@@ -3,14 +3,19 @@
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task},
-    macros::raw_tracepoint,
+    macros::{map, raw_tracepoint},
+    maps::PerCpuArray,
     programs::RawTracePointContext,
 };
-use sonde_common::event::http::Direction;
+use sonde_common::{
+    event::{connection::Connection, http::Direction},
+    fault::Fault,
+};
 
-use super::{Io, adopt, on_io, payload::Payload};
+use super::{Io, adopt, on_io, payload::Payload, state_of};
 use crate::{
-    connection::{Store, Table, note_progress},
+    connection::{Table, note_progress},
+    emit::fault,
     filter::is_self,
     kernel::{Probed, Sock, Task},
     regs::{Regs, number},
@@ -21,6 +26,63 @@ const MSG_TRUNC: u64 = 0x20;
 const MSG_ERRQUEUE: u64 = 0x2000;
 /// Messages of one sendmmsg or recvmmsg that are looked at.
 const MESSAGES: u32 = 4;
+/// Messages whose bytes are counted.
+const COUNTED: u32 = 32;
+
+/// What a call moved. It goes through memory, so that all that the verifier knows of it is that it
+/// is some number: it would follow each kind of call on its own otherwise, and give up.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Call {
+    address: u64,
+    vector: u64,
+    length: u32,
+    pieces: u32,
+    messages: u32,
+    sends: u32,
+}
+
+#[map]
+static CALL: PerCpuArray<Call> = PerCpuArray::with_max_entries(1, 0);
+
+impl Call {
+    /// As the rest of this module takes it.
+    #[inline(always)]
+    unsafe fn io(call: *const Self, tgid: u32) -> Io {
+        // SAFETY: the caller's pointer is a live map value, this CPU's own.
+        let call = unsafe { call.read_volatile() };
+        Io {
+            direction: if call.sends != 0 {
+                Direction::Send
+            } else {
+                Direction::Receive
+            },
+            length: call.length,
+            tgid,
+            payload: match call.pieces {
+                0 => Payload::None,
+                1 => Payload::Buffer(call.address),
+                pieces => Payload::Vector(call.address, pieces),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, payload: Payload) {
+        (self.address, self.pieces) = match payload {
+            Payload::None => (0, 0),
+            Payload::Buffer(address) => (address, 1),
+            Payload::Vector(address, pieces) => (address, pieces),
+        };
+    }
+
+    /// Turns to a message of the vector.
+    #[inline(always)]
+    fn set_message(&mut self, index: u32) {
+        self.length = Payload::message_length(self.vector, index);
+        self.set(Payload::of_message(self.vector, index));
+    }
+}
 
 /// `sys_exit(regs, ret)`
 #[raw_tracepoint(tracepoint = "sys_exit")]
@@ -57,46 +119,71 @@ fn on_exit(regs: &Regs<Probed>, result: u64) {
     if !sk.is_tcp() || (result == 0 && !sk.at_end_of_file()) {
         return;
     }
-    let Some(connection) = Table::find_or_create(&sk) else {
+    let Some(connection) = state_of::<Table>(&sk) else {
         return;
     };
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
     adopt(connection, tgid);
     note_progress(&sk, connection);
-    let mut io = Io {
-        direction,
-        length: result as u32,
-        tgid,
-        payload: Payload::None,
-    };
-    if matches!(call, number::SENDMMSG | number::RECVMMSG) {
-        messages(&sk, connection, &mut io, call, regs, result as u32);
+    let Some(place) = CALL.get_ptr_mut(0) else {
         return;
+    };
+    // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+    let moved = unsafe { &mut *place };
+    moved.sends = (direction as u8 == Direction::Send as u8).into();
+    moved.vector = regs.argument(1);
+    if matches!(call, number::SENDMMSG | number::RECVMMSG) {
+        moved.messages = result as u32;
+        moved.set_message(0);
+    } else {
+        moved.messages = 1;
+        moved.length = result as u32;
+        moved.set(if flags & MSG_TRUNC == 0 {
+            Payload::of_call(call, regs, 0)
+        } else {
+            Payload::None
+        });
     }
-    if flags & MSG_TRUNC == 0 {
-        io.payload = Payload::of_call(call, regs, 0);
-    }
-    on_io::<Table>(&sk, connection, &io);
+    follow(&sk, connection, place, tgid);
 }
 
-/// Each message of a vector of `count` as a read or write of its own.
+/// Follows what a call moved; each message of a vector as a read or write of its own.
 #[inline(always)]
-fn messages(
-    sk: &Sock<Probed>,
-    connection: &mut sonde_common::event::connection::Connection,
-    io: &mut Io,
-    call: u32,
-    regs: &Regs<Probed>,
-    count: u32,
-) {
+fn follow(sk: &Sock<Probed>, connection: &mut Connection, place: *mut Call, tgid: u32) {
     let mut index = 0;
-    while index < MESSAGES && index < count {
-        io.length = Payload::message_length(regs.argument(1), index);
-        io.payload = Payload::of_call(call, regs, index);
-        on_io::<Table>(sk, connection, io);
+    loop {
+        // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+        let io = unsafe { Call::io(place, tgid) };
+        // An empty message isn't the end of the stream.
+        if io.length != 0 || index == 0 {
+            on_io::<Table>(sk, connection, &io);
+        }
+        index += 1;
+        // SAFETY: as above.
+        let moved = unsafe { &mut *place };
+        if index >= moved.messages {
+            return;
+        }
+        if index >= MESSAGES {
+            connection.offset[io.direction as usize & 1] += uncaptured(moved);
+            return;
+        }
+        moved.set_message(index);
+    }
+}
+
+/// Bytes of the messages after those that are looked at.
+#[inline(always)]
+fn uncaptured(moved: &Call) -> u64 {
+    fault(Fault::UnseenBytes);
+    let mut bytes = 0u64;
+    let mut index = MESSAGES;
+    while index < COUNTED && index < moved.messages {
+        bytes += u64::from(Payload::message_length(moved.vector, index));
         index += 1;
     }
+    bytes
 }
 
 #[inline(always)]
