@@ -26,7 +26,7 @@ pub enum Fault {
     Tls = 9,
     /// First bytes were the HTTP/2 preface.
     Http2 = 10,
-    /// Bytes moved in a way that no hook sees (splice out of a socket, io_uring before 6.3).
+    /// Bytes moved in a way that no hook sees (splice out of a socket, `io_uring` before 6.3).
     UnseenBytes = 11,
     /// Two tasks shared a slot of the wake-up table; the run-queue delay was not taken.
     RunQueueCollision = 12,

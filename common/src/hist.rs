@@ -30,6 +30,10 @@ impl Log2 {
     };
 
     /// Adds one value.
+    #[expect(
+        clippy::inline_always,
+        reason = "calls in BPF are limited in depth and stack"
+    )]
     #[inline(always)]
     pub fn record(&mut self, value: u64) {
         self.count += 1;
@@ -56,6 +60,10 @@ impl Default for Log2 {
 /// The bucket that counts `value`: the position of its highest bit, at most `BUCKETS - 1`.
 ///
 /// Written without `leading_zeros`: BPF has no such instruction, and the verifier sees the bound.
+#[expect(
+    clippy::inline_always,
+    reason = "calls in BPF are limited in depth and stack"
+)]
 #[inline(always)]
 #[must_use]
 pub fn bucket(value: u64) -> usize {

@@ -74,14 +74,12 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
 fn grow(agent: &Agent, server: &Server) -> Result<usize> {
     let mut connection = Connection::open(server.address).context("connecting to nginx")?;
     let mut series = 0;
-    for nouns in NOUNS.chunks(5) {
-        for noun in nouns {
-            for (method, status) in METHODS.iter().flat_map(|m| STATUSES.map(|s| (m, s))) {
-                let path = format!("/{status}/{noun}");
-                connection
-                    .exchange(method, &path)
-                    .context("a request to nginx")?;
-            }
+    for noun in NOUNS {
+        for (method, status) in METHODS.iter().flat_map(|m| STATUSES.map(|s| (m, s))) {
+            let path = format!("/{status}/{noun}");
+            connection
+                .exchange(method, &path)
+                .context("a request to nginx")?;
         }
         thread::sleep(SETTLE);
         series = count(&scrape(agent)?);
