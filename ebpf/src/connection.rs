@@ -247,6 +247,18 @@ pub(crate) fn forget_own(netns: u32, port: u16, listener: bool) {
     let _ = OWN.remove(&endpoint);
 }
 
+/// Whether this connection was accepted from one of the agent's listeners.
+#[inline(always)]
+pub(crate) fn is_accepted_by_own(tuple: &Tuple) -> bool {
+    let listener = Endpoint {
+        netns: tuple.netns,
+        port: tuple.local_port,
+        listener: 1,
+    };
+    // SAFETY: the values are never written in place.
+    unsafe { OWN.get(&listener).is_some() }
+}
+
 /// Whether the other end of this connection is the agent, on this host.
 #[inline(always)]
 pub(crate) fn peer_is_own(tuple: &Tuple) -> bool {

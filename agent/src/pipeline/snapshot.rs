@@ -5,10 +5,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sonde_common::{
-    event::block::LatencyKey,
-    hist::Log2,
-};
+use sonde_common::{event::block::LatencyKey, hist::Log2};
 
 use super::{counts::SyscallReader, observer::Observer};
 use crate::{

@@ -115,7 +115,11 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32)
 fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -> bool {
     let direction = io.direction as usize & 1;
     let have = connection.first_length[direction] & 7;
-    let Some((bytes, count)) = io.payload.first(io.length, 8 - u32::from(have)) else {
+    let Some(record) = Record::begin(Context::Task) else {
+        return false;
+    };
+    let want = 8 - u32::from(have);
+    let Some((bytes, count)) = io.payload.first(io.length, want, record.word()) else {
         return false;
     };
     connection.first[direction] |= bytes << (u32::from(have) * 8);

@@ -172,7 +172,8 @@ fn established<S: Hold>(sk: &Sock<S::Access>, old: u32) {
         }
     }
     connection.opened = now;
-    if connection::peer_is_own(&tuple) {
+    let accepted = connection.role == Role::Inbound as u8;
+    if connection::peer_is_own(&tuple) || (accepted && connection::is_accepted_by_own(&tuple)) {
         connection.own = 1;
         connection.verdict = verdict::OPAQUE;
     }

@@ -17,7 +17,7 @@ use sonde_common::{
 use super::payload::Payload;
 use crate::{
     emit::{fault, send_bytes},
-    scratch::{Context, bounded, forget},
+    scratch::{Context, Word, bounded},
 };
 
 /// Room for a held-back segment, a segment of the largest capture, and what the verifier must
@@ -86,24 +86,21 @@ impl Record {
     /// Copies the first `size` bytes of a payload behind where the segment's header will stand.
     #[inline(always)]
     pub(super) fn capture(&mut self, payload: &Payload, size: u32) -> Option<u32> {
-        let Some(captured) = payload.copy(self.at(SEGMENT as usize), size) else {
+        let Some(captured) = payload.copy(self.at(SEGMENT as usize), size, self.word()) else {
             if !matches!(payload, Payload::None) {
                 fault(Fault::PayloadUnreadable);
             }
             return None;
         };
-        Some(self.forgotten(captured))
+        Some(self.word().forget(captured))
     }
 
-    /// A number, after a stay in memory; see [`forget`].
+    /// The buffer's last word, which no record reaches.
     #[inline(always)]
-    fn forgotten(&self, value: u32) -> u32 {
-        let place = self.buffer.wrapping_add(ROOM - size_of::<u64>()).cast::<u32>();
-        // SAFETY: the buffer's last word, which no record reaches.
-        unsafe {
-            place.write_volatile(value);
-            forget(&mut *place)
-        }
+    pub(super) fn word(&self) -> Word {
+        let place = self.buffer.wrapping_add(ROOM - size_of::<u64>());
+        // SAFETY: inside the buffer, and aligned.
+        unsafe { Word::new(place.cast()) }
     }
 
     /// The first eight captured bytes, the first in the lowest byte.
@@ -137,10 +134,10 @@ impl Record {
             return 0;
         };
         let target = self.at(SEGMENT as usize + bounded::<0x1fff>(captured));
-        let size = size.min(TAIL as u32);
+        let size = self.word().forget(size).min(TAIL as u32);
         // SAFETY: TAIL bytes fit behind the largest capture; the helper checks the source.
         let result = unsafe { bpf_probe_read_user(target.cast(), size, address as *const _) };
-        self.forgotten(if result == 0 { size } else { 0 })
+        self.word().forget(if result == 0 { size } else { 0 })
     }
 
     /// Writes the present segment's header.

@@ -1,20 +1,24 @@
 //! Kernels before 6.3: the end of every system call, where registers tell call and arguments, and
 //! the socket is found through the descriptor table.
+//!
+//! Not in one program, for the verifier would give up on that: `http_sys_exit` finds out what was
+//! moved on which connection; `http_received` or `http_sent` follows that, once for each message
+//! of a vector.
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task},
     macros::{map, raw_tracepoint},
-    maps::PerCpuArray,
+    maps::{PerCpuArray, ProgramArray},
     programs::RawTracePointContext,
 };
 use sonde_common::{
-    event::{connection::Connection, http::Direction},
+    event::{connection::verdict, http::Direction},
     fault::Fault,
 };
 
 use super::{Io, adopt, on_io, payload::Payload, state_of};
 use crate::{
-    connection::{Table, note_progress},
+    connection::{Store, Table, note_progress},
     emit::fault,
     filter::is_self,
     kernel::{Probed, Sock, Task},
@@ -24,13 +28,11 @@ use crate::{
 const MSG_PEEK: u64 = 0x2;
 const MSG_TRUNC: u64 = 0x20;
 const MSG_ERRQUEUE: u64 = 0x2000;
-/// Messages of one sendmmsg or recvmmsg that are looked at.
-const MESSAGES: u32 = 4;
-/// Messages whose bytes are counted.
-const COUNTED: u32 = 32;
+/// Messages of one sendmmsg or recvmmsg that are followed: the kernel allows 33 jumps from program
+/// to program.
+const MESSAGES: u32 = 32;
 
-/// What a call moved. It goes through memory, so that all that the verifier knows of it is that it
-/// is some number: it would follow each kind of call on its own otherwise, and give up.
+/// What a call moved, for the program that follows it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Call {
@@ -39,26 +41,31 @@ struct Call {
     length: u32,
     pieces: u32,
     messages: u32,
-    sends: u32,
+    /// The message that `length` and `address` are of.
+    index: u32,
+    tgid: u32,
+    pad: u32,
+    sk: u64,
 }
 
 #[map]
 static CALL: PerCpuArray<Call> = PerCpuArray::with_max_entries(1, 0);
 
+/// Holds `http_received` and `http_sent`, by their [`Direction`]; the agent puts them there.
+#[map]
+static HTTP_NEXT: ProgramArray = ProgramArray::with_max_entries(2, 0);
+
 impl Call {
     /// As the rest of this module takes it.
     #[inline(always)]
-    unsafe fn io(call: *const Self, tgid: u32) -> Io {
-        // SAFETY: the caller's pointer is a live map value, this CPU's own.
-        let call = unsafe { call.read_volatile() };
+    fn io(&self, direction: Direction) -> Io {
+        // SAFETY: a reference. Volatile, so that it is read once: the verifier would take what
+        // is read twice for two things.
+        let call = unsafe { core::ptr::from_ref(self).read_volatile() };
         Io {
-            direction: if call.sends != 0 {
-                Direction::Send
-            } else {
-                Direction::Receive
-            },
+            direction,
             length: call.length,
-            tgid,
+            tgid: call.tgid,
             payload: match call.pieces {
                 0 => Payload::None,
                 1 => Payload::Buffer(call.address),
@@ -79,6 +86,7 @@ impl Call {
     /// Turns to a message of the vector.
     #[inline(always)]
     fn set_message(&mut self, index: u32) {
+        self.index = index;
         self.length = Payload::message_length(self.vector, index);
         self.set(Payload::of_message(self.vector, index));
     }
@@ -88,51 +96,70 @@ impl Call {
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
     let result: i64 = ctx.arg(1);
-    if result >= 0 {
-        on_exit(&Regs::new(ctx.arg(0)), result as u64);
+    if result >= 0
+        && let Some(direction) = on_exit(&Regs::new(ctx.arg(0)), result as u64)
+    {
+        next(&ctx, direction as u32);
     }
     0
 }
 
+/// Follows what `http_sys_exit` has found to be read.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
+    if on_moved(Direction::Receive).is_some() {
+        next(&ctx, Direction::Receive as u32);
+    }
+    0
+}
+
+/// Follows what `http_sys_exit` has found to be written.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
+    if on_moved(Direction::Send).is_some() {
+        next(&ctx, Direction::Send as u32);
+    }
+    0
+}
+
+/// Jumps to the program of a direction; comes back only when it isn't there.
 #[inline(always)]
-fn on_exit(regs: &Regs<Probed>, result: u64) {
-    let Some(call) = regs.number() else {
-        return;
-    };
-    let Some(direction) = direction(call) else {
-        return;
-    };
+fn next(ctx: &RawTracePointContext, direction: u32) {
+    // SAFETY: a program of the same type, which needs nothing but the context.
+    unsafe { HTTP_NEXT.tail_call(ctx, direction) };
+    fault(Fault::PayloadUnreadable);
+}
+
+/// Finds out what the call moved, if that was on a TCP socket.
+#[inline(always)]
+fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
+    let call = regs.number()?;
+    let direction = direction(call)?;
     if direction as u8 == Direction::Send as u8 && result == 0 {
-        return;
+        return None;
     }
     let flags = flags(call, regs);
     if flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
-        return;
+        return None;
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     if is_self(tgid) {
-        return;
+        return None;
     }
-    let Some(sk) = socket(call, regs) else {
-        return;
-    };
+    let sk = socket(call, regs)?;
     if !sk.is_tcp() || (result == 0 && !sk.at_end_of_file()) {
-        return;
+        return None;
     }
-    let Some(connection) = state_of::<Table>(&sk) else {
-        return;
-    };
     // SAFETY: the map's value is alive while the program runs.
-    let connection = unsafe { &mut *connection };
+    let connection = unsafe { &mut *state_of::<Table>(&sk)? };
     adopt(connection, tgid);
     note_progress(&sk, connection);
-    let Some(place) = CALL.get_ptr_mut(0) else {
-        return;
-    };
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
-    let moved = unsafe { &mut *place };
-    moved.sends = (direction as u8 == Direction::Send as u8).into();
+    let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
+    moved.sk = sk.0 as u64;
+    moved.tgid = tgid;
     moved.vector = regs.argument(1);
+    moved.index = 0;
     if matches!(call, number::SENDMMSG | number::RECVMMSG) {
         moved.messages = result as u32;
         moved.set_message(0);
@@ -145,45 +172,34 @@ fn on_exit(regs: &Regs<Probed>, result: u64) {
             Payload::None
         });
     }
-    follow(&sk, connection, place, tgid);
+    Some(direction)
 }
 
-/// Follows what a call moved; each message of a vector as a read or write of its own.
+/// Follows one message; whether there is another.
 #[inline(always)]
-fn follow(sk: &Sock<Probed>, connection: &mut Connection, place: *mut Call, tgid: u32) {
-    let mut index = 0;
-    loop {
-        // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
-        let io = unsafe { Call::io(place, tgid) };
-        // An empty message isn't the end of the stream.
-        if io.length != 0 || index == 0 {
-            on_io::<Table>(sk, connection, &io);
-        }
-        index += 1;
-        // SAFETY: as above.
-        let moved = unsafe { &mut *place };
-        if index >= moved.messages {
-            return;
-        }
-        if index >= MESSAGES {
-            connection.offset[io.direction as usize & 1] += uncaptured(moved);
-            return;
-        }
-        moved.set_message(index);
+fn on_moved(direction: Direction) -> Option<()> {
+    // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+    let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
+    let sk = Sock::<Probed>::new(moved.sk as *const u8);
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *Table::find(&sk)? };
+    let io = moved.io(direction);
+    // An empty message isn't the end of the stream.
+    if io.length != 0 || moved.messages == 1 {
+        on_io::<Table>(&sk, connection, &io);
     }
-}
-
-/// Bytes of the messages after those that are looked at.
-#[inline(always)]
-fn uncaptured(moved: &Call) -> u64 {
-    fault(Fault::UnseenBytes);
-    let mut bytes = 0u64;
-    let mut index = MESSAGES;
-    while index < COUNTED && index < moved.messages {
-        bytes += u64::from(Payload::message_length(moved.vector, index));
-        index += 1;
+    let index = moved.index + 1;
+    if index >= moved.messages {
+        return None;
     }
-    bytes
+    if index >= MESSAGES {
+        // Where the next bytes stand in the stream can't be told any more.
+        fault(Fault::UnseenBytes);
+        connection.verdict = verdict::OPAQUE;
+        return None;
+    }
+    moved.set_message(index);
+    Some(())
 }
 
 #[inline(always)]
