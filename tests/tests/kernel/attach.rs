@@ -66,7 +66,10 @@ fn every_hook_is_served(observed: &mut Observed) -> Result<()> {
     ensure!(missing.is_empty(), "not served: {}", missing.join(", "));
     for program in ["tcp_sweep", "http_sweep"] {
         let wanted = observed.mode.kernel().has_socket_tracepoints();
-        ensure!(observed.programs.is_attached(program) == wanted, "{program}");
+        ensure!(
+            observed.programs.is_attached(program) == wanted,
+            "{program}"
+        );
     }
     Ok(())
 }
@@ -100,12 +103,19 @@ impl Ids {
         let mut maps = Vec::new();
         for info in loaded_programs().flatten() {
             if programs_of.contains(&info.id()) {
-                maps.extend(info.map_ids().context("maps of a program")?.unwrap_or_default());
+                maps.extend(
+                    info.map_ids()
+                        .context("maps of a program")?
+                        .unwrap_or_default(),
+                );
             }
         }
         maps.sort_unstable();
         maps.dedup();
-        ensure!(!programs_of.is_empty() && !maps.is_empty(), "nothing loaded");
+        ensure!(
+            !programs_of.is_empty() && !maps.is_empty(),
+            "nothing loaded"
+        );
         Ok(Self {
             programs: programs_of,
             maps,
@@ -116,7 +126,9 @@ impl Ids {
     fn left(&self) -> usize {
         let programs = loaded_programs().flatten();
         let maps = loaded_maps().flatten();
-        programs.filter(|info| self.programs.contains(&info.id())).count()
+        programs
+            .filter(|info| self.programs.contains(&info.id()))
+            .count()
             + maps.filter(|info| self.maps.contains(&info.id())).count()
     }
 
@@ -144,7 +156,8 @@ fn fault_26_twenty_rounds_leave_nothing(observed: &mut Observed) -> Result<()> {
         let ids = Ids::of(&programs)?;
         ensure!(ids.left() > 0);
         drop(programs);
-        ids.wait_until_gone().with_context(|| format!("round {round}"))?;
+        ids.wait_until_gone()
+            .with_context(|| format!("round {round}"))?;
         observed.drain();
     }
     Ok(())

@@ -74,7 +74,8 @@ fn since(before: &Log2, after: &Log2) -> Log2 {
 /// Upper bound of the bucket that holds the given share of the time waited.
 fn waited_beyond(histogram: &Log2, nanoseconds: u64) -> u64 {
     let long = histogram.buckets.iter().enumerate();
-    let long = long.filter(|(index, _)| upper_bound(*index).is_none_or(|upper| upper > nanoseconds));
+    let long =
+        long.filter(|(index, _)| upper_bound(*index).is_none_or(|upper| upper > nanoseconds));
     long.map(|(_, count)| count).sum()
 }
 
@@ -88,7 +89,9 @@ fn waiting_tasks_are_counted_and_wait_longer_under_load(observed: &mut Observed)
     ensure!(idle.count >= 200, "{} waits for 200 sleeps", idle.count);
     ensure!(idle.buckets.iter().sum::<u64>() == idle.count);
     let cpus = std::thread::available_parallelism()?.get();
-    let spinning: Result<Vec<_>> = (0..2 * cpus).map(|_| Child::start("spin", &["1000"])).collect();
+    let spinning: Result<Vec<_>> = (0..2 * cpus)
+        .map(|_| Child::start("spin", &["1000"]))
+        .collect();
     for child in spinning? {
         ensure!(observed.finish(child)?.success());
     }
@@ -96,8 +99,17 @@ fn waiting_tasks_are_counted_and_wait_longer_under_load(observed: &mut Observed)
     // Each spinning task shares its CPU for about a second, in slices of a few milliseconds.
     let long = waited_beyond(&busy, SLICE);
     let expected = 20 * cpus as u64;
-    ensure!(long >= expected, "{long} of {} waits were long, not {expected}", busy.count);
-    ensure!(busy.sum > idle.sum, "{} ns waited, {} when idle", busy.sum, idle.sum);
+    ensure!(
+        long >= expected,
+        "{long} of {} waits were long, not {expected}",
+        busy.count
+    );
+    ensure!(
+        busy.sum > idle.sum,
+        "{} ns waited, {} when idle",
+        busy.sum,
+        idle.sum
+    );
     Ok(())
 }
 
@@ -109,7 +121,11 @@ fn direct_io(arguments: &[&str]) -> Result<()> {
         bail!("device and two counts");
     };
     let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).custom_flags(libc::O_DIRECT).open(device)?;
+    let file = options
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(device)?;
     // Aligned as O_DIRECT wants it.
     let mut buffer = vec![0u8; 2 * BLOCK];
     let start = buffer.as_ptr().align_offset(BLOCK);
@@ -142,7 +158,10 @@ impl Disk {
         }
         let file = std::env::temp_dir().join(format!("sonde-disk-{}", std::process::id()));
         File::create(&file)?.set_len(64 << 20)?;
-        let output = Command::new("losetup").args(["--find", "--show"]).arg(&file).output();
+        let output = Command::new("losetup")
+            .args(["--find", "--show"])
+            .arg(&file)
+            .output();
         let device = output.ok().filter(|output| output.status.success());
         let Some(device) = device else {
             fs::remove_file(&file)?;
@@ -165,7 +184,10 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
-            let _ = Command::new("losetup").arg("--detach").arg(&self.path).status();
+            let _ = Command::new("losetup")
+                .arg("--detach")
+                .arg(&self.path)
+                .status();
             let _ = fs::remove_file(file);
         }
     }
@@ -173,9 +195,9 @@ impl Drop for Disk {
 
 fn completed(observed: &Observed, device: u32, operation: Operation) -> Result<Log2> {
     let all = map::entries::<LatencyKey, Log2>(observed.programs.ebpf(), "BLOCK_LATENCY")?;
-    let found = all.iter().find(|(key, _)| {
-        key.device == device && key.operation == operation as u32
-    });
+    let found = all
+        .iter()
+        .find(|(key, _)| key.device == device && key.operation == operation as u32);
     Ok(found.map_or(Log2::EMPTY, |(_, histogram)| *histogram))
 }
 
@@ -198,7 +220,11 @@ fn requests_are_counted_by_device_and_direction(observed: &mut Observed) -> Resu
     let after = both(observed)?;
     for (index, expected) in [100, 60].into_iter().enumerate() {
         let grown = since(&before[index], &after[index]);
-        ensure!(grown.count == expected, "{} of {expected} ({index})", grown.count);
+        ensure!(
+            grown.count == expected,
+            "{} of {expected} ({index})",
+            grown.count
+        );
         ensure!(grown.sum > 0 && u128::from(grown.sum) < wall.as_nanos());
     }
     Ok(())

@@ -159,7 +159,10 @@ pub(crate) fn exchange(client: &mut TcpStream, server: &mut TcpStream, path: &st
 
 /// The exchanges of one role, in their order.
 pub(crate) fn by_role(exchanges: &[Exchange], role: Role) -> Vec<&Exchange> {
-    exchanges.iter().filter(|exchange| exchange.role == role).collect()
+    exchanges
+        .iter()
+        .filter(|exchange| exchange.role == role)
+        .collect()
 }
 
 /// Runs a workload; its exchanges as the server, and as the client.
@@ -173,12 +176,28 @@ fn both(observed: &mut Observed, workload: &str, arguments: &[&str]) -> Result<V
 fn check_paths(exchanges: &[Exchange], paths: &[String], status: Option<u16>) -> Result<()> {
     for role in [Role::Server, Role::Client] {
         let found = by_role(exchanges, role);
-        ensure!(found.len() == paths.len(), "{role:?}: {} of {}", found.len(), paths.len());
+        ensure!(
+            found.len() == paths.len(),
+            "{role:?}: {} of {}",
+            found.len(),
+            paths.len()
+        );
         for (exchange, path) in found.iter().zip(paths) {
-            ensure!(*exchange.path == **path, "{role:?}: {} for {path}", exchange.path);
-            ensure!(exchange.status == status, "{role:?} {path}: {:?}", exchange.status);
+            ensure!(
+                *exchange.path == **path,
+                "{role:?}: {} for {path}",
+                exchange.path
+            );
+            ensure!(
+                exchange.status == status,
+                "{role:?} {path}: {:?}",
+                exchange.status
+            );
             ensure!(!exchange.truncated, "{role:?} {path}: truncated");
-            ensure!(exchange.start <= exchange.end, "{role:?} {path}: negative duration");
+            ensure!(
+                exchange.start <= exchange.end,
+                "{role:?} {path}: negative duration"
+            );
         }
     }
     Ok(())
@@ -186,7 +205,9 @@ fn check_paths(exchanges: &[Exchange], paths: &[String], status: Option<u16>) ->
 
 /// What is no HTTP: a TLS handshake, random bytes, the HTTP/2 preface, a server that speaks first.
 fn other_protocols(_: &[&str]) -> Result<()> {
-    let random: Vec<u8> = (0..200u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let random: Vec<u8> = (0..200u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
     let greetings: [&[u8]; 3] = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         &random,
@@ -222,8 +243,10 @@ fn fault_01_other_protocols_are_counted_and_left_alone(observed: &mut Observed) 
 fn long_head(path: &str) -> Vec<u8> {
     let agent = "a".repeat(120);
     let host = "split.example";
-    format!("POST {path} HTTP/1.1\r\nUser-Agent: {agent}\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n")
-        .into_bytes()
+    format!(
+        "POST {path} HTTP/1.1\r\nUser-Agent: {agent}\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// A request and its answer cut in two at every offset, on a new connection and on a used one.
@@ -237,7 +260,12 @@ fn split(_: &[&str]) -> Result<()> {
         in_two(&mut client, &mut server, &request, offset)?;
         in_two(&mut server, &mut client, response, offset % response.len())?;
         in_two(&mut used_client, &mut used_server, &request, offset)?;
-        in_two(&mut used_server, &mut used_client, response, offset % response.len())?;
+        in_two(
+            &mut used_server,
+            &mut used_client,
+            response,
+            offset % response.len(),
+        )?;
     }
     let request = long_head("/split/bytes");
     let (client, server) = pair()?;
@@ -267,11 +295,18 @@ fn fault_05_split_at_every_offset(observed: &mut Observed) -> Result<()> {
         let found = by_role(&exchanges, role);
         for offset in 1..length {
             let path = format!("/split/{offset:03}");
-            let here: Vec<_> = found.iter().filter(|exchange| *exchange.path == path).collect();
+            let here: Vec<_> = found
+                .iter()
+                .filter(|exchange| *exchange.path == path)
+                .collect();
             ensure!(here.len() == 2, "{role:?}: {} of 2 at {offset}", here.len());
-            here.iter().try_for_each(|exchange| check_split(exchange, role, offset))?;
+            here.iter()
+                .try_for_each(|exchange| check_split(exchange, role, offset))?;
         }
-        let bytes: Vec<_> = found.iter().filter(|e| &*e.path == "/split/bytes").collect();
+        let bytes: Vec<_> = found
+            .iter()
+            .filter(|e| &*e.path == "/split/bytes")
+            .collect();
         ensure!(bytes.len() == 1, "{role:?}: {} byte by byte", bytes.len());
         check_split(bytes[0], role, 0)?;
     }
@@ -280,12 +315,29 @@ fn fault_05_split_at_every_offset(observed: &mut Observed) -> Result<()> {
 
 fn check_split(exchange: &Exchange, role: Role, offset: usize) -> Result<()> {
     let agent = "a".repeat(120);
-    ensure!(exchange.method == Method::Post && exchange.status == Some(201), "{role:?} {offset}");
+    ensure!(
+        exchange.method == Method::Post && exchange.status == Some(201),
+        "{role:?} {offset}"
+    );
     ensure!(!exchange.truncated, "{role:?} {offset}: truncated");
-    ensure!(exchange.user_agent.as_deref() == Some(&agent), "{role:?} {offset}: User-Agent");
-    ensure!(exchange.host.as_deref() == Some("split.example"), "{role:?} {offset}: Host");
-    ensure!(exchange.request_body == Some(0), "{role:?} {offset}: {:?}", exchange.request_body);
-    ensure!(exchange.response_body == Some(3), "{role:?} {offset}: {:?}", exchange.response_body);
+    ensure!(
+        exchange.user_agent.as_deref() == Some(&agent),
+        "{role:?} {offset}: User-Agent"
+    );
+    ensure!(
+        exchange.host.as_deref() == Some("split.example"),
+        "{role:?} {offset}: Host"
+    );
+    ensure!(
+        exchange.request_body == Some(0),
+        "{role:?} {offset}: {:?}",
+        exchange.request_body
+    );
+    ensure!(
+        exchange.response_body == Some(3),
+        "{role:?} {offset}: {:?}",
+        exchange.response_body
+    );
     Ok(())
 }
 
@@ -314,7 +366,8 @@ fn fault_06_fifty_pipelined_requests(observed: &mut Observed) -> Result<()> {
     let paths: Vec<String> = (0..PIPELINED).map(|index| format!("/p/{index}")).collect();
     for answers in ["each", "one"] {
         let exchanges = both(observed, "http-pipeline", &[answers])?;
-        check_paths(&exchanges, &paths, Some(200)).with_context(|| format!("answers: {answers}"))?;
+        check_paths(&exchanges, &paths, Some(200))
+            .with_context(|| format!("answers: {answers}"))?;
     }
     Ok(())
 }
@@ -346,7 +399,10 @@ fn fault_10_an_answer_that_the_end_of_the_connection_ends(observed: &mut Observe
         check_paths(&exchanges, &["/old".to_owned()], Some(200))?;
         for exchange in &exchanges {
             let (role, body) = (exchange.role, exchange.response_body);
-            ensure!(body == Some(UNTIL_CLOSE as u64), "{role:?} {reading}: {body:?}");
+            ensure!(
+                body == Some(UNTIL_CLOSE as u64),
+                "{role:?} {reading}: {body:?}"
+            );
             ensure!(exchange.version == "1.0" && exchange.failure.is_none());
         }
         let unseen = observed.faults(Fault::UnseenBytes)? - unseen;
@@ -357,9 +413,15 @@ fn fault_10_an_answer_that_the_end_of_the_connection_ends(observed: &mut Observe
 
 /// 64 KiB of headers in one write and in many, and a target of 1 MiB.
 fn long_heads(_: &[&str]) -> Result<()> {
-    let filler: String = (0..1024).map(|n| format!("X-Filler-{n:04}: {:48}\r\n", n)).collect();
+    let filler: String = (0..1024)
+        .map(|n| format!("X-Filler-{n:04}: {:48}\r\n", n))
+        .collect();
     let one = format!("GET /filled HTTP/1.1\r\nHost: long\r\n{filler}\r\n").into_bytes();
-    let target = format!("GET /{} HTTP/1.1\r\nHost: long\r\n\r\n", "u".repeat(1 << 20)).into_bytes();
+    let target = format!(
+        "GET /{} HTTP/1.1\r\nHost: long\r\n\r\n",
+        "u".repeat(1 << 20)
+    )
+    .into_bytes();
     for (request, piece) in [(&one, one.len()), (&one, 1000), (&target, target.len())] {
         let (mut client, mut server) = pair()?;
         let reader = std::thread::spawn(move || -> Result<()> {
@@ -382,7 +444,11 @@ fn fault_11_long_heads_are_timed_and_flagged(observed: &mut Observed) -> Result<
         ensure!(found.len() == 3, "{role:?}: {} of 3", found.len());
         for exchange in found {
             let path = &exchange.path[..exchange.path.len().min(20)];
-            ensure!(exchange.status == Some(200), "{role:?} {path}: {:?}", exchange.status);
+            ensure!(
+                exchange.status == Some(200),
+                "{role:?} {path}: {:?}",
+                exchange.status
+            );
             ensure!(exchange.truncated, "{role:?} {path}: not flagged");
             ensure!(exchange.end > exchange.start);
             // A target without an end is no path: rather none than the beginning of one.
@@ -495,7 +561,11 @@ fn fault_15_half_close_and_resets(observed: &mut Observed) -> Result<()> {
         check_paths(&exchanges, &["/ends".to_owned()], status).context(how)?;
         for exchange in &exchanges {
             let role = exchange.role;
-            ensure!(exchange.failure == failure, "{how} {role:?}: {:?}", exchange.failure);
+            ensure!(
+                exchange.failure == failure,
+                "{how} {role:?}: {:?}",
+                exchange.failure
+            );
         }
     }
     Ok(())
@@ -507,7 +577,10 @@ fn reuse(_: &[&str]) -> Result<()> {
     for index in 0..200 {
         let (mut client, mut server) = pair()?;
         let numbers = (client.as_raw_fd(), server.as_raw_fd());
-        ensure!(*descriptors.get_or_insert(numbers) == numbers, "other descriptors");
+        ensure!(
+            *descriptors.get_or_insert(numbers) == numbers,
+            "other descriptors"
+        );
         if index % 2 == 0 {
             exchange(&mut client, &mut server, &format!("/reuse/{index}"))?;
         } else {
@@ -520,12 +593,22 @@ fn reuse(_: &[&str]) -> Result<()> {
 
 fn fault_16_descriptors_used_again_at_once(observed: &mut Observed) -> Result<()> {
     let exchanges = both(observed, "http-reuse", &[])?;
-    let paths: Vec<String> = (0..200).step_by(2).map(|index| format!("/reuse/{index}")).collect();
+    let paths: Vec<String> = (0..200)
+        .step_by(2)
+        .map(|index| format!("/reuse/{index}"))
+        .collect();
     check_paths(&exchanges, &paths, Some(200))?;
-    let mut connections: Vec<u64> = exchanges.iter().map(|exchange| exchange.connection).collect();
+    let mut connections: Vec<u64> = exchanges
+        .iter()
+        .map(|exchange| exchange.connection)
+        .collect();
     connections.sort_unstable();
     connections.dedup();
-    ensure!(connections.len() == 200, "{} connections", connections.len());
+    ensure!(
+        connections.len() == 200,
+        "{} connections",
+        connections.len()
+    );
     Ok(())
 }
 
@@ -575,10 +658,22 @@ fn fault_17_whoever_reads_the_request_owns_it(observed: &mut Observed) -> Result
     let asked = observed.exchanges(pid);
     ensure!(asked.len() == 6, "{} asked", asked.len());
     for exchange in &asked {
-        ensure!(exchange.role == Role::Client, "the parent answered {}", exchange.path);
-        let worker = exchange.path.rsplit('/').next().context("no worker in the path")?;
+        ensure!(
+            exchange.role == Role::Client,
+            "the parent answered {}",
+            exchange.path
+        );
+        let worker = exchange
+            .path
+            .rsplit('/')
+            .next()
+            .context("no worker in the path")?;
         let answered = observed.exchanges(worker.parse()?);
-        ensure!(answered.len() == 1, "{} answered by {worker}", answered.len());
+        ensure!(
+            answered.len() == 1,
+            "{} answered by {worker}",
+            answered.len()
+        );
         ensure!(answered[0].role == Role::Server && answered[0].path == exchange.path);
     }
     Ok(())
@@ -610,9 +705,11 @@ fn a_request_in_flight_is_known_before_its_answer(observed: &mut Observed) -> Re
     check_paths(&observed.exchanges(pid), &["/slow".to_owned()], Some(200))?;
     let told = |seen: &&Seen| matches!(seen, Seen::Segment(segment) if segment.tgid == pid);
     // Each of four reads and writes once, though the heads were let go by the sweep.
-    let segments = observed.seen.iter().filter(told).filter(|seen| {
-        matches!(seen, Seen::Segment(segment) if segment.length > 0)
-    });
+    let segments = observed
+        .seen
+        .iter()
+        .filter(told)
+        .filter(|seen| matches!(seen, Seen::Segment(segment) if segment.length > 0));
     ensure!(segments.count() == 4);
     Ok(())
 }

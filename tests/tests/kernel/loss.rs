@@ -89,7 +89,10 @@ fn fault_21_a_full_ring_loses_nothing_uncounted(observed: &mut Observed) -> Resu
         ensure!(counted == CALLS, "{counted} calls");
         full.drain();
         let read = full.seen.len() as u64;
-        ensure!(read > 0 && read < u64::from(SMALL) / 32, "{read} in a full ring");
+        ensure!(
+            read > 0 && read < u64::from(SMALL) / 32,
+            "{read} in a full ring"
+        );
         // Reading made room.
         child.say("end")?;
         ensure!(full.finish(child)?.success());
@@ -97,9 +100,7 @@ fn fault_21_a_full_ring_loses_nothing_uncounted(observed: &mut Observed) -> Resu
             full.exits(pid).first().copied()
         })?;
         if compare(before, after, attempt == ATTEMPTS)? {
-            let ours = |seen: &&Seen| {
-                matches!(seen, Seen::ConnectFailed(failed) if failed.header.tgid == pid)
-            };
+            let ours = |seen: &&Seen| matches!(seen, Seen::ConnectFailed(failed) if failed.header.tgid == pid);
             observed.drain();
             let failed = observed.seen.iter().filter(ours).count();
             ensure!(failed == REFUSED, "{failed} failures in the large ring");
@@ -118,7 +119,10 @@ fn compare(before: Counts, after: Counts, last: bool) -> Result<bool> {
         let emitted = after.0[index].0 - before.0[index].0;
         let lost = after.0[index].1 - before.0[index].1;
         let all = after.1[index].0 - before.1[index].0;
-        ensure!(after.1[index].1 == before.1[index].1, "the large ring was full too");
+        ensure!(
+            after.1[index].1 == before.1[index].1,
+            "the large ring was full too"
+        );
         ensure!(lost > 0, "the small ring was never full");
         if emitted + lost != all {
             ensure!(!last, "{emitted} emitted and {lost} lost of {all}");

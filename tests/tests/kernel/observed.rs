@@ -183,11 +183,7 @@ impl Observed {
     /// Takes what is in the ring.
     pub(crate) fn drain(&mut self) {
         let seen = &mut self.seen;
-        while self
-            .ring
-            .drain(4096, |event| seen.push(Seen::of(event)))
-            > 0
-        {}
+        while self.ring.drain(4096, |event| seen.push(Seen::of(event))) > 0 {}
     }
 
     /// Drops what has been told so far.
@@ -290,8 +286,11 @@ impl Observed {
     pub(crate) fn closed_at(&self, port: u16) -> Vec<Closed> {
         let closed = self.seen.iter().filter_map(|seen| match seen {
             Seen::Closed(closed)
-                if [closed.totals.tuple.local_port, closed.totals.tuple.remote_port]
-                    .contains(&port) =>
+                if [
+                    closed.totals.tuple.local_port,
+                    closed.totals.tuple.remote_port,
+                ]
+                .contains(&port) =>
             {
                 Some(**closed)
             }

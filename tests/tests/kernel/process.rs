@@ -114,7 +114,10 @@ fn exit_code_and_signals_are_told(observed: &mut Observed) -> Result<()> {
 }
 
 fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
@@ -181,8 +184,15 @@ fn exec_carries_program_arguments_and_cgroup(observed: &mut Observed) -> Result<
     }
     let arguments = &second.args[..usize::from(second.args_length)];
     let arguments: Vec<_> = arguments.split(|byte| *byte == 0).map(text).collect();
-    ensure!(arguments[1..] == ["workload", "exit", "3", ""], "{arguments:?}");
-    ensure!(second.cgroup == fs::metadata(&cgroup.0)?.ino(), "cgroup {}", second.cgroup);
+    ensure!(
+        arguments[1..] == ["workload", "exit", "3", ""],
+        "{arguments:?}"
+    );
+    ensure!(
+        second.cgroup == fs::metadata(&cgroup.0)?.ino(),
+        "cgroup {}",
+        second.cgroup
+    );
     ensure!(first.cgroup != second.cgroup && first.cgroup != 0);
     Ok(())
 }
@@ -251,7 +261,9 @@ fn limited() -> Result<Cgroup> {
     }
     let root = Path::new("/sys/fs/cgroup/memory");
     if !root.join("cgroup.procs").exists() {
-        bail!(Skipped("no memory controller to limit a process with".to_owned()));
+        bail!(Skipped(
+            "no memory controller to limit a process with".to_owned()
+        ));
     }
     let cgroup = Cgroup::make(root)?;
     fs::write(cgroup.0.join("memory.limit_in_bytes"), LIMIT)?;

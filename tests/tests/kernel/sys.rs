@@ -74,7 +74,10 @@ pub(crate) fn send_messages(socket: RawFd, messages: &[&[&[u8]]]) -> io::Result<
     let count = headers.len() as u32;
     // SAFETY: as for `writev`.
     let sent = checked(unsafe { libc::sendmmsg(socket, headers.as_mut_ptr(), count, 0) } as isize)?;
-    Ok(headers[..sent].iter().map(|header| header.msg_len as usize).sum())
+    Ok(headers[..sent]
+        .iter()
+        .map(|header| header.msg_len as usize)
+        .sum())
 }
 
 fn headers(vectors: &mut [Vec<iovec>]) -> Vec<mmsghdr> {
@@ -134,10 +137,7 @@ pub(crate) fn receive_message(socket: RawFd, pieces: &mut [&mut [u8]]) -> io::Re
 }
 
 /// `recvmmsg(2)` that waits for the first message only; the bytes of each.
-pub(crate) fn receive_messages(
-    socket: RawFd,
-    buffers: &mut [&mut [u8]],
-) -> io::Result<Vec<usize>> {
+pub(crate) fn receive_messages(socket: RawFd, buffers: &mut [&mut [u8]]) -> io::Result<Vec<usize>> {
     let mut vectors: Vec<Vec<iovec>> = buffers
         .iter_mut()
         .map(|buffer| vectors_mut(&mut [buffer]))
@@ -148,7 +148,10 @@ pub(crate) fn receive_messages(
     // SAFETY: as for `writev`.
     let got = unsafe { libc::recvmmsg(socket, headers.as_mut_ptr(), count, flags, none) };
     let got = checked(got as isize)?;
-    Ok(headers[..got].iter().map(|header| header.msg_len as usize).collect())
+    Ok(headers[..got]
+        .iter()
+        .map(|header| header.msg_len as usize)
+        .collect())
 }
 
 /// `socket(2)` option with a whole number.
@@ -207,7 +210,9 @@ pub(crate) fn pass(over: RawFd, descriptor: RawFd) -> io::Result<()> {
         (*header).cmsg_level = libc::SOL_SOCKET;
         (*header).cmsg_type = libc::SCM_RIGHTS;
         (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize;
-        libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(descriptor);
+        libc::CMSG_DATA(header)
+            .cast::<RawFd>()
+            .write_unaligned(descriptor);
         checked(libc::sendmsg(over, &raw const message, 0)).map(drop)
     }
 }

@@ -47,7 +47,11 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 
 /// So many getppid, failing opens, and closes of nothing; from several threads if asked for.
 fn syscalls(arguments: &[&str]) -> Result<()> {
-    let number = |index: usize| arguments.get(index).map_or(Ok(0), |text| text.parse::<u64>());
+    let number = |index: usize| {
+        arguments
+            .get(index)
+            .map_or(Ok(0), |text| text.parse::<u64>())
+    };
     let (parents, opens, closes) = (number(0)?, number(1)?, number(2)?);
     for _ in 0..parents {
         sys::getppid();
@@ -125,7 +129,10 @@ fn counts_are_exact_by_call_and_errno(observed: &mut Observed) -> Result<()> {
     let (parents, opens, closes) = (12_345, 678, 90);
     let pid = observed.run(
         "syscalls",
-        &[parents, opens, closes].map(|n: u64| n.to_string()).each_ref().map(String::as_str),
+        &[parents, opens, closes]
+            .map(|n: u64| n.to_string())
+            .each_ref()
+            .map(String::as_str),
     )?;
     for (call, error, expected) in [
         (libc::SYS_getppid, 0, parents),
@@ -157,6 +164,8 @@ fn counts_of_many_processes_are_kept_apart(observed: &mut Observed) -> Result<()
 }
 
 fn durations_of_all_calls_count_each_call(observed: &mut Observed) -> Result<()> {
+    // A map of its own: nobody removes what other programs leave in the shared one.
+    let observed = &mut Observed::attach(observed.mode)?;
     const CALLS: u64 = 5000;
     let start = Instant::now();
     let pid = observed.run("syscalls", &[&CALLS.to_string()])?;
@@ -169,11 +178,16 @@ fn durations_of_all_calls_count_each_call(observed: &mut Observed) -> Result<()>
 }
 
 fn durations_are_about_as_long_as_the_calls(observed: &mut Observed) -> Result<()> {
+    // A map of its own: nobody removes what other programs leave in the shared one.
+    let observed = &mut Observed::attach(observed.mode)?;
     let pid = observed.run("sleeps", &["10", "20"])?;
     let durations = durations_of(observed, pid, libc::SYS_clock_nanosleep)?;
     ensure!(durations.count == 10, "{} sleeps", durations.count);
     let seconds = Duration::from_nanos(durations.sum).as_secs_f64();
-    ensure!((0.2..2.0).contains(&seconds), "ten sleeps of 20 ms took {seconds} s");
+    ensure!(
+        (0.2..2.0).contains(&seconds),
+        "ten sleeps of 20 ms took {seconds} s"
+    );
     Ok(())
 }
 

@@ -138,7 +138,9 @@ fn move_bytes(from: &mut TcpStream, to: &mut TcpStream, bytes: usize) -> Result<
 
 /// The one with this role.
 fn with_role<T>(records: &[T], role: Role, of: impl Fn(&T) -> &Totals) -> Result<&T> {
-    let mut found = records.iter().filter(|record| of(record).role == role as u8);
+    let mut found = records
+        .iter()
+        .filter(|record| of(record).role == role as u8);
     let first = found.next().with_context(|| format!("none {role:?}"))?;
     ensure!(found.next().is_none(), "more than one {role:?}");
     Ok(first)
@@ -158,7 +160,10 @@ fn bytes_are_exact(observed: &mut Observed, bind: &str, host: &str) -> Result<()
     let port: u16 = child.line()?.parse()?;
     child.line()?;
     let open = observed.open_connections()?;
-    let open: Vec<Totals> = open.into_iter().filter(|totals| totals.tgid == pid).collect();
+    let open: Vec<Totals> = open
+        .into_iter()
+        .filter(|totals| totals.tgid == pid)
+        .collect();
     check_totals(&open, same, port, host).context("while open")?;
     child.say("close")?;
     ensure!(observed.finish(child)?.success());
@@ -200,7 +205,11 @@ fn check_addresses(client: &Tuple, server: &Tuple, port: u16, host: &str) -> Res
     };
     for tuple in [client, server] {
         ensure!(Ipv6Addr::from(tuple.local) == address, "{:?}", tuple.local);
-        ensure!(Ipv6Addr::from(tuple.remote) == address, "{:?}", tuple.remote);
+        ensure!(
+            Ipv6Addr::from(tuple.remote) == address,
+            "{:?}",
+            tuple.remote
+        );
     }
     ensure!(client.remote_port == port && server.local_port == port);
     ensure!(client.local_port == server.remote_port && client.local_port != 0);
@@ -231,7 +240,11 @@ fn a_refused_connect_tells_its_errno(observed: &mut Observed) -> Result<()> {
     let failures = failures(observed, pid);
     ensure!(failures.len() == 1, "{} failures", failures.len());
     let failed = failures[0];
-    ensure!(failed.error == libc::ECONNREFUSED as u32, "errno {}", failed.error);
+    ensure!(
+        failed.error == libc::ECONNREFUSED as u32,
+        "errno {}",
+        failed.error
+    );
     ensure!(failed.duration > 0 && failed.tuple.remote_port == port);
     ensure!(observed.closed(pid).is_empty(), "told as a connection");
     Ok(())
@@ -278,7 +291,11 @@ fn resets_are_told_by_who_sent_them(observed: &mut Observed) -> Result<()> {
         ensure!(resets == (client_did, server_did), "{how}: {resets:?}");
         let reset = |closed: &Closed| closed.reset == RECEIVED;
         for end in [client, server].into_iter().filter(|closed| reset(closed)) {
-            ensure!(end.error == libc::ECONNRESET as u32, "{how}: errno {}", end.error);
+            ensure!(
+                end.error == libc::ECONNRESET as u32,
+                "{how}: errno {}",
+                end.error
+            );
         }
     }
     Ok(())
@@ -287,7 +304,9 @@ fn resets_are_told_by_who_sent_them(observed: &mut Observed) -> Result<()> {
 fn a_read_after_a_reset_leaves_no_state(observed: &mut Observed) -> Result<()> {
     let mut child = Child::start("reset", &["linger"])?;
     let pid = child.pid();
-    observed.until("the end of both", |observed| (observed.closed(pid).len() == 2).then_some(()))?;
+    observed.until("the end of both", |observed| {
+        (observed.closed(pid).len() == 2).then_some(())
+    })?;
     std::thread::sleep(Duration::from_millis(100));
     let open = observed.open_connections()?;
     let left = open.iter().filter(|totals| totals.tgid == pid).count();
@@ -357,9 +376,17 @@ fn fault_16_the_same_addresses_in_two_namespaces(observed: &mut Observed) -> Res
         let pid = child.pid();
         ensure!(observed.finish(child)?.success());
         let exchanges = observed.exchanges(pid);
-        ensure!(exchanges.len() == 6, "{namespace}: {} exchanges", exchanges.len());
+        ensure!(
+            exchanges.len() == 6,
+            "{namespace}: {} exchanges",
+            exchanges.len()
+        );
         for exchange in &exchanges {
-            ensure!(*exchange.path == format!("/{namespace}"), "{}", exchange.path);
+            ensure!(
+                *exchange.path == format!("/{namespace}"),
+                "{}",
+                exchange.path
+            );
             ensure!(exchange.tuple.netns == exchanges[0].tuple.netns);
         }
         let closed = observed.closed(pid);
@@ -431,7 +458,10 @@ fn others_may_have_the_ports_next(observed: &mut Observed, from: u16, listened: 
     ensure!(observed.finish(server)?.success());
     for pid in pids {
         let exchanges = observed.exchanges(pid).len();
-        ensure!(exchanges == 1, "from a port that was the agent's: {exchanges} of 1");
+        ensure!(
+            exchanges == 1,
+            "from a port that was the agent's: {exchanges} of 1"
+        );
     }
     let listener = Child::start("fixed-ports", &["host", "28463", &listened.to_string()]);
     let mut child = listener?;
@@ -440,6 +470,9 @@ fn others_may_have_the_ports_next(observed: &mut Observed, from: u16, listened: 
     child.say("go")?;
     ensure!(observed.finish(child)?.success());
     let exchanges = observed.exchanges(pid).len();
-    ensure!(exchanges == 6, "to a port that was the agent's: {exchanges} of 6");
+    ensure!(
+        exchanges == 6,
+        "to a port that was the agent's: {exchanges} of 6"
+    );
     Ok(())
 }

@@ -146,7 +146,13 @@ fn put(socket: &TcpStream, way: Write, head: &[u8], body: &[u8]) -> Result<()> {
     let fd = socket.as_raw_fd();
     let all = [head, body].concat();
     // Cut within the method, within the head, and within the body.
-    let pieces: [&[u8]; 5] = [&head[..2], &head[2..20], &head[20..], &body[..100], &body[100..]];
+    let pieces: [&[u8]; 5] = [
+        &head[..2],
+        &head[2..20],
+        &head[20..],
+        &body[..100],
+        &body[100..],
+    ];
     let sent = match way {
         Write::Write => {
             let mut socket = socket;
@@ -156,9 +162,10 @@ fn put(socket: &TcpStream, way: Write, head: &[u8], body: &[u8]) -> Result<()> {
         Write::SendTo => sys::send_to(fd, &all)?,
         Write::Writev => sys::writev(fd, &pieces)?,
         Write::SendMsg => sys::send_message(fd, &pieces)?,
-        Write::SendMmsg => {
-            sys::send_messages(fd, &[&[head], &[&body[..100], &body[100..200]], &[&body[200..]]])?
-        }
+        Write::SendMmsg => sys::send_messages(
+            fd,
+            &[&[head, &body[..100]], &[&body[100..200], &body[200..]]],
+        )?,
         Write::SendFile => sys::send(fd, head, 0)? + from_file(fd, body)?,
         Write::Splice => sys::send(fd, head, 0)? + through_pipe(fd, body)?,
         Write::ZeroCopy => sys::send(fd, &all, libc::MSG_ZEROCOPY)?,
@@ -169,7 +176,12 @@ fn put(socket: &TcpStream, way: Write, head: &[u8], body: &[u8]) -> Result<()> {
 
 fn from_file(socket: RawFd, body: &[u8]) -> Result<usize> {
     let path = std::env::temp_dir().join(format!("sonde-sendfile-{}", std::process::id()));
-    let mut file = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
+    let mut file = File::options()
+        .create(true)
+        .truncate(true)
+        .read(true)
+        .write(true)
+        .open(&path)?;
     std::fs::remove_file(&path)?;
     file.write_all(body)?;
     file.rewind()?;
@@ -237,7 +249,9 @@ fn take_some(socket: &TcpStream, way: Receive, most: usize) -> Result<usize> {
         }
         Receive::Readv => sys::readv(fd, &mut pieces(&mut buffer))?,
         Receive::RecvMsg => sys::receive_message(fd, &mut pieces(&mut buffer))?,
-        Receive::RecvMmsg => sys::receive_messages(fd, &mut pieces(&mut buffer))?.iter().sum(),
+        Receive::RecvMmsg => sys::receive_messages(fd, &mut pieces(&mut buffer))?
+            .iter()
+            .sum(),
         Receive::Truncate | Receive::Splice => bail!("not in one buffer"),
     })
 }
@@ -285,10 +299,18 @@ fn fault_18_every_way_of_socket_io(observed: &mut Observed) -> Result<()> {
             wrong.push(format!("{role:?}: {} of {expected}", found.len()));
         }
     }
-    let shown = wrong.iter().take(6).cloned().collect::<Vec<_>>().join("\n    ");
+    let shown = wrong
+        .iter()
+        .take(6)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n    ");
     ensure!(wrong.is_empty(), "{} wrong:\n    {shown}", wrong.len());
     let unreadable = observed.faults(Fault::PayloadUnreadable)? - unreadable;
-    ensure!(unreadable == 0, "{unreadable} payloads that could not be read");
+    ensure!(
+        unreadable == 0,
+        "{unreadable} payloads that could not be read"
+    );
     Ok(())
 }
 
