@@ -83,6 +83,18 @@ impl Call {
         };
     }
 
+    /// Bytes of the messages after the first.
+    #[inline(always)]
+    fn later_bytes(&self) -> u32 {
+        let mut bytes = 0u32;
+        let mut index = 1;
+        while index < MESSAGES && index < self.messages {
+            bytes = bytes.wrapping_add(Payload::message_length(self.vector, index));
+            index += 1;
+        }
+        bytes
+    }
+
     /// Turns to a message of the vector.
     #[inline(always)]
     fn set_message(&mut self, index: u32) {
@@ -163,6 +175,10 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     if matches!(call, number::SENDMMSG | number::RECVMMSG) {
         moved.messages = result as u32;
         moved.set_message(0);
+        // The sequence number stands behind all messages already; the first is compared alone.
+        if direction as u8 == Direction::Receive as u8 {
+            connection.copied_seq = connection.copied_seq.wrapping_add(moved.later_bytes());
+        }
     } else {
         moved.messages = 1;
         moved.length = result as u32;
