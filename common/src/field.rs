@@ -99,7 +99,7 @@ fields! {
     SockDport = "sock": "__sk_common.skc_dport";
     /// Local port, host byte order.
     SockNum = "sock": "__sk_common.skc_num";
-    /// Local port, network byte order; stays when the socket gives its port back.
+    /// Local port, network byte order: it outlives the other one, which is given back first.
     InetSport = "inet_sock": "inet_sport";
     /// Remote IPv4 address.
     SockDaddr = "sock": "__sk_common.skc_daddr";
@@ -111,6 +111,8 @@ fields! {
     SockV6RcvSaddr = "sock": "__sk_common.skc_v6_rcv_saddr";
     /// Network namespace.
     SockNet = "sock": "__sk_common.skc_net.net";
+    /// `SOCK_*` flags.
+    SockFlags = "sock": "__sk_common.skc_flags";
     /// Pending error.
     SockErr = "sock": "sk_err";
     /// Protocol; a bit field of `u8`/`u16` size before 5.6.
@@ -129,9 +131,13 @@ fields! {
     TcpSrttUs = "tcp_sock": "srtt_us";
     /// Next sequence number that user space has not read yet.
     TcpCopiedSeq = "tcp_sock": "copied_seq";
-    /// Payload bytes acknowledged by the peer.
-    TcpBytesAcked = "tcp_sock": "bytes_acked";
-    /// Payload bytes received in order.
+    /// Next sequence number that is expected.
+    TcpRcvNxt = "tcp_sock": "rcv_nxt";
+    /// Payload bytes sent, those sent again included.
+    TcpBytesSent = "tcp_sock": "bytes_sent";
+    /// Payload bytes sent again.
+    TcpBytesRetrans = "tcp_sock": "bytes_retrans";
+    /// Bytes received in order, the FIN included.
     TcpBytesReceived = "tcp_sock": "bytes_received";
     /// Segments sent again in the connection's life.
     TcpTotalRetrans = "tcp_sock": "total_retrans";

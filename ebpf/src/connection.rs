@@ -209,7 +209,7 @@ pub(crate) fn note_progress(sk: &Sock<Probed>, state: &mut Connection) {
         state.tuple = sk.tuple();
     }
     state.progress = Progress {
-        bytes_sent: sk.bytes_acked(),
+        bytes_sent: sk.bytes_sent(),
         bytes_received: sk.bytes_received(),
         srtt: sk.srtt(),
         retransmits: sk.retransmits(),
@@ -227,7 +227,18 @@ pub(crate) fn remember_own(netns: u32, port: u16, listener: bool) {
     let _ = OWN.insert(&endpoint, &1, 0);
 }
 
-/// Whether the agent accepted this connection.
+/// Forgets an endpoint of the agent: another process may have the port next.
+#[inline(always)]
+pub(crate) fn forget_own(netns: u32, port: u16, listener: bool) {
+    let endpoint = Endpoint {
+        netns,
+        port,
+        listener: listener.into(),
+    };
+    let _ = OWN.remove(&endpoint);
+}
+
+/// Whether this connection was accepted from one of the agent's listeners.
 #[inline(always)]
 pub(crate) fn is_accepted_by_own(tuple: &Tuple) -> bool {
     let listener = Endpoint {

@@ -267,6 +267,13 @@ impl<A: Access> Sock<A> {
         self.get(Field::SockState).unwrap_or(0)
     }
 
+    /// Whether its life is over.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        const CLOSE: u8 = 7;
+        self.state() == CLOSE
+    }
+
     /// Whether a read of nothing means that the peer has ended its direction: a FIN has come, so
     /// the state is past those in which data may still arrive.
     #[inline(always)]
@@ -309,8 +316,7 @@ impl<A: Access> Sock<A> {
         tuple
     }
 
-    /// Local port. An accepted socket has given it back (`inet_put_port`) when its change to
-    /// `TCP_CLOSE` is told; the port in its headers is still there.
+    /// Local port. A connecting socket has given the number back when its end is told.
     #[inline(always)]
     fn local_port(&self) -> u16 {
         let number: u16 = self.probe(Field::SockNum).unwrap_or(0);
@@ -318,6 +324,20 @@ impl<A: Access> Sock<A> {
             return number;
         }
         u16::from_be(self.probe(Field::InetSport).unwrap_or(0))
+    }
+
+    /// Whether user space has taken the peer's FIN, which has a sequence number as bytes have.
+    #[inline(always)]
+    pub(crate) fn fin_is_read(&self) -> bool {
+        self.fin_has_come() && self.copied_seq() == self.tcp(Field::TcpRcvNxt)
+    }
+
+    #[inline(always)]
+    fn fin_has_come(&self) -> bool {
+        /// `SOCK_DONE` of `enum sock_flags`: set when the FIN comes.
+        const DONE: u64 = 1 << 1;
+        let flags: u64 = self.probe(Field::SockFlags).unwrap_or(0);
+        flags & DONE != 0
     }
 
     /// A field of the socket's `struct tcp_sock`, of which `struct sock` is the first member.
@@ -351,16 +371,18 @@ impl<A: Access> Sock<A> {
         unsafe { A::load(tcp, offset) }
     }
 
-    /// Payload bytes that the peer acknowledged.
+    /// Payload bytes sent, each counted once. `bytes_acked` would count SYN and FIN as well.
     #[inline(always)]
-    pub(crate) fn bytes_acked(&self) -> u64 {
-        self.tcp(Field::TcpBytesAcked).unwrap_or(0)
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        let all: u64 = self.tcp(Field::TcpBytesSent).unwrap_or(0);
+        all.saturating_sub(self.tcp(Field::TcpBytesRetrans).unwrap_or(0))
     }
 
-    /// Payload bytes received in order.
+    /// Payload bytes received in order. The kernel's number counts the FIN, once that has come.
     #[inline(always)]
     pub(crate) fn bytes_received(&self) -> u64 {
-        self.tcp(Field::TcpBytesReceived).unwrap_or(0)
+        let all: u64 = self.tcp(Field::TcpBytesReceived).unwrap_or(0);
+        all.saturating_sub(self.fin_has_come().into())
     }
 
     /// Segments sent again.

@@ -14,6 +14,39 @@ pub(crate) fn bounded<const MASK: u32>(value: u32) -> usize {
     value as usize
 }
 
+/// The value of a place in a map's memory, of which the verifier then knows nothing. Paths on
+/// which it differs are one to the verifier from there on; it would follow each to the end.
+#[inline(always)]
+pub(crate) fn forget<T: Copy>(place: &mut T) -> T {
+    // SAFETY: a reference. Volatile, so that the compiler doesn't keep what it has just written.
+    unsafe { core::ptr::from_mut(place).read_volatile() }
+}
+
+/// A word in a map's memory for [`forget`].
+///
+/// Sizes go through it on their way to a helper: the verifier must know a size exactly, and so
+/// would follow everything that it was reckoned from, on every path.
+#[derive(Clone, Copy)]
+pub(crate) struct Word(*mut u32);
+
+impl Word {
+    /// A word that nothing else uses, in a live map value.
+    #[inline(always)]
+    pub(crate) const unsafe fn new(place: *mut u32) -> Self {
+        Self(place)
+    }
+
+    /// The same value; see [`forget`].
+    #[inline(always)]
+    pub(crate) fn forget(self, value: u32) -> u32 {
+        // SAFETY: as promised to `new`.
+        unsafe {
+            self.0.write_volatile(value);
+            forget(&mut *self.0)
+        }
+    }
+}
+
 /// In which context a program runs: one may interrupt the other on the same CPU.
 #[derive(Clone, Copy)]
 pub(crate) enum Context {

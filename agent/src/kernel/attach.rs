@@ -8,6 +8,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
+    maps::ProgramArray,
     programs::{BtfTracePoint, Iter, Program, ProgramError, RawTracePoint},
     sys::{Stats, enable_stats},
 };
@@ -27,6 +28,15 @@ pub enum Via {
     BtfTracepoint(&'static str),
     /// Raw tracepoint (`raw_tp`).
     RawTracepoint(&'static str),
+    /// Raw tracepoint with other programs, to which the first one jumps.
+    RawTracepointThen {
+        /// The tracepoint.
+        tracepoint: &'static str,
+        /// The other programs.
+        next: &'static [&'static str],
+        /// The program array that they are put into, in their order.
+        place: &'static str,
+    },
     /// Iterator over the entries of a socket storage map; run by the agent, not by the kernel.
     StorageIterator,
 }
@@ -37,7 +47,7 @@ impl Via {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BtfTracepoint(_) => "tp_btf",
-            Self::RawTracepoint(_) => "raw_tp",
+            Self::RawTracepoint(_) | Self::RawTracepointThen { .. } => "raw_tp",
             Self::StorageIterator => "iter",
         }
     }
@@ -215,6 +225,11 @@ impl Programs {
                 if loaded.contains(attach.program) {
                     return Ok(());
                 }
+                if let Via::RawTracepointThen { next, place, .. } = attach.via {
+                    for (index, program) in (0..).zip(next) {
+                        self.load_next(program, place, index)?;
+                    }
+                }
                 let program = self.program(attach.program)?;
                 load_program(program, attach.via, types)
             });
@@ -227,6 +242,22 @@ impl Programs {
             }
         }
         Outcome::Skipped { reasons }
+    }
+
+    /// Loads a program that another jumps to, and puts it where that finds it.
+    fn load_next(&mut self, name: &str, place: &str, index: u32) -> Result<(), String> {
+        let program = self.program(name)?;
+        let next = <&mut RawTracePoint>::try_from(program)
+            .and_then(|program| {
+                program.load()?;
+                program.fd()?.try_clone().map_err(ProgramError::from)
+            })
+            .map_err(|error| format!("{name}: {}", explain(&error)))?;
+        let map = self.ebpf.map_mut(place);
+        let map = map.ok_or_else(|| format!("map {place} is not in the object"))?;
+        ProgramArray::try_from(map)
+            .and_then(|mut programs| programs.set(index, &next, 0))
+            .map_err(|error| error.to_string())
     }
 
     /// Attaches what has been loaded, all within a moment: the verifier needs its time for each
@@ -310,7 +341,7 @@ impl Programs {
 
 fn load_program(program: &mut Program, via: Via, types: Option<&Btf>) -> Result<(), String> {
     let result = match (via, types) {
-        (Via::RawTracepoint(_), _) => {
+        (Via::RawTracepoint(_) | Via::RawTracepointThen { .. }, _) => {
             <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
         }
         (Via::BtfTracepoint(name), Some(types)) => {
@@ -325,7 +356,10 @@ fn load_program(program: &mut Program, via: Via, types: Option<&Btf>) -> Result<
 
 fn attach_program(program: &mut Program, via: Via) -> Result<(), String> {
     let result = match via {
-        Via::RawTracepoint(name) => <&mut RawTracePoint>::try_from(program)
+        Via::RawTracepoint(name)
+        | Via::RawTracepointThen {
+            tracepoint: name, ..
+        } => <&mut RawTracePoint>::try_from(program)
             .and_then(|program| program.attach(name).map(drop)),
         Via::BtfTracepoint(_) => {
             <&mut BtfTracePoint>::try_from(program).and_then(|program| program.attach().map(drop))

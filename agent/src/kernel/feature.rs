@@ -13,6 +13,8 @@ pub struct Kernel {
     pub btf: Result<Btf, btf::Error>,
     /// Lockdown mode when there is one: `integrity` or `confidentiality`.
     pub lockdown: Option<String>,
+    /// The socket tracepoints are not to be used.
+    older: bool,
 }
 
 impl Kernel {
@@ -26,6 +28,17 @@ impl Kernel {
             ),
             btf: Btf::read(sysfs),
             lockdown: lockdown(sysfs),
+            older: false,
+        }
+    }
+
+    /// The same kernel without the socket tracepoints, so that the programs for kernels before
+    /// 6.3 can be tried on a newer one.
+    #[must_use]
+    pub fn without_socket_tracepoints(self) -> Self {
+        Self {
+            older: true,
+            ..self
         }
     }
 
@@ -42,7 +55,8 @@ impl Kernel {
     /// the sockets, and reads and writes are seen there rather than at the end of system calls.
     #[must_use]
     pub fn has_socket_tracepoints(&self) -> bool {
-        self.has_tracepoint("sock_recv_length").is_ok()
+        !self.older
+            && self.has_tracepoint("sock_recv_length").is_ok()
             && self.has_tracepoint("sock_send_length").is_ok()
     }
 }

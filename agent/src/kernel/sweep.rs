@@ -85,11 +85,32 @@ pub fn release_held(ebpf: &Ebpf) -> Result<(), Error> {
     run(ebpf, "http_sweep", "PENDING").map(drop)
 }
 
-/// The connections of the table (kernels before 6.3).
-pub fn table(ebpf: &Ebpf) -> Result<Vec<Connection>, Error> {
+/// Totals of the connections of the table (kernels before 6.3).
+pub fn table(ebpf: &Ebpf) -> Result<Vec<Totals>, Error> {
     let entries = map::entries::<u64, Connection>(ebpf, "CONNECTION_TABLE")?;
     Ok(entries
-        .into_iter()
-        .map(|(_, connection)| connection)
+        .iter()
+        .filter_map(|(_, connection)| open_totals(connection))
         .collect())
+}
+
+/// A connection in the table is open; which of the open states it is in is not known.
+const TCP_ESTABLISHED: u8 = 1;
+
+/// What the table knows of a connection, if it is one to tell of.
+fn open_totals(connection: &Connection) -> Option<Totals> {
+    (connection.own == 0 && connection.opened != 0).then(|| Totals {
+        connection: connection.id,
+        opened: connection.opened,
+        connect_duration: connection.connect_duration,
+        bytes_sent: connection.progress.bytes_sent,
+        bytes_received: connection.progress.bytes_received,
+        srtt: connection.progress.srtt,
+        retransmits: connection.progress.retransmits,
+        tgid: connection.tgid,
+        role: connection.role,
+        state: TCP_ESTABLISHED,
+        pad: [0; 2],
+        tuple: connection.tuple,
+    })
 }

@@ -5,10 +5,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sonde_common::{
-    event::{block::LatencyKey, connection::Connection, tcp::Totals},
-    hist::Log2,
-};
+use sonde_common::{event::block::LatencyKey, hist::Log2};
 
 use super::{counts::SyscallReader, observer::Observer};
 use crate::{
@@ -81,10 +78,7 @@ impl Kernel {
             }
         } else if self.has("tcp_state_table") {
             match sweep::table(self.programs.ebpf()) {
-                Ok(states) => {
-                    let totals: Vec<Totals> = states.iter().filter_map(open_totals).collect();
-                    observer.open_connections(&totals);
-                }
+                Ok(totals) => observer.open_connections(&totals),
                 Err(error) => tracing::warn!(%error, "open connections are not counted"),
             }
         }
@@ -119,27 +113,6 @@ impl Kernel {
         }
         Ok(())
     }
-}
-
-/// A connection in the table is open; which of the open states it is in is not known.
-const TCP_ESTABLISHED: u8 = 1;
-
-/// What the table knows of a connection (kernels before 6.3).
-fn open_totals(connection: &Connection) -> Option<Totals> {
-    (connection.own == 0 && connection.opened != 0).then_some(Totals {
-        connection: connection.id,
-        opened: connection.opened,
-        connect_duration: connection.connect_duration,
-        bytes_sent: connection.progress.bytes_sent,
-        bytes_received: connection.progress.bytes_received,
-        srtt: connection.progress.srtt,
-        retransmits: connection.progress.retransmits,
-        tgid: connection.tgid,
-        role: connection.role,
-        state: TCP_ESTABLISHED,
-        pad: [0; 2],
-        tuple: connection.tuple,
-    })
 }
 
 fn report<E: std::fmt::Display>(what: &str, result: Result<(), E>) {

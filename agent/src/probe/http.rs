@@ -49,9 +49,13 @@ pub const FAMILY: Family = Family {
     maps: &[],
 };
 
-/// Before 6.3 one program sees reads and writes.
+/// Before 6.3 the same programs see reads and writes.
 const SYS_EXIT: Attach = Attach {
     program: "http_sys_exit",
-    via: Via::RawTracepoint("sys_exit"),
+    via: Via::RawTracepointThen {
+        tracepoint: "sys_exit",
+        next: &["http_received", "http_sent"],
+        place: "HTTP_NEXT",
+    },
     when: without_socket_tracepoints,
 };

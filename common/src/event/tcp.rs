@@ -27,9 +27,9 @@ pub struct Totals {
     pub opened: u64,
     /// SYN sent to established, in nanoseconds; 0 when not seen.
     pub connect_duration: u64,
-    /// Payload bytes that the peer acknowledged (`tcp_sock.bytes_acked`).
+    /// Payload bytes sent, each counted once (`tcp_sock.bytes_sent - bytes_retrans`).
     pub bytes_sent: u64,
-    /// Payload bytes that arrived (`tcp_sock.bytes_received`).
+    /// Payload bytes that arrived (`tcp_sock.bytes_received`, without the FIN).
     pub bytes_received: u64,
     /// Smoothed round-trip time in microseconds (`srtt_us >> 3`); 0 before the first sample.
     pub srtt: u32,

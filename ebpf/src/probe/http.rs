@@ -32,7 +32,7 @@ use crate::{
     connection,
     emit::{fault, header, send},
     kernel::{Access, Sock},
-    scratch::Context,
+    scratch::{Context, forget},
 };
 
 pub(crate) use self::pending::Hold;
@@ -74,8 +74,10 @@ fn on_io<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
         return;
     }
     let direction = io.direction as usize & 1;
-    let unseen = unseen_bytes(sk, connection, io);
-    connection.offset[direction] += unseen;
+    if io.direction as u8 == Direction::Receive as u8 {
+        let unseen = unseen_bytes(sk, connection, io.length);
+        connection.offset[direction] += u64::from(unseen);
+    }
     if connection.verdict == verdict::UNDECIDED && !decide::<S>(sk, connection, io) {
         connection.offset[direction] += u64::from(io.length);
         return;
@@ -87,10 +89,7 @@ fn on_io<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
 /// Bytes that left the receive queue since the last read that was seen, other than by this one:
 /// splice out of the socket, `io_uring` before 6.3.
 #[inline(always)]
-fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> u64 {
-    if io.direction as u8 != Direction::Receive as u8 {
-        return 0;
-    }
+fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32) -> u32 {
     let Some(now) = sk.copied_seq() else {
         return 0;
     };
@@ -98,14 +97,17 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -
     let known = connection.copied_seq_known != 0;
     connection.copied_seq = now;
     connection.copied_seq_known = 1;
-    let unseen = moved.wrapping_sub(io.length);
-    // A smaller move than the read is kernel TLS or a racing reader: no gap to tell of. A FIN
-    // takes one sequence number and is passed together with the last bytes before it.
-    if !known || unseen == 0 || unseen > u32::MAX / 2 || (unseen == 1 && sk.at_end_of_file()) {
+    let unseen = moved.wrapping_sub(seen);
+    // A smaller move than the read is kernel TLS or a racing reader: no gap to tell of.
+    if !known || unseen == 0 || unseen > u32::MAX / 2 {
         return 0;
     }
-    fault(Fault::UnseenBytes);
-    u64::from(unseen)
+    // The FIN is taken with the last bytes when it came with them.
+    let unseen = unseen - u32::from(sk.fin_is_read());
+    if unseen != 0 {
+        fault(Fault::UnseenBytes);
+    }
+    unseen
 }
 
 /// Looks at the first bytes of an undecided connection; whether this read or write is told.
@@ -113,13 +115,17 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -
 fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -> bool {
     let direction = io.direction as usize & 1;
     let have = connection.first_length[direction] & 7;
-    let Some((bytes, count)) = io.payload.first(io.length, 8 - u32::from(have)) else {
+    let Some(record) = Record::begin(Context::Task) else {
         return false;
     };
-    let first = connection.first[direction] | (bytes << (u32::from(have) * 8));
-    let length = have + count as u8;
-    connection.first[direction] = first;
-    connection.first_length[direction] = length;
+    let want = 8 - u32::from(have);
+    let Some((bytes, count)) = io.payload.first(io.length, want, record.word()) else {
+        return false;
+    };
+    connection.first[direction] |= bytes << (u32::from(have) * 8);
+    connection.first_length[direction] = have + count as u8;
+    let first = forget(&mut connection.first[direction]);
+    let length = forget(&mut connection.first_length[direction]);
     let class = classify(first, length.into());
     match class {
         Class::Request | Class::Response => {
@@ -208,7 +214,8 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
     let first = record.first();
     let class = classify(first, captured.min(8));
     let starts = matches!(class, Class::Request | Class::Response);
-    if starts {
+    // A message may begin with a few bytes that could be the start of anything.
+    if starts || class as u8 == Class::Partial as u8 {
         connection.budget[direction] = BUDGET;
     }
     if starts && io.length > front && io.payload.ends_with_blank_line(io.length) {
@@ -300,18 +307,44 @@ pub(crate) fn sending_ended<S: Hold>(sk: &Sock<S::Access>, connection: &mut Conn
     }
 }
 
-/// The connection is gone: what was held back is told, the `TcpClosed` record follows.
+/// The connection is gone: what was held back is told, and what was read unseen since the last
+/// read that was seen; the `TcpClosed` record follows.
 #[inline(always)]
 pub(crate) fn closing<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection) {
-    if connection.pending == 0 {
+    if connection.announced == 0 || connection.verdict == verdict::OPAQUE {
         return;
     }
-    connection.pending = 0;
+    let unseen = unseen_bytes(sk, connection, 0);
+    if connection.pending == 0 && unseen == 0 {
+        return;
+    }
     let Some(mut record) = Record::begin(Context::State) else {
         return;
     };
-    if pending::take::<S>(sk, &mut record).is_some() {
+    let held = connection.pending != 0 && pending::take::<S>(sk, &mut record).is_some();
+    connection.pending = 0;
+    if unseen != 0 {
+        let io = Io {
+            direction: Direction::Receive,
+            length: unseen,
+            tgid: connection.tgid,
+            payload: Payload::None,
+        };
+        record.put(segment(&record, connection, &io, 0, 0, flag::OPAQUE));
+    }
+    if held || unseen != 0 {
         record.send(connection.id, connection.tgid);
+    }
+}
+
+/// The state of a socket that is read or written, made if there is none. None is made for a closed
+/// one, of which bytes may still be read: its end has been told, and there won't be another.
+#[inline(always)]
+fn state_of<S: Hold>(sk: &Sock<S::Access>) -> Option<*mut Connection> {
+    if sk.is_closed() {
+        S::find(sk)
+    } else {
+        S::find_or_create(sk)
     }
 }
 

@@ -31,6 +31,7 @@ mod state {
     pub(super) const SYN_SENT: u32 = 2;
     pub(super) const FIN_WAIT1: u32 = 4;
     pub(super) const CLOSE: u32 = 7;
+    pub(super) const CLOSE_WAIT: u32 = 8;
     pub(super) const LAST_ACK: u32 = 9;
     pub(super) const LISTEN: u32 = 10;
 }
@@ -104,6 +105,7 @@ fn on_state<S: Hold>(sk: &Sock<S::Access>, old: u32, new: u32) {
                 http::sending_ended::<S>(sk, unsafe { &mut *connection });
             }
         }
+        state::CLOSE if old == state::LISTEN => listening_ended(sk),
         state::CLOSE => closed::<S>(sk, old),
         _ => {}
     }
@@ -118,6 +120,14 @@ fn listening<A: Access>(sk: &Sock<A>) {
     if is_self(current_tgid()) {
         let tuple = sk.tuple();
         connection::remember_own(tuple.netns, tuple.local_port, true);
+    }
+}
+
+#[inline(always)]
+fn listening_ended<A: Access>(sk: &Sock<A>) {
+    if is_self(current_tgid()) {
+        let tuple = sk.tuple();
+        connection::forget_own(tuple.netns, tuple.local_port, true);
     }
 }
 
@@ -181,10 +191,27 @@ fn closed<S: Hold>(sk: &Sock<S::Access>, old: u32) {
             connect_failed(sk, connection);
         } else if connection.opened != 0 {
             http::closing::<S>(sk, connection);
+            if connection.reset == 0 && resets(sk, old) {
+                connection.reset = 2;
+            }
             report_closed(sk, connection);
         }
+    } else if connection.own != 0 && connection.role == Role::Outbound as u8 {
+        let tuple = sk.tuple();
+        connection::forget_own(tuple.netns, tuple.local_port, false);
     }
     S::remove(sk);
+}
+
+/// Whether this side ends the connection with a reset, as by closing it with bytes unread or with
+/// `SO_LINGER` of no time: it leaves a state in which data may flow for no state, without an
+/// error. `tcp_send_reset` comes only after this.
+#[inline(always)]
+fn resets<A: Access>(sk: &Sock<A>, old: u32) -> bool {
+    matches!(
+        old,
+        state::ESTABLISHED | state::CLOSE_WAIT | state::FIN_WAIT1
+    ) && sk.error() == 0
 }
 
 #[inline(always)]
@@ -220,7 +247,7 @@ fn totals<A: Access>(sk: &Sock<A>, connection: &Connection) -> Totals {
         connection: connection.id,
         opened: connection.opened,
         connect_duration: connection.connect_duration,
-        bytes_sent: sk.bytes_acked(),
+        bytes_sent: sk.bytes_sent(),
         bytes_received: sk.bytes_received(),
         srtt: sk.srtt(),
         retransmits: sk.retransmits(),

@@ -5,7 +5,7 @@ use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_probe_read_user as r
 use crate::{
     kernel::Access,
     regs::{Regs, number},
-    scratch::bounded,
+    scratch::{Word, bounded},
 };
 
 /// Pieces of a vector that are looked at; what lies in later ones counts but isn't captured.
@@ -57,11 +57,15 @@ impl Payload {
                 Self::vector(regs.argument(1), regs.argument(2))
             }
             number::SENDMSG | number::RECVMSG => Self::message(regs.argument(1)),
-            number::SENDMMSG | number::RECVMMSG => {
-                Self::message(regs.argument(1) + u64::from(index) * MMSGHDR)
-            }
+            number::SENDMMSG | number::RECVMMSG => Self::of_message(regs.argument(1), index),
             _ => Self::None,
         }
+    }
+
+    /// The payload of one message of a sendmmsg or recvmmsg.
+    #[inline(always)]
+    pub(super) fn of_message(vector: u64, index: u32) -> Self {
+        Self::message(vector + u64::from(index) * MMSGHDR)
     }
 
     /// Bytes that a finished sendmmsg or recvmmsg moved for one of its messages.
@@ -94,33 +98,23 @@ impl Payload {
 
     /// Up to `want` (at most 8) of the first bytes, the first in the lowest byte.
     #[inline(always)]
-    pub(super) fn first(&self, length: u32, want: u32) -> Option<(u64, u32)> {
-        let (address, available) = match *self {
-            Self::None => return None,
-            Self::Buffer(address) => (address, u64::from(length)),
-            Self::Vector(address, count) => first_piece(address, count)?,
-        };
-        let size = available.min(u64::from(length)).min(u64::from(want)) as u32;
-        let mut bytes = [0u64; 2];
-        // SAFETY: at most 15 bytes into 16; the helper checks the source.
-        let result = unsafe {
-            read_user(
-                (&raw mut bytes).cast(),
-                bounded::<15>(size) as u32,
-                address as *const _,
-            )
-        };
-        (result == 0).then_some((bytes[0], size))
+    pub(super) fn first(&self, length: u32, want: u32, word: Word) -> Option<(u64, u32)> {
+        let want = length.min(want);
+        match *self {
+            Self::None => None,
+            Self::Buffer(address) => Some((first_bytes(address, want, word)?, want)),
+            Self::Vector(address, count) => first_of_pieces(address, count, want, word),
+        }
     }
 
     /// Copies the first `size` bytes to `into`, which has room for twice the largest `size`;
     /// how many there were, `None` when none could be read.
     #[inline(always)]
-    pub(super) fn copy(&self, into: *mut u8, size: u32) -> Option<u32> {
+    pub(super) fn copy(&self, into: *mut u8, size: u32, word: Word) -> Option<u32> {
         match *self {
             Self::None => None,
-            Self::Buffer(address) => copy_piece(into, size, address).then_some(size),
-            Self::Vector(address, count) => copy_pieces(into, size, address, count),
+            Self::Buffer(address) => copy_piece(into, size, address, word).then_some(size),
+            Self::Vector(address, count) => copy_pieces(into, size, address, count, word),
         }
     }
 
@@ -153,17 +147,29 @@ fn piece(vector: u64, index: u32) -> Option<Piece> {
     unsafe { bpf_probe_read_user(address as *const Piece) }.ok()
 }
 
+/// Reads `size` (at most 8) bytes, the first into the lowest byte.
 #[inline(always)]
-fn first_piece(vector: u64, count: u32) -> Option<(u64, u64)> {
+fn first_bytes(address: u64, size: u32, word: Word) -> Option<u64> {
+    let mut bytes = [0u64; 2];
+    let size = bounded::<15>(word.forget(size)) as u32;
+    // SAFETY: at most 15 bytes into 16; the helper checks the source.
+    let result = unsafe { read_user((&raw mut bytes).cast(), size, address as *const _) };
+    (result == 0).then_some(bytes[0])
+}
+
+/// The same out of several pieces, the first of which may have a byte or none; how many.
+#[inline(always)]
+fn first_of_pieces(vector: u64, count: u32, want: u32, word: Word) -> Option<(u64, u32)> {
+    let (mut bytes, mut have) = (0u64, 0u32);
     let mut index = 0;
-    while index < PIECES && index < count {
+    while index < PIECES && index < count && have < want {
         let piece = piece(vector, index)?;
-        if piece.length > 0 {
-            return Some((piece.base, piece.length));
-        }
+        let size = piece.length.min(u64::from(want - have)) as u32;
+        bytes |= first_bytes(piece.base, size, word)? << ((have & 7) * 8);
+        have += size;
         index += 1;
     }
-    None
+    (have > 0).then_some((bytes, have))
 }
 
 #[inline(always)]
@@ -185,16 +191,16 @@ fn last_piece(vector: u64, count: u32, length: u32, want: u32) -> Option<(u64, u
 
 /// Reads `size` bytes of user memory.
 #[inline(always)]
-pub(super) fn copy_piece(into: *mut u8, size: u32, address: u64) -> bool {
+fn copy_piece(into: *mut u8, size: u32, address: u64, word: Word) -> bool {
     use sonde_common::event::http::CAPTURE_MAX;
     const MASK: u32 = 2 * CAPTURE_MAX as u32 - 1;
-    let size = bounded::<MASK>(size) as u32;
+    let size = bounded::<MASK>(word.forget(size)) as u32;
     // SAFETY: `into` has room for MASK bytes; the helper checks the source.
     unsafe { read_user(into.cast(), size, address as *const _) == 0 }
 }
 
 #[inline(always)]
-fn copy_pieces(into: *mut u8, size: u32, vector: u64, count: u32) -> Option<u32> {
+fn copy_pieces(into: *mut u8, size: u32, vector: u64, count: u32, word: Word) -> Option<u32> {
     // Head and body are the usual vector: one read fetches both.
     // SAFETY: the helper checks the address.
     let pair = unsafe { bpf_probe_read_user(vector as *const [Piece; 2]) }.ok()?;
@@ -216,8 +222,8 @@ fn copy_pieces(into: *mut u8, size: u32, vector: u64, count: u32) -> Option<u32>
             room
         };
         // The mask is for the verifier: `filled` is under `size`, at most CAPTURE_MAX.
-        let target = into.wrapping_add(bounded::<0xfff>(filled));
-        if part > 0 && !copy_piece(target, part, piece.base) {
+        let target = into.wrapping_add(bounded::<0xfff>(word.forget(filled)));
+        if part > 0 && !copy_piece(target, part, piece.base, word) {
             break;
         }
         filled += part;

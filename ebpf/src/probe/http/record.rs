@@ -17,7 +17,7 @@ use sonde_common::{
 use super::payload::Payload;
 use crate::{
     emit::{fault, send_bytes},
-    scratch::{Context, bounded},
+    scratch::{Context, Word, bounded},
 };
 
 /// Room for a held-back segment, a segment of the largest capture, and what the verifier must
@@ -95,11 +95,21 @@ impl Record {
     /// Copies the first `size` bytes of a payload behind where the segment's header will stand.
     #[inline(always)]
     pub(super) fn capture(&mut self, payload: &Payload, size: u32) -> Option<u32> {
-        let captured = payload.copy(self.at(SEGMENT as usize), size);
-        if captured.is_none() && !matches!(payload, Payload::None) {
-            fault(Fault::PayloadUnreadable);
-        }
-        captured
+        let Some(captured) = payload.copy(self.at(SEGMENT as usize), size, self.word()) else {
+            if !matches!(payload, Payload::None) {
+                fault(Fault::PayloadUnreadable);
+            }
+            return None;
+        };
+        Some(self.word().forget(captured))
+    }
+
+    /// The buffer's last word, which no record reaches.
+    #[inline(always)]
+    pub(super) fn word(&self) -> Word {
+        let place = self.buffer.wrapping_add(ROOM - size_of::<u64>());
+        // SAFETY: inside the buffer, and aligned.
+        unsafe { Word::new(place.cast()) }
     }
 
     /// The first eight captured bytes, the first in the lowest byte.
@@ -133,10 +143,10 @@ impl Record {
             return 0;
         };
         let target = self.at(SEGMENT as usize + bounded::<0x1fff>(captured));
-        let size = size.min(TAIL as u32);
+        let size = self.word().forget(size).min(TAIL as u32);
         // SAFETY: TAIL bytes fit behind the largest capture; the helper checks the source.
         let result = unsafe { bpf_probe_read_user(target.cast(), size, address as *const _) };
-        if result == 0 { size } else { 0 }
+        self.word().forget(if result == 0 { size } else { 0 })
     }
 
     /// Writes the present segment's header.

@@ -12,9 +12,9 @@ use aya_ebpf::{
 };
 use sonde_common::event::http::Direction;
 
-use super::{Io, adopt, on_io, payload::Payload};
+use super::{Io, adopt, on_io, payload::Payload, state_of};
 use crate::{
-    connection::{Storage, Store},
+    connection::Storage,
     filter::is_self,
     kernel::{Direct, Sock},
     regs::{Regs, number},
@@ -59,7 +59,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     if is_self(tgid) {
         return;
     }
-    let Some(connection) = Storage::find_or_create(sk) else {
+    let Some(connection) = state_of::<Storage>(sk) else {
         return;
     };
     // SAFETY: the map's value is alive while the program runs.

@@ -1,16 +1,25 @@
 //! Kernels before 6.3: the end of every system call, where registers tell call and arguments, and
 //! the socket is found through the descriptor table.
+//!
+//! Not in one program, for the verifier would give up on that: `http_sys_exit` finds out what was
+//! moved on which connection; `http_received` or `http_sent` follows that, once for each message
+//! of a vector.
 
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task},
-    macros::raw_tracepoint,
+    macros::{map, raw_tracepoint},
+    maps::{PerCpuArray, ProgramArray},
     programs::RawTracePointContext,
 };
-use sonde_common::event::http::Direction;
+use sonde_common::{
+    event::{connection::verdict, http::Direction},
+    fault::Fault,
+};
 
-use super::{Io, adopt, on_io, payload::Payload};
+use super::{Io, adopt, on_io, payload::Payload, state_of};
 use crate::{
     connection::{Store, Table, note_progress},
+    emit::fault,
     filter::is_self,
     kernel::{Probed, Sock, Task},
     regs::{Regs, number},
@@ -19,84 +28,194 @@ use crate::{
 const MSG_PEEK: u64 = 0x2;
 const MSG_TRUNC: u64 = 0x20;
 const MSG_ERRQUEUE: u64 = 0x2000;
-/// Messages of one sendmmsg or recvmmsg that are looked at.
-const MESSAGES: u32 = 4;
+/// Messages of one sendmmsg or recvmmsg that are followed: the kernel allows 33 jumps from program
+/// to program.
+const MESSAGES: u32 = 32;
+
+/// What a call moved, for the program that follows it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Call {
+    address: u64,
+    vector: u64,
+    length: u32,
+    pieces: u32,
+    messages: u32,
+    /// The message that `length` and `address` are of.
+    index: u32,
+    tgid: u32,
+    pad: u32,
+    sk: u64,
+}
+
+#[map]
+static CALL: PerCpuArray<Call> = PerCpuArray::with_max_entries(1, 0);
+
+/// Holds `http_received` and `http_sent`, by their [`Direction`]; the agent puts them there.
+#[map]
+static HTTP_NEXT: ProgramArray = ProgramArray::with_max_entries(2, 0);
+
+impl Call {
+    /// As the rest of this module takes it.
+    #[inline(always)]
+    fn io(&self, direction: Direction) -> Io {
+        // SAFETY: a reference. Volatile, so that it is read once: the verifier would take what
+        // is read twice for two things.
+        let call = unsafe { core::ptr::from_ref(self).read_volatile() };
+        Io {
+            direction,
+            length: call.length,
+            tgid: call.tgid,
+            payload: match call.pieces {
+                0 => Payload::None,
+                1 => Payload::Buffer(call.address),
+                pieces => Payload::Vector(call.address, pieces),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, payload: Payload) {
+        (self.address, self.pieces) = match payload {
+            Payload::None => (0, 0),
+            Payload::Buffer(address) => (address, 1),
+            Payload::Vector(address, pieces) => (address, pieces),
+        };
+    }
+
+    /// Bytes of the messages after the first.
+    #[inline(always)]
+    fn later_bytes(&self) -> u32 {
+        let mut bytes = 0u32;
+        let mut index = 1;
+        while index < MESSAGES && index < self.messages {
+            bytes = bytes.wrapping_add(Payload::message_length(self.vector, index));
+            index += 1;
+        }
+        bytes
+    }
+
+    /// Turns to a message of the vector.
+    #[inline(always)]
+    fn set_message(&mut self, index: u32) {
+        self.index = index;
+        self.length = Payload::message_length(self.vector, index);
+        self.set(Payload::of_message(self.vector, index));
+    }
+}
 
 /// `sys_exit(regs, ret)`
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
     let result: i64 = ctx.arg(1);
-    if result >= 0 {
-        on_exit(&Regs::new(ctx.arg(0)), result as u64);
+    if result >= 0
+        && let Some(direction) = on_exit(&Regs::new(ctx.arg(0)), result as u64)
+    {
+        next(&ctx, direction as u32);
     }
     0
 }
 
+/// Follows what `http_sys_exit` has found to be read.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
+    if on_moved(Direction::Receive).is_some() {
+        next(&ctx, Direction::Receive as u32);
+    }
+    0
+}
+
+/// Follows what `http_sys_exit` has found to be written.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
+    if on_moved(Direction::Send).is_some() {
+        next(&ctx, Direction::Send as u32);
+    }
+    0
+}
+
+/// Jumps to the program of a direction; comes back only when it isn't there.
 #[inline(always)]
-fn on_exit(regs: &Regs<Probed>, result: u64) {
-    let Some(call) = regs.number() else {
-        return;
-    };
-    let Some(direction) = direction(call) else {
-        return;
-    };
+fn next(ctx: &RawTracePointContext, direction: u32) {
+    // SAFETY: a program of the same type, which needs nothing but the context.
+    unsafe { HTTP_NEXT.tail_call(ctx, direction) };
+    fault(Fault::PayloadUnreadable);
+}
+
+/// Finds out what the call moved, if that was on a TCP socket.
+#[inline(always)]
+fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
+    let call = regs.number()?;
+    let direction = direction(call)?;
     if direction as u8 == Direction::Send as u8 && result == 0 {
-        return;
+        return None;
     }
     let flags = flags(call, regs);
     if flags & (MSG_PEEK | MSG_ERRQUEUE) != 0 {
-        return;
+        return None;
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     if is_self(tgid) {
-        return;
+        return None;
     }
-    let Some(sk) = socket(call, regs) else {
-        return;
-    };
+    let sk = socket(call, regs)?;
     if !sk.is_tcp() || (result == 0 && !sk.at_end_of_file()) {
-        return;
+        return None;
     }
-    let Some(connection) = Table::find_or_create(&sk) else {
-        return;
-    };
     // SAFETY: the map's value is alive while the program runs.
-    let connection = unsafe { &mut *connection };
+    let connection = unsafe { &mut *state_of::<Table>(&sk)? };
     adopt(connection, tgid);
     note_progress(&sk, connection);
-    let mut io = Io {
-        direction,
-        length: result as u32,
-        tgid,
-        payload: Payload::None,
-    };
+    // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+    let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
+    moved.sk = sk.0 as u64;
+    moved.tgid = tgid;
+    moved.vector = regs.argument(1);
+    moved.index = 0;
     if matches!(call, number::SENDMMSG | number::RECVMMSG) {
-        messages(&sk, connection, &mut io, call, regs, result as u32);
-        return;
+        moved.messages = result as u32;
+        moved.set_message(0);
+        // The sequence number stands behind all messages already; the first is compared alone.
+        if direction as u8 == Direction::Receive as u8 {
+            connection.copied_seq = connection.copied_seq.wrapping_add(moved.later_bytes());
+        }
+    } else {
+        moved.messages = 1;
+        moved.length = result as u32;
+        moved.set(if flags & MSG_TRUNC == 0 {
+            Payload::of_call(call, regs, 0)
+        } else {
+            Payload::None
+        });
     }
-    if flags & MSG_TRUNC == 0 {
-        io.payload = Payload::of_call(call, regs, 0);
-    }
-    on_io::<Table>(&sk, connection, &io);
+    Some(direction)
 }
 
-/// Each message of a vector of `count` as a read or write of its own.
+/// Follows one message; whether there is another.
 #[inline(always)]
-fn messages(
-    sk: &Sock<Probed>,
-    connection: &mut sonde_common::event::connection::Connection,
-    io: &mut Io,
-    call: u32,
-    regs: &Regs<Probed>,
-    count: u32,
-) {
-    let mut index = 0;
-    while index < MESSAGES && index < count {
-        io.length = Payload::message_length(regs.argument(1), index);
-        io.payload = Payload::of_call(call, regs, index);
-        on_io::<Table>(sk, connection, io);
-        index += 1;
+fn on_moved(direction: Direction) -> Option<()> {
+    // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+    let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
+    let sk = Sock::<Probed>::new(moved.sk as *const u8);
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *Table::find(&sk)? };
+    let io = moved.io(direction);
+    // An empty message isn't the end of the stream.
+    if io.length != 0 || moved.messages == 1 {
+        on_io::<Table>(&sk, connection, &io);
     }
+    let index = moved.index + 1;
+    if index >= moved.messages {
+        return None;
+    }
+    if index >= MESSAGES {
+        // Where the next bytes stand in the stream can't be told any more.
+        fault(Fault::UnseenBytes);
+        connection.verdict = verdict::OPAQUE;
+        return None;
+    }
+    moved.set_message(index);
+    Some(())
 }
 
 #[inline(always)]

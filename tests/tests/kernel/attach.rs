@@ -1,0 +1,207 @@
+//! Which hooks are served, and that nothing stays behind.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{maps::loaded_maps, programs::loaded_programs};
+use sonde::{
+    kernel::attach::{Outcome, Programs},
+    probe::FAMILIES,
+};
+
+use crate::{
+    child::{Child, Workload, hear, tell},
+    harness::Test,
+    observed::{Mode, Observed, settings},
+    syscalls::count_of,
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "attach::every_hook_is_served",
+        run: every_hook_is_served,
+    },
+    Test {
+        name: "attach::fault_26_twenty_rounds_leave_nothing",
+        run: fault_26_twenty_rounds_leave_nothing,
+    },
+    Test {
+        name: "attach::fault_26_a_killed_agent_leaves_nothing",
+        run: fault_26_a_killed_agent_leaves_nothing,
+    },
+    Test {
+        name: "attach::fault_26_two_at_once_count_the_same",
+        run: fault_26_two_at_once_count_the_same,
+    },
+];
+
+pub(crate) const WORKLOADS: &[Workload] = &[Workload {
+    name: "agent",
+    run: agent,
+}];
+
+/// Required hooks always; the others where the kernel has what they need, so all of them on the
+/// kernels of the matrix.
+fn every_hook_is_served(observed: &mut Observed) -> Result<()> {
+    let mut missing = Vec::new();
+    for report in observed.programs.reports() {
+        let (family, hook) = (report.family, report.hook.name);
+        match &report.outcome {
+            Outcome::Attached(attach) => {
+                let (via, program) = (attach.via.as_str(), attach.program);
+                let size = verified(&observed.programs, program);
+                println!("    {family}/{hook}: {via} {program}, {size}");
+            }
+            Outcome::Skipped { reasons } => {
+                println!("    {family}/{hook}: none");
+                for (via, reason) in reasons {
+                    println!("        {via}: {reason}");
+                }
+                if report.hook.required || !only_with_socket_storage(hook) {
+                    missing.push(format!("{family}/{hook}"));
+                }
+            }
+        }
+    }
+    ensure!(missing.is_empty(), "not served: {}", missing.join(", "));
+    for program in ["tcp_sweep", "http_sweep"] {
+        let wanted = observed.mode.kernel().has_socket_tracepoints();
+        ensure!(
+            observed.programs.is_attached(program) == wanted,
+            "{program}"
+        );
+    }
+    Ok(())
+}
+
+/// How much the verifier had to look at, of the million instructions that it would.
+fn verified(programs: &Programs, name: &str) -> String {
+    let program = programs.ebpf().program(name);
+    let info = program.and_then(|program| program.info().ok());
+    match info.and_then(|info| info.verified_instruction_count()) {
+        Some(count) => format!("{count} instructions verified"),
+        None => "verified".to_owned(),
+    }
+}
+
+/// What kernels before 6.3 do in another way.
+fn only_with_socket_storage(hook: &str) -> bool {
+    ["connections", "held-back requests"].contains(&hook)
+}
+
+/// Ids of the programs and maps of an attached agent.
+struct Ids {
+    programs: Vec<u32>,
+    maps: Vec<u32>,
+}
+
+impl Ids {
+    fn of(programs: &Programs) -> Result<Self> {
+        let attached = programs.ebpf().programs();
+        let programs_of = attached.filter_map(|(_, program)| program.info().ok());
+        let programs_of: Vec<u32> = programs_of.map(|info| info.id()).collect();
+        let mut maps = Vec::new();
+        for info in loaded_programs().flatten() {
+            if programs_of.contains(&info.id()) {
+                maps.extend(
+                    info.map_ids()
+                        .context("maps of a program")?
+                        .unwrap_or_default(),
+                );
+            }
+        }
+        maps.sort_unstable();
+        maps.dedup();
+        ensure!(
+            !programs_of.is_empty() && !maps.is_empty(),
+            "nothing loaded"
+        );
+        Ok(Self {
+            programs: programs_of,
+            maps,
+        })
+    }
+
+    /// Those of them that the kernel still has.
+    fn left(&self) -> usize {
+        let programs = loaded_programs().flatten();
+        let maps = loaded_maps().flatten();
+        programs
+            .filter(|info| self.programs.contains(&info.id()))
+            .count()
+            + maps.filter(|info| self.maps.contains(&info.id())).count()
+    }
+
+    /// The kernel frees after a grace period, and maps after their programs.
+    fn wait_until_gone(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.left() > 0 {
+            ensure!(Instant::now() < deadline, "{} objects stay", self.left());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+fn fault_26_twenty_rounds_leave_nothing(observed: &mut Observed) -> Result<()> {
+    // One family of each kind of hook: the rounds are about what is left, not about the verifier.
+    let families: Vec<_> = FAMILIES
+        .iter()
+        .copied()
+        .filter(|family| ["process", "tcp", "sched"].contains(&family.name))
+        .collect();
+    for round in 0..20 {
+        let programs = Programs::attach(&observed.mode.kernel(), &families, &settings())?;
+        ensure!(programs.any_attached(), "round {round}");
+        let ids = Ids::of(&programs)?;
+        ensure!(ids.left() > 0);
+        drop(programs);
+        ids.wait_until_gone()
+            .with_context(|| format!("round {round}"))?;
+        observed.drain();
+    }
+    Ok(())
+}
+
+/// Attaches, tells what it holds, and waits to be killed.
+fn agent(arguments: &[&str]) -> Result<()> {
+    let mode = match arguments {
+        ["older"] => Mode::Older,
+        _ => Mode::Best,
+    };
+    let programs = Programs::attach(&mode.kernel(), FAMILIES, &settings())?;
+    let ids = Ids::of(&programs)?;
+    let join = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    tell(join(&ids.programs))?;
+    tell(join(&ids.maps))?;
+    hear()?;
+    Ok(())
+}
+
+fn fault_26_a_killed_agent_leaves_nothing(observed: &mut Observed) -> Result<()> {
+    let mut child = Child::start("agent", &[observed.mode.name()])?;
+    let mut numbers = || -> Result<Vec<u32>> {
+        let line = child.line()?;
+        Ok(line.split(' ').filter_map(|id| id.parse().ok()).collect())
+    };
+    let ids = Ids {
+        programs: numbers()?,
+        maps: numbers()?,
+    };
+    ensure!(ids.left() == ids.programs.len() + ids.maps.len());
+    // Dropping a child kills it.
+    drop(child);
+    ids.wait_until_gone()
+}
+
+fn fault_26_two_at_once_count_the_same(observed: &mut Observed) -> Result<()> {
+    const CALLS: u64 = 500;
+    let mut second = Observed::attach(observed.mode)?;
+    let pid = observed.run("syscalls", &[&CALLS.to_string(), "0", "0"])?;
+    for agent in [observed, &mut second] {
+        let counted = count_of(agent, pid, libc::SYS_getppid, 0, CALLS)?;
+        ensure!(counted == CALLS, "counted {counted}");
+        agent.until("the exit", |agent| agent.exits(pid).first().copied())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The kernel side on a real kernel: what the programs tell of workloads whose numbers are known.
+//!
+//! Runs as root on the machine's own kernel, and in the virtual machines of `cargo xtask vm`,
+//! where there is nothing but this program and busybox. The workloads are this same program,
+//! started again under the name of one; see [`child`].
+
+mod attach;
+mod child;
+mod harness;
+mod host;
+mod http;
+mod loss;
+mod observed;
+mod process;
+mod sys;
+mod syscalls;
+mod tcp;
+mod ways;
+
+use std::process::ExitCode;
+
+use child::Workload;
+use harness::Test;
+
+/// All tests, by the family that they are about.
+const TESTS: &[&[Test]] = &[
+    attach::TESTS,
+    syscalls::TESTS,
+    process::TESTS,
+    tcp::TESTS,
+    http::TESTS,
+    ways::TESTS,
+    loss::TESTS,
+    host::TESTS,
+];
+
+/// What the children do.
+const WORKLOADS: &[&[Workload]] = &[
+    attach::WORKLOADS,
+    syscalls::WORKLOADS,
+    process::WORKLOADS,
+    tcp::WORKLOADS,
+    http::WORKLOADS,
+    ways::WORKLOADS,
+    loss::WORKLOADS,
+    host::WORKLOADS,
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match child::as_workload(&arguments, WORKLOADS) {
+        Some(code) => code,
+        None => harness::run(&arguments, TESTS),
+    }
+}

@@ -1,0 +1,283 @@
+//! The system calls of which the standard library offers no form: every way into and out of a
+//! socket.
+
+use std::{
+    io,
+    net::TcpStream,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+    ptr,
+};
+
+use libc::{c_int, c_void, iovec, mmsghdr, msghdr};
+
+/// A result of the C library: a count, or errno.
+fn checked(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+fn vectors(pieces: &[&[u8]]) -> Vec<iovec> {
+    let piece = |bytes: &&[u8]| iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    pieces.iter().map(piece).collect()
+}
+
+fn vectors_mut(pieces: &mut [&mut [u8]]) -> Vec<iovec> {
+    let piece = |bytes: &mut &mut [u8]| iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    pieces.iter_mut().map(piece).collect()
+}
+
+fn message(vectors: &mut [iovec]) -> msghdr {
+    // SAFETY: a C structure of numbers and pointers, for which zero means "none".
+    let mut message: msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = vectors.as_mut_ptr();
+    message.msg_iovlen = vectors.len();
+    message
+}
+
+/// `send(2)`
+pub(crate) fn send(socket: RawFd, bytes: &[u8], flags: c_int) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one slice.
+    checked(unsafe { libc::send(socket, bytes.as_ptr().cast(), bytes.len(), flags) })
+}
+
+/// `sendto(2)` without an address
+pub(crate) fn send_to(socket: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    let (data, length) = (bytes.as_ptr().cast(), bytes.len());
+    // SAFETY: pointer and length are those of one slice.
+    checked(unsafe { libc::sendto(socket, data, length, 0, ptr::null(), 0) })
+}
+
+/// `writev(2)`
+pub(crate) fn writev(socket: RawFd, pieces: &[&[u8]]) -> io::Result<usize> {
+    let vectors = vectors(pieces);
+    // SAFETY: the vectors point at the slices, which live until the call's end.
+    checked(unsafe { libc::writev(socket, vectors.as_ptr(), vectors.len() as c_int) })
+}
+
+/// `sendmsg(2)`
+pub(crate) fn send_message(socket: RawFd, pieces: &[&[u8]]) -> io::Result<usize> {
+    let mut vectors = vectors(pieces);
+    let message = message(&mut vectors);
+    // SAFETY: as for `writev`.
+    checked(unsafe { libc::sendmsg(socket, &raw const message, 0) })
+}
+
+/// `sendmmsg(2)`; the bytes of all messages that went out.
+pub(crate) fn send_messages(socket: RawFd, messages: &[&[&[u8]]]) -> io::Result<usize> {
+    let mut vectors: Vec<_> = messages.iter().map(|pieces| vectors(pieces)).collect();
+    let mut headers = headers(&mut vectors);
+    let count = headers.len() as u32;
+    // SAFETY: as for `writev`.
+    let sent = checked(unsafe { libc::sendmmsg(socket, headers.as_mut_ptr(), count, 0) } as isize)?;
+    Ok(headers[..sent]
+        .iter()
+        .map(|header| header.msg_len as usize)
+        .sum())
+}
+
+fn headers(vectors: &mut [Vec<iovec>]) -> Vec<mmsghdr> {
+    let header = |vectors: &mut Vec<iovec>| mmsghdr {
+        msg_hdr: message(vectors),
+        msg_len: 0,
+    };
+    vectors.iter_mut().map(header).collect()
+}
+
+/// `sendfile(2)`
+pub(crate) fn send_file(socket: RawFd, file: RawFd, length: usize) -> io::Result<usize> {
+    // SAFETY: no pointers.
+    checked(unsafe { libc::sendfile(socket, file, ptr::null_mut(), length) })
+}
+
+/// `splice(2)`
+pub(crate) fn splice(from: RawFd, into: RawFd, length: usize) -> io::Result<usize> {
+    let (none, flags) = (ptr::null_mut(), libc::SPLICE_F_MOVE);
+    // SAFETY: no pointers.
+    checked(unsafe { libc::splice(from, none, into, none, length, flags) })
+}
+
+/// `recv(2)`
+pub(crate) fn receive(socket: RawFd, into: &mut [u8], flags: c_int) -> io::Result<usize> {
+    // SAFETY: pointer and length are those of one slice.
+    checked(unsafe { libc::recv(socket, into.as_mut_ptr().cast(), into.len(), flags) })
+}
+
+/// `recv(2)` with `MSG_TRUNC`, which for TCP throws the bytes away.
+pub(crate) fn discard(socket: RawFd, length: usize) -> io::Result<usize> {
+    let nowhere: *mut c_void = ptr::null_mut();
+    // SAFETY: the kernel writes nothing with this flag.
+    checked(unsafe { libc::recv(socket, nowhere, length, libc::MSG_TRUNC) })
+}
+
+/// `recvfrom(2)`
+pub(crate) fn receive_from(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    let (data, length, none) = (into.as_mut_ptr().cast(), into.len(), ptr::null_mut());
+    // SAFETY: pointer and length are those of one slice; no address is asked for.
+    checked(unsafe { libc::recvfrom(socket, data, length, 0, none, ptr::null_mut()) })
+}
+
+/// `readv(2)`
+pub(crate) fn readv(socket: RawFd, pieces: &mut [&mut [u8]]) -> io::Result<usize> {
+    let vectors = vectors_mut(pieces);
+    // SAFETY: as for `writev`.
+    checked(unsafe { libc::readv(socket, vectors.as_ptr(), vectors.len() as c_int) })
+}
+
+/// `recvmsg(2)`
+pub(crate) fn receive_message(socket: RawFd, pieces: &mut [&mut [u8]]) -> io::Result<usize> {
+    let mut vectors = vectors_mut(pieces);
+    let mut message = message(&mut vectors);
+    // SAFETY: as for `writev`.
+    checked(unsafe { libc::recvmsg(socket, &raw mut message, 0) })
+}
+
+/// `recvmmsg(2)` that waits for the first message only; the bytes of each.
+pub(crate) fn receive_messages(socket: RawFd, buffers: &mut [&mut [u8]]) -> io::Result<Vec<usize>> {
+    let mut vectors: Vec<Vec<iovec>> = buffers
+        .iter_mut()
+        .map(|buffer| vectors_mut(&mut [buffer]))
+        .collect();
+    let mut headers = headers(&mut vectors);
+    let (count, flags) = (headers.len() as u32, libc::MSG_WAITFORONE);
+    let none = ptr::null_mut();
+    // SAFETY: as for `writev`.
+    let got = unsafe { libc::recvmmsg(socket, headers.as_mut_ptr(), count, flags, none) };
+    let got = checked(got as isize)?;
+    Ok(headers[..got]
+        .iter()
+        .map(|header| header.msg_len as usize)
+        .collect())
+}
+
+/// `socket(2)` option with a whole number.
+pub(crate) fn set_option(socket: RawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    let size = size_of::<c_int>() as libc::socklen_t;
+    let value: *const c_int = &raw const value;
+    // SAFETY: pointer and length are those of one number.
+    checked(unsafe { libc::setsockopt(socket, level, name, value.cast(), size) } as isize).map(drop)
+}
+
+/// Makes `close` reset the connection: `SO_LINGER` of no time.
+pub(crate) fn reset_on_close(socket: &TcpStream) -> io::Result<()> {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_LINGER);
+    let size = size_of::<libc::linger>() as libc::socklen_t;
+    let (fd, value) = (socket.as_raw_fd(), (&raw const linger).cast());
+    // SAFETY: pointer and length are those of one structure.
+    checked(unsafe { libc::setsockopt(fd, level, name, value, size) } as isize).map(drop)
+}
+
+/// `pipe(2)`: reading end, writing end.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    checked(unsafe { libc::pipe(ends.as_mut_ptr()) } as isize)?;
+    // SAFETY: the kernel has just made them for us.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+/// `getppid(2)` by number, so that nothing answers in the kernel's place.
+pub(crate) fn getppid() {
+    // SAFETY: no arguments.
+    unsafe { libc::syscall(libc::SYS_getppid) };
+}
+
+/// `close(2)` of a descriptor that is none.
+pub(crate) fn close_nothing() -> io::Result<usize> {
+    // SAFETY: no descriptor of ours has this number.
+    checked(unsafe { libc::close(-1) } as isize)
+}
+
+/// Passes a descriptor over a Unix socket (`SCM_RIGHTS`).
+pub(crate) fn pass(over: RawFd, descriptor: RawFd) -> io::Result<()> {
+    let mut byte = [0u8; 1];
+    let mut vectors = vectors_mut(&mut [&mut byte]);
+    let mut message = message(&mut vectors);
+    let mut space = [0u64; 4];
+    message.msg_control = space.as_mut_ptr().cast();
+    // SAFETY: constants; the buffer is larger than one header with one descriptor.
+    unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as usize;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize;
+        libc::CMSG_DATA(header)
+            .cast::<RawFd>()
+            .write_unaligned(descriptor);
+        checked(libc::sendmsg(over, &raw const message, 0)).map(drop)
+    }
+}
+
+/// Takes a descriptor that was passed.
+pub(crate) fn take(from: RawFd) -> io::Result<OwnedFd> {
+    let mut byte = [0u8; 1];
+    let mut vectors = vectors_mut(&mut [&mut byte]);
+    let mut message = message(&mut vectors);
+    let mut space = [0u64; 4];
+    message.msg_control = space.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&space);
+    // SAFETY: the kernel fills the buffer; a missing header is checked.
+    unsafe {
+        checked(libc::recvmsg(from, &raw mut message, 0))?;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        if header.is_null() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let descriptor = libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned();
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// A TCP connection from a port of one's choice on 127.0.0.1 to another there.
+pub(crate) fn connect_from(local: u16, remote: u16) -> io::Result<TcpStream> {
+    let address = |port: u16| libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from_ne_bytes([127, 0, 0, 1]),
+        },
+        sin_zero: [0; 8],
+    };
+    let size = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    let (local, remote) = (address(local), address(remote));
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: a new descriptor, ours alone; the addresses are those of whole structures.
+    unsafe {
+        let socket = checked(libc::socket(libc::AF_INET, kind, 0) as isize)?;
+        let socket = TcpStream::from_raw_fd(socket as RawFd);
+        let fd = socket.as_raw_fd();
+        set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+        checked(libc::bind(fd, (&raw const local).cast(), size) as isize)?;
+        checked(libc::connect(fd, (&raw const remote).cast(), size) as isize)?;
+        Ok(socket)
+    }
+}
+
+/// Brings the loopback device of a new network namespace up.
+pub(crate) fn loopback_up() -> io::Result<()> {
+    #[repr(C)]
+    struct Request {
+        name: [u8; libc::IFNAMSIZ],
+        flags: libc::c_short,
+        rest: [u8; 22],
+    }
+    let mut request = Request {
+        name: [0; libc::IFNAMSIZ],
+        flags: libc::IFF_UP as libc::c_short,
+        rest: [0; 22],
+    };
+    request.name[..2].copy_from_slice(b"lo");
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: the structure is a whole `struct ifreq`.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) };
+    checked(result as isize).map(drop)
+}
