@@ -73,6 +73,7 @@ static EMPTY: Connection = Connection {
     opened: 0,
     connect_start: 0,
     connect_duration: 0,
+    closed: 0,
     offset: [0; 2],
     first: [0; 2],
     budget: [0; 2],

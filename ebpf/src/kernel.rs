@@ -332,6 +332,14 @@ impl<A: Access> Sock<A> {
         self.fin_has_come() && self.copied_seq() == self.tcp(Field::TcpRcvNxt)
     }
 
+    /// Whether bytes wait to be read.
+    #[inline(always)]
+    pub(crate) fn has_unread(&self) -> bool {
+        let next: u32 = self.tcp(Field::TcpRcvNxt).unwrap_or(0);
+        let read = self.copied_seq().unwrap_or(next);
+        next.wrapping_sub(read) > u32::from(self.fin_has_come())
+    }
+
     #[inline(always)]
     fn fin_has_come(&self) -> bool {
         /// `SOCK_DONE` of `enum sock_flags`: set when the FIN comes.

@@ -9,6 +9,7 @@ pub const FAMILY: Family = Family {
     help: "HTTP/1.x requests of servers and clients on plain sockets",
     hooks: &[
         tcp::STATE,
+        tcp::DESTROY,
         Hook {
             name: "socket reads",
             required: true,

@@ -31,12 +31,21 @@ pub(super) const STATE: Hook = Hook {
     any_of: &by_store("inet_sock_set_state", "tcp_state", "tcp_state_table"),
 };
 
+/// The end of a connection that was closed with bytes left to read.
+pub(super) const DESTROY: Hook = Hook {
+    name: "tcp_destroy_sock",
+    required: true,
+    lost: "connections that are closed with bytes left to read never end",
+    any_of: &by_store("tcp_destroy_sock", "tcp_destroy", "tcp_destroy_table"),
+};
+
 /// The family.
 pub const FAMILY: Family = Family {
     name: "tcp",
     help: "TCP connections: connect latency, failures, bytes, round-trip time, retransmits, resets",
     hooks: &[
         STATE,
+        DESTROY,
         Hook {
             name: "tcp_receive_reset",
             required: false,

@@ -24,6 +24,9 @@ pub struct Connection {
     pub connect_start: u64,
     /// SYN sent to established, nanoseconds; 0 when not seen.
     pub connect_duration: u64,
+    /// When it was closed, if bytes were left to be read then; its end is told when they have
+    /// been, or the process has let the socket go. 0 otherwise.
+    pub closed: u64,
     /// Stream positions: bytes read, bytes written since the connection was first seen.
     pub offset: [u64; 2],
     /// First bytes of the present message per direction, while they are too few to tell.
@@ -93,6 +96,6 @@ pub struct Progress {
 
 const _: () = assert!(size_of::<Endpoint>() == 8);
 const _: () = assert!(size_of::<Progress>() == 24);
-const _: () = assert!(size_of::<Connection>() == 160);
+const _: () = assert!(size_of::<Connection>() == 168);
 
 pod!(Connection, Endpoint, Progress);

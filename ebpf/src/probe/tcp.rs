@@ -50,6 +50,20 @@ pub(crate) fn tcp_state_table(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// `tcp_destroy_sock(sk)`, kernel 4.16: the process has let the socket go.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+pub(crate) fn tcp_destroy(ctx: BtfTracePointContext) -> i32 {
+    on_destroy::<Storage>(&Sock::new(ctx.arg(0)));
+    0
+}
+
+/// The same below 6.3.
+#[raw_tracepoint(tracepoint = "tcp_destroy_sock")]
+pub(crate) fn tcp_destroy_table(ctx: RawTracePointContext) -> i32 {
+    on_destroy::<Table>(&Sock::new(ctx.arg(0)));
+    0
+}
+
 /// `tcp_receive_reset(sk)`, kernel 4.16.
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub(crate) fn tcp_reset_received(ctx: BtfTracePointContext) -> i32 {
@@ -190,15 +204,36 @@ fn closed<S: Hold>(sk: &Sock<S::Access>, old: u32) {
         if old == state::SYN_SENT {
             connect_failed(sk, connection);
         } else if connection.opened != 0 {
-            http::closing::<S>(sk, connection);
             if connection.reset == 0 && resets(sk, old) {
                 connection.reset = 2;
             }
+            if sk.has_unread() {
+                // The peer's answer and FIN came before the process read them: it still may.
+                // SAFETY: the helper takes nothing and always succeeds.
+                connection.closed = unsafe { bpf_ktime_get_ns() };
+                return;
+            }
+            http::closing::<S>(sk, connection);
             report_closed(sk, connection);
         }
     } else if connection.own != 0 && connection.role == Role::Outbound as u8 {
         let tuple = sk.tuple();
         connection::forget_own(tuple.netns, tuple.local_port, false);
+    }
+    S::remove(sk);
+}
+
+/// Tells the end of a connection that was closed with bytes left to read.
+#[inline(always)]
+fn on_destroy<S: Hold>(sk: &Sock<S::Access>) {
+    let Some(pointer) = S::find(sk) else {
+        return;
+    };
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *pointer };
+    if connection.closed != 0 {
+        http::closing::<S>(sk, connection);
+        report_closed(sk, connection);
     }
     S::remove(sk);
 }
@@ -238,6 +273,9 @@ fn report_closed<A: Access>(sk: &Sock<A>, connection: &Connection) {
         pad: [0; 3],
     };
     record.header.tgid = connection.tgid;
+    if connection.closed != 0 {
+        record.header.time = connection.closed;
+    }
     send(Kind::TcpClosed, &record, Fault::RingTcp);
 }
 
@@ -289,7 +327,7 @@ extern "C" fn tcp_sweep(ctx: *const StorageIterator) -> i32 {
         let mut connection = MaybeUninit::<Connection>::uninit();
         connection.write(core::ptr::read_volatile(value));
         let connection = connection.assume_init_ref();
-        if connection.own != 0 || connection.opened == 0 {
+        if connection.own != 0 || connection.opened == 0 || connection.closed != 0 {
             return 0;
         }
         let record = totals(&Sock::<Direct>::new(sk), connection);

@@ -150,7 +150,6 @@ fn fault_08_chunked_bodies_hide_no_messages() -> Result<()> {
 }
 
 #[test]
-#[ignore = "reads after the peer's FIN aren't told once the socket is in CLOSE"]
 fn fault_15_half_closed_connections_are_answered() -> Result<()> {
     let lab = Lab::open()?;
     let agent = lab.agent(&[])?;
