@@ -1,9 +1,10 @@
 //! Processes: fork, exec, exit, OOM kills.
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     helpers::{bpf_probe_read_kernel_str_bytes, generated::bpf_probe_read_user},
     macros::{btf_tracepoint, map, raw_tracepoint},
-    maps::PerCpuArray,
+    maps::{LruHashMap, PerCpuArray},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
 use sonde_common::{
@@ -21,6 +22,19 @@ use crate::{
 /// [`Exec`] is larger than a program's stack.
 #[map]
 static EXEC: PerCpuArray<Exec> = PerCpuArray::with_max_entries(1, 0);
+
+/// A process: a pid is given again, but not with the same start.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Process {
+    start_time: u64,
+    tgid: u32,
+    pad: u32,
+}
+
+/// Processes whose end has just been told.
+#[map]
+static ENDED: LruHashMap<Process, u8> = LruHashMap::with_max_entries(1024, 0);
 
 /// `sched_process_fork(parent, child)`
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -128,9 +142,17 @@ fn on_exit<A: Access>(task: &Task<A>) {
     if task.live_threads() != 0 || is_self(tgid) {
         return;
     }
+    let process = Process {
+        start_time: task.start_time(),
+        tgid,
+        pad: 0,
+    };
+    if !ends_now(&process) {
+        return;
+    }
     let mut record = Exit {
         header: header(Kind::Exit),
-        start_time: task.start_time(),
+        start_time: process.start_time,
         status: task.exit_code(),
         pad: 0,
         comm: [0; 16],
@@ -138,6 +160,14 @@ fn on_exit<A: Access>(task: &Task<A>) {
     record.header.tgid = tgid;
     task.comm(&mut record.comm);
     send(Kind::Exit, &record, Fault::RingProcess);
+}
+
+/// Whether this is the first thread to find that none lives any more. Before kernel 6.16 a thread
+/// counts itself out some way ahead of the tracepoint, so that several may find it.
+#[inline(always)]
+fn ends_now(process: &Process) -> bool {
+    const EEXIST: i32 = 17;
+    ENDED.insert(process, &1, BPF_NOEXIST.into()) != Err(-EEXIST)
 }
 
 /// `mark_victim(task, uid)`, kernel 6.9
