@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use sonde::kernel::map;
 use sonde_common::{
     event::syscall::{CACHE_SLOTS, CachedCount, CountKey, DurationKey},
+    fault::Fault,
     hist::Log2,
 };
 
@@ -159,7 +160,11 @@ fn counts_of_many_processes_are_kept_apart(observed: &mut Observed) -> Result<()
         let pid = child.pid();
         ensure!(observed.finish(child)?.success());
         let counted = count_of(observed, pid, libc::SYS_getppid, 0, calls)?;
-        ensure!(counted == calls, "pid {pid}: {counted} for {calls}");
+        let full = observed.faults(Fault::SyscallMapFull)?;
+        ensure!(
+            counted == calls,
+            "pid {pid}: {counted} for {calls}, {full} for which the map had no room"
+        );
     }
     Ok(())
 }
