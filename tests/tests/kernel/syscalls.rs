@@ -1,8 +1,11 @@
 //! System calls: exact counts, errors by errno, durations.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::AsFd as _,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use sonde::kernel::map;
 use sonde_common::{
     event::syscall::{CACHE_SLOTS, CachedCount, CountKey, DurationKey},
@@ -147,6 +150,13 @@ fn counts_are_exact_by_call_and_errno(observed: &mut Observed) -> Result<()> {
     Ok(())
 }
 
+/// Runs that the kernel left out of the program that counts.
+fn misses(observed: &Observed) -> Result<u64> {
+    let program = observed.programs.ebpf().program("syscall_exit");
+    let program = program.context("no syscall_exit")?.fd()?;
+    Ok(sys::recursion_misses(program.as_fd())?)
+}
+
 /// More processes than a cache has slots for one call, at the same time on all CPUs.
 fn counts_of_many_processes_are_kept_apart(observed: &mut Observed) -> Result<()> {
     let children: Result<Vec<_>> = (0..24u64)
@@ -163,7 +173,9 @@ fn counts_of_many_processes_are_kept_apart(observed: &mut Observed) -> Result<()
         let full = observed.faults(Fault::SyscallMapFull)?;
         ensure!(
             counted == calls,
-            "pid {pid}: {counted} for {calls}, {full} for which the map had no room"
+            "pid {pid}: {counted} for {calls}, {full} for which the map had no room, {} runs that \
+             the kernel left out",
+            misses(observed)?
         );
     }
     Ok(())
