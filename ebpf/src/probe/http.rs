@@ -115,11 +115,8 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32)
 fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -> bool {
     let direction = io.direction as usize & 1;
     let have = connection.first_length[direction] & 7;
-    let Some(record) = Record::begin(Context::Task) else {
-        return false;
-    };
     let want = 8 - u32::from(have);
-    let Some((bytes, count)) = io.payload.first(io.length, want, record.word()) else {
+    let Some((bytes, count)) = first(io, want) else {
         return false;
     };
     connection.first[direction] |= bytes << (u32::from(have) * 8);
@@ -142,6 +139,13 @@ fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -
             false
         }
     }
+}
+
+/// Up to `want` of the first bytes, and how many they are.
+#[inline(always)]
+fn first(io: &Io, want: u32) -> Option<(u64, u32)> {
+    let record = Record::begin(Context::Task)?;
+    io.payload.first(io.length, want, record.word())
 }
 
 /// Counts changes of direction; whether there were enough to give up.

@@ -1,9 +1,10 @@
 //! Processes: fork, exec, exit, OOM kills.
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     helpers::{bpf_probe_read_kernel_str_bytes, generated::bpf_probe_read_user},
     macros::{btf_tracepoint, map, raw_tracepoint},
-    maps::PerCpuArray,
+    maps::{LruHashMap, PerCpuArray},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
 use sonde_common::{
@@ -13,14 +14,28 @@ use sonde_common::{
 };
 
 use crate::{
-    emit::{header, send},
+    emit::{fault, header, send},
     filter::is_self,
     kernel::{Access, Direct, Probed, Task, binprm_filename},
+    scratch::{Claim, Memory},
 };
 
 /// [`Exec`] is larger than a program's stack.
 #[map]
 static EXEC: PerCpuArray<Exec> = PerCpuArray::with_max_entries(1, 0);
+
+/// A process: a pid is given again, but not with the same start.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Process {
+    start_time: u64,
+    tgid: u32,
+    pad: u32,
+}
+
+/// Processes whose end has just been told.
+#[map]
+static ENDED: LruHashMap<Process, u8> = LruHashMap::with_max_entries(1024, 0);
 
 /// `sched_process_fork(parent, child)`
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -72,10 +87,14 @@ pub(crate) fn process_exec_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_exec<A: Access>(task: &Task<A>, binprm: *const u8) {
+    let Some(_claim) = Claim::take(Memory::Exec) else {
+        fault(Fault::RingProcess);
+        return;
+    };
     let Some(record) = EXEC.get_ptr_mut(0) else {
         return;
     };
-    // SAFETY: this CPU's own copy; an exec doesn't nest.
+    // SAFETY: this CPU's own copy, and it is claimed.
     let record = unsafe { &mut *record };
     record.header = header(Kind::Exec);
     record.start_time = task.start_time();
@@ -128,9 +147,17 @@ fn on_exit<A: Access>(task: &Task<A>) {
     if task.live_threads() != 0 || is_self(tgid) {
         return;
     }
+    let process = Process {
+        start_time: task.start_time(),
+        tgid,
+        pad: 0,
+    };
+    if !ends_now(&process) {
+        return;
+    }
     let mut record = Exit {
         header: header(Kind::Exit),
-        start_time: task.start_time(),
+        start_time: process.start_time,
         status: task.exit_code(),
         pad: 0,
         comm: [0; 16],
@@ -138,6 +165,14 @@ fn on_exit<A: Access>(task: &Task<A>) {
     record.header.tgid = tgid;
     task.comm(&mut record.comm);
     send(Kind::Exit, &record, Fault::RingProcess);
+}
+
+/// Whether this is the first thread to find that none lives any more. Before kernel 6.16 a thread
+/// counts itself out some way ahead of the tracepoint, so that several may find it.
+#[inline(always)]
+fn ends_now(process: &Process) -> bool {
+    const EEXIST: i32 = 17;
+    ENDED.insert(process, &1, BPF_NOEXIST.into()) != Err(-EEXIST)
 }
 
 /// `mark_victim(task, uid)`, kernel 6.9

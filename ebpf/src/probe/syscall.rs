@@ -24,6 +24,7 @@ use crate::{
     hist::record,
     kernel::{Access, Direct, Probed},
     regs::Regs,
+    scratch::{Claim, Memory},
 };
 
 /// Every how many calls (on average) one is timed; 1 times all. Set by the agent.
@@ -87,7 +88,7 @@ fn on_enter(number: i64) {
     let Some(countdown) = SYSCALL_COUNTDOWN.get_ptr_mut(0) else {
         return;
     };
-    // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+    // SAFETY: this CPU's own copy. A task that preempts another here only shifts the next choice.
     unsafe {
         if *countdown > 1 {
             *countdown -= 1;
@@ -152,10 +153,14 @@ fn on_exit<A: Access>(regs: &Regs<A>, result: i64) {
 #[inline(always)]
 fn count(key: CountKey) {
     let spread = key.tgid ^ (u32::from(key.number) << 2) ^ (u32::from(key.error) << 1);
+    let Some(_claim) = Claim::take(Memory::SyscallCache) else {
+        keep(&CachedCount { key, count: 1 });
+        return;
+    };
     let Some(slot) = SYSCALL_CACHE.get_ptr_mut(spread & (CACHE_SLOTS - 1)) else {
         return;
     };
-    // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+    // SAFETY: this CPU's own copy, and it is claimed.
     unsafe {
         if (*slot).key == key {
             (*slot).count += 1;
@@ -193,8 +198,8 @@ fn keep(displaced: &CachedCount) {
     }
     faults(Fault::SyscallMapFull, value);
     if let Some(counter) = SYSCALL_OVERFLOW.get_ptr_mut(u32::from(key.number) & 1023) {
-        // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
-        unsafe { *counter += value };
+        // SAFETY: a live map value.
+        unsafe { atomic::add(counter, value) };
     }
 }
 

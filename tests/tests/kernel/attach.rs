@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use aya::{maps::loaded_maps, programs::loaded_programs};
+use aya::programs::loaded_programs;
 use sonde::{
     kernel::attach::{Outcome, Programs},
     probe::FAMILIES,
@@ -13,6 +13,7 @@ use crate::{
     child::{Child, Workload, hear, tell},
     harness::Test,
     observed::{Mode, Observed, settings},
+    sys::{self, BpfObject},
     syscalls::count_of,
 };
 
@@ -123,23 +124,30 @@ impl Ids {
     }
 
     /// Those of them that the kernel still has.
-    fn left(&self) -> usize {
-        let programs = loaded_programs().flatten();
-        let maps = loaded_maps().flatten();
-        programs
-            .filter(|info| self.programs.contains(&info.id()))
-            .count()
-            + maps.filter(|info| self.maps.contains(&info.id())).count()
+    fn left(&self) -> Result<usize> {
+        let mut left = 0;
+        for (kind, ids) in [
+            (BpfObject::Program, &self.programs),
+            (BpfObject::Map, &self.maps),
+        ] {
+            for &id in ids {
+                left += usize::from(sys::bpf_object_exists(kind, id)?);
+            }
+        }
+        Ok(left)
     }
 
     /// The kernel frees after a grace period, and maps after their programs.
     fn wait_until_gone(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while self.left() > 0 {
-            ensure!(Instant::now() < deadline, "{} objects stay", self.left());
+        loop {
+            let left = self.left()?;
+            if left == 0 {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{left} objects stay");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
     }
 }
 
@@ -154,7 +162,7 @@ fn fault_26_twenty_rounds_leave_nothing(observed: &mut Observed) -> Result<()> {
         let programs = Programs::attach(&observed.mode.kernel(), &families, &settings())?;
         ensure!(programs.any_attached(), "round {round}");
         let ids = Ids::of(&programs)?;
-        ensure!(ids.left() > 0);
+        ensure!(ids.left()? > 0);
         drop(programs);
         ids.wait_until_gone()
             .with_context(|| format!("round {round}"))?;
@@ -188,7 +196,7 @@ fn fault_26_a_killed_agent_leaves_nothing(observed: &mut Observed) -> Result<()>
         programs: numbers()?,
         maps: numbers()?,
     };
-    ensure!(ids.left() == ids.programs.len() + ids.maps.len());
+    ensure!(ids.left()? == ids.programs.len() + ids.maps.len());
     // Dropping a child kills it.
     drop(child);
     ids.wait_until_gone()

@@ -4,7 +4,7 @@
 use std::{
     io,
     net::TcpStream,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
     ptr,
 };
 
@@ -280,4 +280,71 @@ pub(crate) fn loopback_up() -> io::Result<()> {
     // SAFETY: the structure is a whole `struct ifreq`.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) };
     checked(result as isize).map(drop)
+}
+
+/// A kind of object that `bpf(2)` numbers.
+#[derive(Clone, Copy)]
+pub(crate) enum BpfObject {
+    Program,
+    Map,
+}
+
+/// Whether the kernel has an object of this id: `BPF_PROG_GET_NEXT_ID`, `BPF_MAP_GET_NEXT_ID`.
+///
+/// The object isn't opened: closing the last descriptor of a program array has the kernel empty it
+/// later, and when that is asked for again before it was done, the array is never freed
+/// (`prog_array_map_clear` takes a reference each time, its work item drops one).
+pub(crate) fn bpf_object_exists(kind: BpfObject, id: u32) -> io::Result<bool> {
+    const PROG_GET_NEXT_ID: c_int = 11;
+    const MAP_GET_NEXT_ID: c_int = 12;
+    /// The part of `union bpf_attr` that these commands use.
+    #[repr(C)]
+    struct Attributes {
+        start_id: u32,
+        next_id: u32,
+        open_flags: u32,
+    }
+    let command = match kind {
+        BpfObject::Program => PROG_GET_NEXT_ID,
+        BpfObject::Map => MAP_GET_NEXT_ID,
+    };
+    let mut attributes = Attributes {
+        start_id: id.wrapping_sub(1),
+        next_id: 0,
+        open_flags: 0,
+    };
+    let (place, size) = (&raw mut attributes, size_of::<Attributes>());
+    // SAFETY: pointer and length are those of one structure.
+    match checked(unsafe { libc::syscall(libc::SYS_bpf, command, place, size) } as isize) {
+        Ok(_) => Ok(attributes.next_id == id),
+        // None from there on.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Runs of a program that the kernel left out, because on that CPU another run of the same program
+/// was under way: `bpf_prog_info.recursion_misses` (kernel 5.12; 0 before).
+pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<u64> {
+    const OBJ_GET_INFO_BY_FD: c_int = 15;
+    /// Place of the field in `struct bpf_prog_info`, in words of 8 bytes.
+    const RECURSION_MISSES: usize = 26;
+    /// The part of `union bpf_attr` that this command uses.
+    #[repr(C)]
+    struct Attributes {
+        descriptor: u32,
+        info_length: u32,
+        info: u64,
+    }
+    let mut info = [0u64; RECURSION_MISSES + 1];
+    let mut attributes = Attributes {
+        descriptor: program.as_raw_fd() as u32,
+        info_length: size_of_val(&info) as u32,
+        info: info.as_mut_ptr() as u64,
+    };
+    let (place, size) = (&raw mut attributes, size_of::<Attributes>());
+    // SAFETY: pointers and lengths are those of one structure and one array.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, OBJ_GET_INFO_BY_FD, place, size) };
+    checked(result as isize)?;
+    Ok(info[RECURSION_MISSES])
 }

@@ -17,7 +17,7 @@ use sonde_common::{
 use super::payload::Payload;
 use crate::{
     emit::{fault, send_bytes},
-    scratch::{Context, Word, bounded},
+    scratch::{Claim, Context, Word, bounded},
 };
 
 /// Room for a held-back segment, a segment of the largest capture, and what the verifier must
@@ -52,18 +52,26 @@ pub(super) struct Record {
     size: u32,
     /// When the record was begun: reading the clock once is enough, and not cheap.
     time: u64,
+    /// The buffer is ours.
+    _claim: Claim,
 }
 
 impl Record {
-    /// An empty record.
+    /// An empty record; `None`, and counted, when a program that was interrupted on this CPU has
+    /// the buffer.
     #[inline(always)]
     pub(super) fn begin(context: Context) -> Option<Self> {
+        let Some(claim) = Claim::take(context.record()) else {
+            fault(Fault::PayloadUnreadable);
+            return None;
+        };
         let buffer = RECORDS.get_ptr_mut(context as u32)?;
         Some(Self {
             buffer: buffer.cast(),
             position: FIXED,
             size: 0,
             time: now(),
+            _claim: claim,
         })
     }
 
