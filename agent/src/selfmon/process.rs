@@ -31,10 +31,13 @@ descriptors! {
 
 /// Adds what the agent takes; what can't be read is left out.
 pub fn collect(start: SystemTime, collector: &mut Collector) {
-    let service = Attributes::from([
+    let own = [
+        ("process.pid", i64::from(std::process::id()).into()),
         ("service.name", "sonde".into()),
         ("service.version", env!("CARGO_PKG_VERSION").into()),
-    ]);
+    ];
+    let host = collector.host().attributes.iter().cloned();
+    let service: Attributes = host.chain(own).collect();
     let resource = Arc::new(Resource {
         identity: Attributes::from([("service.name", "sonde".into())]),
         attributes: service,

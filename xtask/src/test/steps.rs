@@ -137,13 +137,7 @@ fn unit() -> Result<()> {
 /// release build; the tests themselves have no need of one.
 fn integration() -> Result<()> {
     let mut test = sh::cargo();
-    test.args([
-        "test",
-        "--package",
-        "sonde-tests",
-        "--",
-        "--test-threads=1",
-    ]);
+    test.args(["test", "--package", "sonde-tests", "--", "--test-threads=1"]);
     if !sh::is_root() {
         // Built by the user, run by root.
         let host = host()?.to_uppercase().replace('-', "_");
