@@ -73,7 +73,7 @@ fn round(exchange: &impl Fn(u64) -> Script) -> Duration {
     let mut told = 0;
     let start = Instant::now();
     for turn in 0..EXCHANGES {
-        let connection = &mut segments[turn % CONNECTIONS as usize];
+        let connection = &mut segments[turn % scripts.len()];
         for segment in connection.iter() {
             table.segment(black_box(segment), &mut |exchange| {
                 black_box(&exchange);

@@ -24,7 +24,7 @@ pub const INTERVAL: Duration = Duration::from_millis(500);
 /// Time in which numbers must appear, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Time in which the agent must be ready: the kernel verifies every program first.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// Time in which it must stop.
 const STOP: Duration = Duration::from_secs(6);
 

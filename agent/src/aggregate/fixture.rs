@@ -33,7 +33,7 @@ pub(crate) fn host() -> Arc<Resource> {
 
 /// A clock that started in January 2027.
 pub(crate) fn clock() -> Clock {
-    Clock::with_boot(UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+    Clock::with_boot(UNIX_EPOCH + Duration::from_hours(500_000))
 }
 
 /// 127.0.0.1:40000 to 192.0.2.1:8080, as the client sees it.

@@ -192,7 +192,7 @@ impl Default for Http {
         Self {
             max_routes: MAX_ROUTES,
             max_connections: MAX_CONNECTIONS,
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
         }
     }
 }

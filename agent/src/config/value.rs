@@ -115,7 +115,7 @@ impl Value for Interval {
     const EXPECTED: &'static str = "a duration from 100ms to 1h, such as 5s";
 
     fn parse(text: &str) -> Option<Self> {
-        let bounds = Duration::from_millis(100)..=Duration::from_secs(3600);
+        let bounds = Duration::from_millis(100)..=Duration::from_hours(1);
         let duration = Duration::parse(text)?;
         bounds.contains(&duration).then_some(Self(duration))
     }

@@ -48,7 +48,7 @@ impl Default for Limits {
             processes: 65_536,
             exited: 16_384,
             instances: 8_192,
-            keep: Duration::from_secs(60),
+            keep: Duration::from_mins(1),
         }
     }
 }

@@ -47,9 +47,9 @@ impl Default for Limits {
             max_in_flight: 100_000,
             max_head: 64 * 1024,
             max_buffered: 16 * 1024 * 1024,
-            request_timeout: Duration::from_secs(60),
-            response_timeout: Duration::from_secs(300),
-            idle_timeout: Duration::from_secs(600),
+            request_timeout: Duration::from_mins(1),
+            response_timeout: Duration::from_mins(5),
+            idle_timeout: Duration::from_mins(10),
         }
     }
 }

@@ -31,13 +31,13 @@ descriptors! {
 
 /// Adds what the agent takes; what can't be read is left out.
 pub fn collect(start: SystemTime, collector: &mut Collector) {
-    let own = [
+    let identity = [
         ("process.pid", i64::from(std::process::id()).into()),
         ("service.name", "sonde".into()),
         ("service.version", env!("CARGO_PKG_VERSION").into()),
     ];
     let host = collector.host().attributes.iter().cloned();
-    let service: Attributes = host.chain(own).collect();
+    let service: Attributes = host.chain(identity).collect();
     let resource = Arc::new(Resource {
         identity: Attributes::from([("service.name", "sonde".into())]),
         attributes: service,
@@ -64,18 +64,18 @@ pub fn collect(start: SystemTime, collector: &mut Collector) {
     if let Ok(count) = open_descriptors() {
         push(&DESCRIPTORS_OPEN, Attributes::none(), Value::Integer(count));
     }
-    let Ok(stat) = Process::myself().and_then(|process| process.stat()) else {
+    let Ok(own) = Process::myself().and_then(|process| process.stat()) else {
         return;
     };
     let ticks = procfs::ticks_per_second() as f64;
-    for (mode, time) in [("user", stat.utime), ("system", stat.stime)] {
+    for (mode, time) in [("user", own.utime), ("system", own.stime)] {
         let attributes = Attributes::from([("cpu.mode", mode.into())]);
         push(&CPU, attributes, Value::Float(time as f64 / ticks));
     }
-    let resident = stat.rss.saturating_mul(procfs::page_size());
+    let resident = own.rss.saturating_mul(procfs::page_size());
     push(&MEMORY, Attributes::none(), Value::Integer(resident));
-    push(&VIRTUAL, Attributes::none(), Value::Integer(stat.vsize));
-    let threads = u64::try_from(stat.num_threads).unwrap_or(0);
+    push(&VIRTUAL, Attributes::none(), Value::Integer(own.vsize));
+    let threads = u64::try_from(own.num_threads).unwrap_or(0);
     push(&THREADS, Attributes::none(), Value::Integer(threads));
 }
 

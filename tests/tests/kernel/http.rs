@@ -414,7 +414,7 @@ fn fault_10_an_answer_that_the_end_of_the_connection_ends(observed: &mut Observe
 /// 64 KiB of headers in one write and in many, and a target of 1 MiB.
 fn long_heads(_: &[&str]) -> Result<()> {
     let filler: String = (0..1024)
-        .map(|n| format!("X-Filler-{n:04}: {:48}\r\n", n))
+        .map(|n| format!("X-Filler-{n:04}: {n:48}\r\n"))
         .collect();
     let one = format!("GET /filled HTTP/1.1\r\nHost: long\r\n{filler}\r\n").into_bytes();
     let target = format!(

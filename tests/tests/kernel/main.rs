@@ -4,6 +4,11 @@
 //! where there is nothing but this program and busybox. The workloads are this same program,
 //! started again under the name of one; see [`child`].
 
+#![expect(
+    clippy::similar_names,
+    reason = "what was counted before and after is named alike"
+)]
+
 mod attach;
 mod child;
 mod harness;

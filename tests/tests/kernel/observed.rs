@@ -36,7 +36,7 @@ const RING: u32 = 64 << 20;
 /// How long anything may take that happens at once on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A child that runs longer is hung.
-const CHILD: Duration = Duration::from_secs(120);
+const CHILD: Duration = Duration::from_mins(2);
 
 /// Which alternatives of the hooks are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

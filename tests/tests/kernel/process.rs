@@ -219,7 +219,7 @@ fn fault_20_a_process_under_50_ms_is_seen_whole(observed: &mut Observed) -> Resu
 /// Threads that all end in the same moment, with their process.
 fn threads(_: &[&str]) -> Result<()> {
     for _ in 0..16 {
-        std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
+        std::thread::spawn(|| std::thread::sleep(Duration::from_mins(1)));
     }
     std::process::exit(5);
 }

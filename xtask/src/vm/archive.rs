@@ -19,7 +19,7 @@ pub(super) const NEWEST: &str = "newest";
 const PACKAGES: &str = r"^linux-image-[0-9]+\.[0-9]+\.[0-9].*-cloud-amd64$";
 
 /// The lists of packages are fetched again when they are older than this.
-const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const MAX_AGE: Duration = Duration::from_hours(24);
 
 /// A kernel, unpacked.
 #[derive(Debug)]

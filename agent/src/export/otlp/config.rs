@@ -177,7 +177,7 @@ pub struct OtlpConfig {
 
 /// Bytes that may wait per signal, unless set.
 pub const DEFAULT_QUEUE_BYTES: usize = 16 << 20;
-const DEFAULT_METRICS_INTERVAL: Duration = Duration::from_secs(60);
+const DEFAULT_METRICS_INTERVAL: Duration = Duration::from_mins(1);
 const DEFAULT_TRACES_DELAY: Duration = Duration::from_secs(5);
 const DEFAULT_LOGS_DELAY: Duration = Duration::from_secs(1);
 const DEFAULT_BATCH: usize = 4_096;

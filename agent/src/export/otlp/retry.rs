@@ -18,7 +18,7 @@ impl RetryPolicy {
     pub(super) const DEFAULT: Self = Self {
         initial: Duration::from_secs(1),
         max: Duration::from_secs(30),
-        give_up: Duration::from_secs(300),
+        give_up: Duration::from_mins(5),
     };
 }
 
@@ -50,7 +50,7 @@ impl Backoff {
 
 /// Longest wait that a receiver may ask for. What asks for more is taken to mean this: a slip in
 /// a proxy's settings shall not silence an agent for a day.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// The wait that a `Retry-After` header asks for (RFC 9110 section 10.2.3): seconds or a date.
 /// `None` when it is neither; a date in the past means no wait.

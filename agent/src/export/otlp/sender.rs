@@ -52,7 +52,7 @@ pub(super) struct State {
 }
 
 /// A receiver that refuses everything shall not fill the log: the numbers tell how much it is.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+const COMPLAINT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The stop's deadline has passed, or will before anything more can be done.
 struct Stopped;

@@ -103,7 +103,7 @@ fn defaults_are_the_specifications() {
     assert_eq!(target.compression, Compression::None);
     assert!(target.looks_like_grpc());
     let config = OtlpConfig::default();
-    assert_eq!(config.metrics_interval(), Duration::from_secs(60));
+    assert_eq!(config.metrics_interval(), Duration::from_mins(1));
     assert_eq!(
         config.gathering(SignalKind::Traces).0,
         Duration::from_secs(5)

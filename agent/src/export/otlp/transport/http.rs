@@ -191,7 +191,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(after("1"), Some(Duration::from_secs(1)));
-        assert_eq!(after("3600"), Some(Duration::from_secs(3600)));
+        assert_eq!(after("3600"), Some(Duration::from_hours(1)));
         assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
         assert_eq!(after("in a while"), None);
     }
