@@ -5,6 +5,21 @@
 //! started again under the name of one; see [`child`].
 
 #![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "system calls take and give C's integers"
+)]
+#![expect(
+    clippy::enum_variant_names,
+    clippy::format_collect,
+    clippy::items_after_statements,
+    clippy::large_stack_arrays,
+    clippy::mut_mut,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "plain workloads read better than what these ask for"
+)]
+#![expect(
     clippy::similar_names,
     reason = "what was counted before and after is named alike"
 )]
