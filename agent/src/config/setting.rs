@@ -196,7 +196,7 @@ fn field_settings() -> impl Iterator<Item = Setting> {
             One: syscall.durations, None,
             "Syscalls to time: sampled, all or off; counts and errors are exact in each case"),
         field!("probe.statistics", LIMITS, "WHEN", Restart, One: probe.statistics, None,
-            "When the kernel counts and times the runs of sonde's programs: start (the first 10 s), \
+            "When the kernel counts and times the runs of sonde's programs: start (the first 2 s), \
              always (costs every run two readings of the clock) or off"),
         field!("ring.size", LIMITS, "SIZE", Restart, One: ring.size, None,
             "Kernel ring buffer for events; what doesn't fit is counted as dropped"),

@@ -42,7 +42,7 @@ const SWEEP: usize = 64;
 const LISTENERS: u32 = 30;
 
 /// Ticks after which BPF statistics end when they are for the start only.
-const STATISTICS: u32 = 10;
+const STATISTICS: u32 = 2;
 
 /// Hands a snapshot to the exporters.
 pub(super) type Publish = Box<dyn FnMut(Snapshot) + Send>;

@@ -44,6 +44,8 @@ impl Program {
         let log = File::create(&self.log).context("making the agent's log")?;
         let process = Command::new(&self.program)
             .args(["--web.listen-address", &address.to_string()])
+            // On only for the first moments of a run, which are no more than that.
+            .args(["--probe.statistics", "off"])
             .args(arguments)
             .stdout(log.try_clone().context("the agent's log")?)
             .stderr(log)
