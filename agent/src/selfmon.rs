@@ -2,6 +2,8 @@
 
 pub mod process;
 
+use std::os::fd::AsFd as _;
+
 use aya::{Ebpf, maps::MapInfo, programs::ProgramInfo};
 use sonde_common::{fault::Fault, header::KINDS};
 
@@ -11,6 +13,7 @@ use crate::{
         attach::{HookReport, Outcome, Programs},
         map,
         ring::Ring,
+        sys,
     },
     l7::counters::{Counters as HttpCounters, Dropped, GivenUp, Rejection},
     metric::{Attributes, Collector, Descriptor, Kind, Unit, Value},
@@ -56,6 +59,9 @@ descriptors! {
     MAP_CAPACITY = Gauge "sonde.map.capacity", Unit::None, "Most entries that each kernel map can hold";
 }
 
+/// Reason of runs that the kernel left out because the program was already running on that CPU.
+pub const PROGRAM_BUSY: &str = "program_busy";
+
 /// Adds what holds for the whole run.
 pub fn collect_build(collector: &mut Collector) {
     let attributes = Attributes::from([("version", env!("CARGO_PKG_VERSION").into())]);
@@ -67,11 +73,16 @@ pub fn collect_programs(programs: &Programs, collector: &mut Collector) {
     for report in programs.reports() {
         collect_report(report, collector);
     }
+    let mut missed = 0;
     for (name, program) in programs.ebpf().programs() {
         if let Ok(info) = program.info() {
             collect_cost(name, &info, collector);
         }
+        if let Ok(fd) = program.fd() {
+            missed += sys::recursion_misses(fd.as_fd()).unwrap_or(0);
+        }
     }
+    dropped("kernel", PROGRAM_BUSY, missed, collector);
     for (name, info) in map_infos(programs.ebpf()) {
         let attributes = Attributes::from([("map", name.into())]);
         let capacity = Value::Integer(info.max_entries().into());

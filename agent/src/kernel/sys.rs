@@ -8,6 +8,7 @@ use std::{
 };
 
 /// Commands of `enum bpf_cmd`.
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_ITER_CREATE: libc::c_int = 33;
@@ -87,6 +88,29 @@ pub fn release_free_memory() {
     unsafe {
         libc::malloc_trim(0);
     }
+}
+
+/// `union bpf_attr`, the part for `BPF_OBJ_GET_INFO_BY_FD`.
+#[repr(C)]
+struct InfoAttributes {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// Runs of a program that the kernel left out because another run of it was under way on that CPU:
+/// `bpf_prog_info.recursion_misses` (kernel 5.12; 0 before).
+pub fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<u64> {
+    /// Place of the field in `struct bpf_prog_info`, in words of 8 bytes.
+    const RECURSION_MISSES: usize = 26;
+    let mut info = [0u64; RECURSION_MISSES + 1];
+    let mut attributes = InfoAttributes {
+        fd: fd_number(program),
+        length: u32::try_from(size_of_val(&info)).unwrap_or(0),
+        info: info.as_mut_ptr() as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    Ok(info[RECURSION_MISSES])
 }
 
 /// A run of an iterator program over the entries of a map: reading it runs the program.
