@@ -158,7 +158,11 @@ fn reasons(page: &mut String) {
     heading(page, "Reasons of `sonde_dropped_total`");
     let lost = Fault::ALL.into_iter().filter(|fault| fault.is_loss());
     table(page, ["stage", "reason"]);
-    stage(page, "kernel", lost.map(Fault::reason).chain([selfmon::PROGRAM_BUSY]));
+    stage(
+        page,
+        "kernel",
+        lost.map(Fault::reason).chain([selfmon::PROGRAM_BUSY]),
+    );
     stage(page, "ring", ["malformed"]);
     stage(page, "http", Dropped::ALL.iter().map(|it| it.reason()));
 

@@ -46,7 +46,6 @@ collectors! {
     "file_descriptors", true, "Open files against the kernel's limit";
     "processes", true, "Tasks against pid_max and threads-max";
     "conntrack", true, "Connection tracking table";
-    "cgroup", true, "Cgroups: CPU throttling, memory limits, pressure";
 }
 
 /// The collector called `name`.
@@ -111,6 +110,17 @@ mod tests {
         assert!(!collectors.is_on("tcp") && collectors.is_on("http"));
         assert_eq!(collectors.enabled().count(), COLLECTORS.len() - 1);
         assert!(!collectors.is_on("no such thing"));
-        assert!(find("cgroup").is_some() && find("no such thing").is_none());
+        assert!(find("conntrack").is_some() && find("no such thing").is_none());
+    }
+
+    #[test]
+    fn every_switch_has_something_to_switch_and_the_other_way_round() {
+        let parts: HashSet<_> = crate::probe::FAMILIES
+            .iter()
+            .map(|family| family.name)
+            .chain(crate::resource::names())
+            .collect();
+        let switches: HashSet<_> = COLLECTORS.iter().map(|collector| collector.name).collect();
+        assert_eq!(parts, switches);
     }
 }
