@@ -4,7 +4,7 @@
 use std::{
     io,
     net::TcpStream,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
     ptr,
 };
 
@@ -321,30 +321,4 @@ pub(crate) fn bpf_object_exists(kind: BpfObject, id: u32) -> io::Result<bool> {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Runs of a program that the kernel left out, because on that CPU another run of the same program
-/// was under way: `bpf_prog_info.recursion_misses` (kernel 5.12; 0 before).
-pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> io::Result<u64> {
-    const OBJ_GET_INFO_BY_FD: c_int = 15;
-    /// Place of the field in `struct bpf_prog_info`, in words of 8 bytes.
-    const RECURSION_MISSES: usize = 26;
-    /// The part of `union bpf_attr` that this command uses.
-    #[repr(C)]
-    struct Attributes {
-        descriptor: u32,
-        info_length: u32,
-        info: u64,
-    }
-    let mut info = [0u64; RECURSION_MISSES + 1];
-    let mut attributes = Attributes {
-        descriptor: program.as_raw_fd() as u32,
-        info_length: size_of_val(&info) as u32,
-        info: info.as_mut_ptr() as u64,
-    };
-    let (place, size) = (&raw mut attributes, size_of::<Attributes>());
-    // SAFETY: pointers and lengths are those of one structure and one array.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, OBJ_GET_INFO_BY_FD, place, size) };
-    checked(result as isize)?;
-    Ok(info[RECURSION_MISSES])
 }

@@ -154,7 +154,7 @@ fn counts_are_exact_by_call_and_errno(observed: &mut Observed) -> Result<()> {
 fn misses(observed: &Observed) -> Result<u64> {
     let program = observed.programs.ebpf().program("syscall_exit");
     let program = program.context("no syscall_exit")?.fd()?;
-    Ok(sys::recursion_misses(program.as_fd())?)
+    Ok(sonde::kernel::sys::recursion_misses(program.as_fd())?)
 }
 
 /// More processes than a cache has slots for one call, at the same time on all CPUs.
