@@ -32,7 +32,7 @@ use crate::{
     connection,
     emit::{fault, header, send},
     kernel::{Access, Sock},
-    scratch::{Context, forget},
+    scratch::{Context, Place, forget},
 };
 
 pub(crate) use self::pending::Hold;
@@ -50,10 +50,19 @@ pub(crate) struct Io {
 }
 
 impl Io {
+    /// Reads and writes have a program each.
+    #[inline(always)]
+    fn place(&self) -> Place {
+        match self.direction {
+            Direction::Receive => Place::Receive,
+            Direction::Send => Place::Send,
+        }
+    }
+
     #[inline(always)]
     fn end(&self, flags: u8) -> End {
         End {
-            context: Context::Task,
+            place: self.place(),
             direction: self.direction,
             tgid: self.tgid,
             flags,
@@ -144,7 +153,7 @@ fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -
 /// Up to `want` of the first bytes, and how many they are.
 #[inline(always)]
 fn first(io: &Io, want: u32) -> Option<(u64, u32)> {
-    let record = Record::begin(Context::Task)?;
+    let record = Record::begin(io.place())?;
     io.payload.first(io.length, want, record.word())
 }
 
@@ -198,7 +207,7 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
         return;
     }
     let direction = io.direction as usize & 1;
-    let Some(mut record) = Record::begin(Context::Task) else {
+    let Some(mut record) = Record::begin(io.place()) else {
         return;
     };
     if connection.pending != 0 {
@@ -271,7 +280,7 @@ fn segment(
 
 /// The end of a direction.
 struct End {
-    context: Context,
+    place: Place,
     direction: Direction,
     tgid: u32,
     flags: u8,
@@ -280,7 +289,7 @@ struct End {
 /// Tells of the end of one direction, with a head that was held back before it.
 #[inline(always)]
 fn end_of_stream<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, end: End) {
-    let Some(mut record) = Record::begin(end.context) else {
+    let Some(mut record) = Record::begin(end.place) else {
         return;
     };
     if connection.pending != 0 {
@@ -302,7 +311,7 @@ fn end_of_stream<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, end
 pub(crate) fn sending_ended<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection) {
     if connection.announced != 0 && connection.verdict != verdict::OPAQUE {
         let end = End {
-            context: Context::State,
+            place: Place::State,
             direction: Direction::Send,
             tgid: connection.tgid,
             flags: flag::END,
@@ -322,7 +331,7 @@ pub(crate) fn closing<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection
     if connection.pending == 0 && unseen == 0 {
         return;
     }
-    let Some(mut record) = Record::begin(Context::State) else {
+    let Some(mut record) = Record::begin(Place::State) else {
         return;
     };
     let held = connection.pending != 0 && pending::take::<S>(sk, &mut record).is_some();

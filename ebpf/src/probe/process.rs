@@ -14,10 +14,9 @@ use sonde_common::{
 };
 
 use crate::{
-    emit::{fault, header, send},
+    emit::{header, send},
     filter::is_self,
     kernel::{Access, Direct, Probed, Task, binprm_filename},
-    scratch::{Claim, Memory},
 };
 
 /// [`Exec`] is larger than a program's stack.
@@ -87,14 +86,10 @@ pub(crate) fn process_exec_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_exec<A: Access>(task: &Task<A>, binprm: *const u8) {
-    let Some(_claim) = Claim::take(Memory::Exec) else {
-        fault(Fault::RingProcess);
-        return;
-    };
     let Some(record) = EXEC.get_ptr_mut(0) else {
         return;
     };
-    // SAFETY: this CPU's own copy, and it is claimed.
+    // SAFETY: this CPU's own copy, and one run of the program at a time has it.
     let record = unsafe { &mut *record };
     record.header = header(Kind::Exec);
     record.start_time = task.start_time();

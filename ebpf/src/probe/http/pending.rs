@@ -8,7 +8,7 @@
 
 use aya_ebpf::{
     btf_maps::SkStorage,
-    helpers::generated::{bpf_probe_read_kernel, bpf_sk_storage_get},
+    helpers::generated::bpf_sk_storage_get,
     macros::btf_map,
 };
 use sonde_common::event::http::{PENDING_MAX, Segment};
@@ -19,7 +19,7 @@ use crate::{
     connection::{Storage, Store, Table},
     kernel::Sock,
     probe::tcp::StorageIterator,
-    scratch::Context,
+    scratch::{Place, copy_blocks},
 };
 
 const EMPTY: u64 = 0;
@@ -30,6 +30,10 @@ const TAKEN: u64 = 3;
 /// Age at which the sweep hands a held-back head to the agent, so that requests in flight are
 /// known and can time out: nanoseconds.
 const SWEEP_AGE: u64 = 100_000_000;
+
+/// Blocks of 32 bytes that a segment with its bytes has.
+const BLOCKS: u32 = ((size_of::<Segment>() + PENDING_MAX) / 32) as u32;
+const _: () = assert!((size_of::<Segment>() + PENDING_MAX).is_multiple_of(32));
 
 /// A held-back request head.
 #[repr(C)]
@@ -88,7 +92,6 @@ pub(super) fn hold<S: Hold>(sk: &Sock<S::Access>, connection: u64, record: &Reco
         return false;
     };
     let (from, size) = record.present();
-    let size = size.min((size_of::<Segment>() + PENDING_MAX) as u32);
     // SAFETY: `place` is a live map value and ours alone while it says WRITING.
     unsafe {
         let state = &raw mut (*place).state;
@@ -96,9 +99,10 @@ pub(super) fn hold<S: Hold>(sk: &Sock<S::Access>, connection: u64, record: &Reco
             return false;
         }
         (*place).connection = connection;
-        bpf_probe_read_kernel((&raw mut (*place).segment).cast(), size, from.cast());
-        atomic::compare_exchange(state, WRITING, FULL)
+        copy_blocks::<BLOCKS>(from.cast(), (&raw mut (*place).segment).cast(), size);
+        atomic::store_release(state, FULL);
     }
+    true
 }
 
 /// Puts a held-back segment in front of the record; its direction, `None` when there was none.
@@ -118,8 +122,8 @@ unsafe fn take_from(place: *mut Pending, record: &mut Record) -> Option<u8> {
         }
         let direction = (*place).segment.direction;
         let captured = (*place).segment.captured;
-        record.append((&raw const (*place).segment).cast(), captured.into());
-        atomic::compare_exchange(state, TAKEN, EMPTY);
+        record.append::<BLOCKS>((&raw const (*place).segment).cast(), captured.into());
+        atomic::store_release(state, EMPTY);
         Some(direction)
     }
 }
@@ -139,7 +143,7 @@ extern "C" fn http_sweep(ctx: *const StorageIterator) -> i32 {
             return 0;
         }
         let (connection, tgid) = ((*place).connection, segment.tgid);
-        if let Some(mut record) = Record::begin(Context::Task)
+        if let Some(mut record) = Record::begin(Place::Sweep)
             && take_from(place, &mut record).is_some()
         {
             record.send(connection, tgid);

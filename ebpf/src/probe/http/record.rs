@@ -3,7 +3,7 @@
 use aya_ebpf::{
     helpers::{
         bpf_ktime_get_ns,
-        generated::{bpf_probe_read_kernel, bpf_probe_read_user},
+        generated::bpf_probe_read_user,
     },
     macros::map,
     maps::PerCpuArray,
@@ -17,7 +17,7 @@ use sonde_common::{
 use super::payload::Payload;
 use crate::{
     emit::{fault, send_bytes},
-    scratch::{Claim, Context, Word, bounded},
+    scratch::{Claim, Place, Word, bounded, copy_blocks},
 };
 
 /// Room for a held-back segment, a segment of the largest capture, and what the verifier must
@@ -34,7 +34,7 @@ const _: () = assert!(FIXED as usize + SEGMENT as usize + PENDING_MAX <= POSITIO
 struct Buffer([u8; ROOM]);
 
 #[map]
-static RECORDS: PerCpuArray<Buffer> = PerCpuArray::with_max_entries(2, 0);
+static RECORDS: PerCpuArray<Buffer> = PerCpuArray::with_max_entries(Place::COUNT, 0);
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 #[inline(always)]
@@ -52,20 +52,26 @@ pub(super) struct Record {
     size: u32,
     /// When the record was begun: reading the clock once is enough, and not cheap.
     time: u64,
-    /// The buffer is ours.
-    _claim: Claim,
+    /// The buffer is ours, where that needs to be said.
+    _claim: Option<Claim>,
 }
 
 impl Record {
     /// An empty record; `None`, and counted, when a program that was interrupted on this CPU has
     /// the buffer.
     #[inline(always)]
-    pub(super) fn begin(context: Context) -> Option<Self> {
-        let Some(claim) = Claim::take(context.record()) else {
-            fault(Fault::PayloadUnreadable);
-            return None;
+    pub(super) fn begin(place: Place) -> Option<Self> {
+        let claim = if matches!(place, Place::State) {
+            let claim = Claim::take();
+            if claim.is_none() {
+                fault(Fault::PayloadUnreadable);
+                return None;
+            }
+            claim
+        } else {
+            None
         };
-        let buffer = RECORDS.get_ptr_mut(context as u32)?;
+        let buffer = RECORDS.get_ptr_mut(place as u32)?;
         Some(Self {
             buffer: buffer.cast(),
             position: FIXED,
@@ -167,16 +173,10 @@ impl Record {
 
     /// Copies a segment with its bytes from a held-back one and moves behind it.
     #[inline(always)]
-    pub(super) fn append(&mut self, from: *const u8, bytes: u32) {
+    pub(super) fn append<const BLOCKS: u32>(&mut self, from: *const u64, bytes: u32) {
         let size = SEGMENT + padded(bytes);
         // SAFETY: the source is a held-back segment and its bytes, the target has room.
-        unsafe {
-            bpf_probe_read_kernel(
-                self.at(0).cast(),
-                bounded::<POSITION>(size) as u32,
-                from.cast(),
-            );
-        }
+        unsafe { copy_blocks::<BLOCKS>(from, self.at(0).cast(), size) };
         self.position += size;
         self.size = 0;
     }
