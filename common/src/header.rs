@@ -20,8 +20,8 @@ pub enum Kind {
     TcpConnectFailed = 6,
     /// [`crate::event::http::Open`]
     HttpOpen = 7,
-    /// [`crate::event::http::Segments`]
-    HttpSegments = 8,
+    /// [`crate::event::http::Segment`]
+    HttpSegment = 8,
 }
 
 /// Counters that the kernel side keeps of records sent, indexed by [`Kind`].
@@ -39,7 +39,7 @@ impl Kind {
             Kind::TcpClosed,
             Kind::TcpConnectFailed,
             Kind::HttpOpen,
-            Kind::HttpSegments,
+            Kind::HttpSegment,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == value)
     }

@@ -87,10 +87,9 @@ static EMPTY: Connection = Connection {
     own: 0,
     turns: 0,
     last_direction: 0,
-    pending: 0,
     reset: 0,
     copied_seq_known: 0,
-    pad: [0; 4],
+    pad: [0; 5],
     progress: Progress {
         bytes_sent: 0,
         bytes_received: 0,

@@ -30,8 +30,8 @@
 
 mod atomic;
 mod connection;
+mod current;
 mod emit;
-mod filter;
 mod hist;
 mod kernel;
 mod probe;

@@ -137,6 +137,8 @@ impl Programs {
             .ok()
             .and_then(|_| Btf::from_sys_fs().ok());
         let period = settings.syscall_period.unwrap_or(u32::MAX);
+        // The helper is of 5.11, what makes it worth while of 6.10.
+        let typed_task = u32::from(kernel.has_socket_tracepoints());
         let mut loader = EbpfLoader::new();
         loader
             .btf(types.as_ref())
@@ -144,6 +146,7 @@ impl Programs {
             .map_max_entries("EVENTS", settings.ring_bytes)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
+            .override_global("TYPED_TASK", &typed_task, true)
             .override_global("SYSCALL_PERIOD", &period, true);
         for family in crate::probe::FAMILIES {
             if !families.iter().any(|wanted| wanted.name == family.name) {

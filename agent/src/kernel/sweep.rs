@@ -1,4 +1,4 @@
-//! The open connections: their totals, and the request heads that wait for an answer.
+//! The open connections: their totals.
 
 use std::{io::Read as _, mem::size_of, os::fd::AsFd as _};
 
@@ -78,11 +78,6 @@ pub fn storage(ebpf: &Ebpf) -> Result<Vec<Totals>, Error> {
         rest = after;
     }
     Ok(totals)
-}
-
-/// Lets the kernel side send the request heads that have waited for long through the ring.
-pub fn release_held(ebpf: &Ebpf) -> Result<(), Error> {
-    run(ebpf, "http_sweep", "PENDING").map(drop)
 }
 
 /// Totals of the connections of the table (kernels before 6.3).

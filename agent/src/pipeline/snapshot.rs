@@ -60,17 +60,9 @@ impl Kernel {
         self.ring.drain(limit, |event| observer.event(event))
     }
 
-    /// Brings everything that is read rather than told up to now: open connections, requests
-    /// that the kernel side holds back, system call counts.
+    /// Brings everything that is read rather than told up to now: open connections, system call
+    /// counts.
     fn read(&mut self, observer: &mut Observer) {
-        if self.has("http_sweep") {
-            report(
-                "requests in flight",
-                sweep::release_held(self.programs.ebpf()),
-            );
-            // What was released came through the ring.
-            self.drain(usize::MAX, observer);
-        }
         if self.has("tcp_sweep") {
             match sweep::storage(self.programs.ebpf()) {
                 Ok(totals) => observer.open_connections(&totals),

@@ -1,10 +1,8 @@
 //! Ring-buffer bytes to [`Event`]s.
 
-use std::mem::size_of;
-
 use aya::Pod;
 use sonde_common::{
-    event::http::{Direction, Open, Segment as Raw, Segments},
+    event::http::{Direction, Open, Segment as Raw},
     header::{Header, Kind},
 };
 
@@ -14,8 +12,7 @@ use crate::event::{Event, Segment};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Decodes one record and hands its events over. Those before a malformed one are handed over
-/// as well.
+/// Decodes one record and hands its event over.
 pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malformed> {
     let kind = bytes
         .get(KIND)
@@ -37,7 +34,7 @@ pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malf
                 late: open.late != 0,
             });
         }
-        Kind::HttpSegments => segments(bytes, sink)?,
+        Kind::HttpSegment => sink(Event::HttpSegment(segment(bytes)?)),
     }
     Ok(())
 }
@@ -49,31 +46,25 @@ fn record<T: Pod>(bytes: &[u8]) -> Result<(&T, &[u8]), Malformed> {
     crate::kernel::pod::view(bytes).ok_or(Malformed)
 }
 
-fn segments(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malformed> {
-    let (header, mut rest): (&Segments, _) = record(bytes)?;
-    while !rest.is_empty() {
-        let (raw, after): (&Raw, _) = record(rest)?;
-        let (captured, tail) = (usize::from(raw.captured), usize::from(raw.tail));
-        let payload = after.get(..captured + tail).ok_or(Malformed)?;
-        sink(Event::HttpSegment(Segment {
-            connection: header.connection,
-            time: raw.time,
-            tgid: raw.tgid,
-            direction: if raw.direction == Direction::Receive as u8 {
-                Direction::Receive
-            } else {
-                Direction::Send
-            },
-            flags: raw.flags,
-            offset: raw.offset,
-            length: raw.length,
-            head: &payload[..captured],
-            tail: &payload[captured..],
-        }));
-        let padded = (captured + tail).next_multiple_of(size_of::<u64>());
-        rest = after.get(padded..).unwrap_or_default();
-    }
-    Ok(())
+fn segment(bytes: &[u8]) -> Result<Segment<'_>, Malformed> {
+    let (raw, payload): (&Raw, _) = record(bytes)?;
+    let (captured, tail) = (usize::from(raw.captured), usize::from(raw.tail));
+    let (head, rest) = payload.split_at_checked(captured).ok_or(Malformed)?;
+    Ok(Segment {
+        connection: raw.connection,
+        time: raw.header.time,
+        tgid: raw.header.tgid,
+        direction: if raw.direction == Direction::Receive as u8 {
+            Direction::Receive
+        } else {
+            Direction::Send
+        },
+        flags: raw.flags,
+        offset: raw.offset,
+        length: raw.length,
+        head,
+        tail: rest.get(..tail).ok_or(Malformed)?,
+    })
 }
 
 #[cfg(test)]
@@ -105,56 +96,39 @@ mod tests {
     }
 
     #[test]
-    fn two_segments_of_one_record_are_told_apart() {
-        let segment = |direction: u8, captured: u16, tail: u16, length: u32, text: &[u8]| {
-            let raw = Raw {
-                time: 5,
-                offset: 7,
-                length,
-                tgid: 42,
-                captured,
-                tail,
-                direction,
-                flags: 0,
-                pad: [0; 2],
-            };
-            let mut data = crate::kernel::pod::bytes(&raw).to_vec();
-            data.extend_from_slice(text);
-            data.resize(data.len().next_multiple_of(8), 0);
-            data
-        };
-        let header = Segments {
+    fn a_segment_comes_with_its_first_and_last_bytes() {
+        let raw = Raw {
             header: Header {
                 time: 5,
                 tgid: 42,
                 tid: 0,
-                kind: Kind::HttpSegments as u8,
+                kind: Kind::HttpSegment as u8,
                 pad: [0; 7],
             },
             connection: 9,
+            offset: 7,
+            length: 100,
+            captured: 2,
+            tail: 1,
+            direction: 1,
+            flags: 0,
+            pad: [0; 6],
         };
-        let mut data = crate::kernel::pod::bytes(&header).to_vec();
-        data.extend(segment(0, 3, 0, 3, b"abc"));
-        data.extend(segment(1, 2, 1, 100, b"xyz"));
-        let mut seen = Vec::new();
+        let mut data = crate::kernel::pod::bytes(&raw).to_vec();
+        data.extend_from_slice(b"xyz");
+        let mut seen = 0;
         let result = decode(&data, &mut |event| {
-            if let Event::HttpSegment(segment) = event {
-                seen.push((
-                    segment.connection,
-                    segment.direction,
-                    segment.head.to_vec(),
-                    segment.tail.to_vec(),
-                    segment.length,
-                ));
-            }
+            let Event::HttpSegment(segment) = event else {
+                panic!("another event");
+            };
+            assert_eq!((segment.connection, segment.time, segment.tgid), (9, 5, 42));
+            assert_eq!((segment.offset, segment.length), (7, 100));
+            assert_eq!(segment.direction, Direction::Send);
+            assert_eq!((segment.head, segment.tail), (&b"xy"[..], &b"z"[..]));
+            seen += 1;
         });
-        assert_eq!(result, Ok(()));
-        assert_eq!(
-            seen,
-            [
-                (9, Direction::Receive, b"abc".to_vec(), vec![], 3),
-                (9, Direction::Send, b"xy".to_vec(), b"z".to_vec(), 100),
-            ]
-        );
+        assert_eq!((result, seen), (Ok(()), 1));
+        data.pop();
+        assert_eq!(decode(&data, &mut |_| ()), Err(Malformed), "bytes missing");
     }
 }

@@ -36,16 +36,6 @@ pub const FAMILY: Family = Family {
                 SYS_EXIT,
             ],
         },
-        Hook {
-            name: "held-back requests",
-            required: false,
-            lost: "requests in flight are not known before their answer",
-            any_of: &[Attach {
-                program: "http_sweep",
-                via: Via::StorageIterator,
-                when: with_socket_tracepoints,
-            }],
-        },
     ],
     maps: &[],
 };

@@ -53,14 +53,12 @@ pub struct Connection {
     pub turns: u8,
     /// Direction of the last read or write while undecided.
     pub last_direction: u8,
-    /// A request head may be held back.
-    pub pending: u8,
     /// 1: a reset arrived, 2: one was sent.
     pub reset: u8,
     /// `copied_seq` holds a value.
     pub copied_seq_known: u8,
     /// Explicit padding.
-    pub pad: [u8; 4],
+    pub pad: [u8; 5],
     /// What it had done by its last read or write; filled in where the agent can't ask the
     /// socket itself (kernels before 6.3).
     pub progress: Progress,

@@ -5,9 +5,7 @@
 //! its front and end; the agent's byte-stream model makes messages of that. Because positions are
 //! absolute, anything that was not captured shows as a gap and is never guessed.
 //!
-//! A ring record is a [`Segments`] followed by one or two [`Segment`]s, each followed by its
-//! `captured + tail` bytes, padded to a multiple of 8. Two when the kernel held a complete
-//! request head back until the answer's first write (or read, for a client) came along.
+//! A ring record is a [`Segment`] followed by its `captured + tail` bytes.
 
 use crate::{header::Header, pod};
 
@@ -25,8 +23,6 @@ pub const TAIL: usize = 16;
 /// Bytes that are captured of one message, counted over its reads or writes, before only
 /// [`CAPTURE_BODY`] and [`TAIL`] bytes of each are.
 pub const BUDGET: u32 = 8 * 1024;
-/// Longest request head that the kernel side holds back to pair it with its answer.
-pub const PENDING_MAX: usize = 512;
 
 /// Which way the bytes of a segment went, as the observed process sees it.
 #[repr(u8)]
@@ -66,7 +62,7 @@ pub struct Tuple {
     pub netns: u32,
 }
 
-/// `Kind::HttpOpen`: told once, before the first [`Segments`] of a connection.
+/// `Kind::HttpOpen`: told once, before the first [`Segment`] of a connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
@@ -83,29 +79,20 @@ pub struct Open {
     pub pad: [u8; 7],
 }
 
-/// `Kind::HttpSegments`: one or two [`Segment`]s of one connection, oldest first.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segments {
-    /// Common header; its time is that of the newest segment.
-    pub header: Header,
-    /// Same number as in [`Open`].
-    pub connection: u64,
-}
-
-/// One read or write.
+/// `Kind::HttpSegment`: one read or write.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// When the call had moved its bytes: `CLOCK_MONOTONIC` in nanoseconds.
-    pub time: u64,
+    /// Common header; its time is when the call had moved its bytes, its thread group made the
+    /// call.
+    pub header: Header,
+    /// Same number as in [`Open`].
+    pub connection: u64,
     /// Position of the first byte in this direction's stream, counted from when the kernel side
     /// first saw the connection.
     pub offset: u64,
     /// Bytes moved.
     pub length: u32,
-    /// Thread group that made the call.
-    pub tgid: u32,
     /// Bytes copied from the front.
     pub captured: u16,
     /// Bytes copied from the end; 0 when `captured == length`.
@@ -115,12 +102,11 @@ pub struct Segment {
     /// See [`flag`].
     pub flags: u8,
     /// Explicit padding.
-    pub pad: [u8; 2],
+    pub pad: [u8; 6],
 }
 
 const _: () = assert!(size_of::<Tuple>() == 40);
 const _: () = assert!(size_of::<Open>() == 80);
-const _: () = assert!(size_of::<Segments>() == 32);
-const _: () = assert!(size_of::<Segment>() == 32);
+const _: () = assert!(size_of::<Segment>() == 56);
 
-pod!(Tuple, Open, Segments, Segment);
+pod!(Tuple, Open, Segment);

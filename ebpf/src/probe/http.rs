@@ -4,21 +4,20 @@
 //! after that every read and write is told with its place in the stream, and enough of its bytes
 //! that the agent can follow the messages. See `sonde_common::event::http`.
 
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sonde_common::{
     event::{
         connection::{Connection, verdict},
         http::{
-            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, PENDING_MAX,
-            Segment, flag,
+            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, Segment, flag,
         },
     },
     fault::Fault,
-    header::Kind,
+    header::{Header, Kind},
 };
 
 mod classify;
 mod payload;
-mod pending;
 mod record;
 mod socket;
 mod sysexit;
@@ -29,13 +28,11 @@ use self::{
     record::Record,
 };
 use crate::{
-    connection,
+    connection::{self, Store},
     emit::{fault, header, send},
     kernel::{Access, Sock},
-    scratch::{Context, Place, forget},
+    scratch::{Context, forget},
 };
-
-pub(crate) use self::pending::Hold;
 
 /// Changes of direction after which a connection that was open before the agent and has shown no
 /// HTTP is left alone.
@@ -50,35 +47,38 @@ pub(crate) struct Io {
 }
 
 impl Io {
-    /// Reads and writes have a program each.
+    /// What the record says of it, without any of its bytes.
     #[inline(always)]
-    fn place(&self) -> Place {
-        match self.direction {
-            Direction::Receive => Place::Receive,
-            Direction::Send => Place::Send,
-        }
-    }
-
-    #[inline(always)]
-    fn end(&self, flags: u8) -> End {
-        End {
-            place: self.place(),
-            direction: self.direction,
-            tgid: self.tgid,
+    fn segment(&self, connection: &Connection, time: u64, flags: u8) -> Segment {
+        Segment {
+            header: Header {
+                time,
+                tgid: self.tgid,
+                tid: 0,
+                kind: Kind::HttpSegment as u8,
+                pad: [0; 7],
+            },
+            connection: connection.id,
+            offset: connection.offset[self.direction as usize & 1],
+            length: self.length,
+            captured: 0,
+            tail: 0,
+            direction: self.direction as u8,
             flags,
+            pad: [0; 6],
         }
     }
 }
 
 /// Follows one read or write on a TCP socket.
 #[inline(always)]
-fn on_io<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
+fn on_io<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
     if connection.verdict == verdict::OPAQUE {
         return;
     }
     if io.length == 0 {
         if connection.announced != 0 {
-            end_of_stream::<S>(sk, connection, io.end(flag::END));
+            tell_of(connection, io, now(), flag::END);
         }
         return;
     }
@@ -87,11 +87,11 @@ fn on_io<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
         let unseen = unseen_bytes(sk, connection, io.length);
         connection.offset[direction] += u64::from(unseen);
     }
-    if connection.verdict == verdict::UNDECIDED && !decide::<S>(sk, connection, io) {
+    if connection.verdict == verdict::UNDECIDED && !decide(sk, connection, io) {
         connection.offset[direction] += u64::from(io.length);
         return;
     }
-    tell::<S>(sk, connection, io);
+    tell(sk, connection, io);
     connection.offset[direction] += u64::from(io.length);
 }
 
@@ -121,7 +121,7 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32)
 
 /// Looks at the first bytes of an undecided connection; whether this read or write is told.
 #[inline(always)]
-fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -> bool {
+fn decide<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> bool {
     let direction = io.direction as usize & 1;
     let have = connection.first_length[direction] & 7;
     let want = 8 - u32::from(have);
@@ -143,7 +143,7 @@ fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -
             connection.first[direction] = 0;
             connection.first_length[direction] = 0;
             if connection.late == 0 || class as u8 != Class::Other as u8 || turned(connection, io) {
-                reject::<S>(sk, connection, io, class);
+                reject(connection, io, class);
             }
             false
         }
@@ -153,7 +153,7 @@ fn decide<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) -
 /// Up to `want` of the first bytes, and how many they are.
 #[inline(always)]
 fn first(io: &Io, want: u32) -> Option<(u64, u32)> {
-    let record = Record::begin(io.place())?;
+    let record = Record::begin(io.direction)?;
     io.payload.first(io.length, want, record.word())
 }
 
@@ -168,14 +168,14 @@ fn turned(connection: &mut Connection, io: &Io) -> bool {
 }
 
 #[inline(always)]
-fn reject<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io, class: Class) {
+fn reject(connection: &mut Connection, io: &Io, class: Class) {
     fault(match class {
         Class::Tls => Fault::Tls,
         Class::Http2 => Fault::Http2,
         _ => Fault::NotHttp,
     });
     if connection.announced != 0 {
-        end_of_stream::<S>(sk, connection, io.end(flag::CLOSED));
+        tell_of(connection, &Io { length: 0, ..*io }, now(), flag::CLOSED);
     }
     connection.verdict = verdict::OPAQUE;
 }
@@ -199,33 +199,22 @@ fn announce<A: Access>(sk: &Sock<A>, connection: &mut Connection) -> bool {
     connection.announced != 0
 }
 
-/// Writes the read or write into a record: held back when it is a whole request head, sent with a
-/// head that was held back, or sent alone.
+/// Tells of the read or write, with its first and last bytes.
 #[inline(always)]
-fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
+fn tell<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
     if !announce(sk, connection) {
         return;
     }
     let direction = io.direction as usize & 1;
-    let Some(mut record) = Record::begin(io.place()) else {
+    let Some(mut record) = Record::begin(io.direction) else {
         return;
     };
-    if connection.pending != 0 {
-        connection.pending = 0;
-        if pending::take::<S>(sk, &mut record) == Some(io.direction as u8) {
-            // Pipelining: the held head goes on its own.
-            record.send(connection.id, io.tgid);
-            record.restart();
-        }
-    }
     let front = io.length.min(CAPTURE_FRONT as u32);
     let Some(mut captured) = record.capture(&io.payload, front) else {
-        record.put(segment(&record, connection, io, 0, 0, flag::OPAQUE));
-        record.send(connection.id, io.tgid);
+        tell_of(connection, io, record.time(), flag::OPAQUE);
         return;
     };
-    let first = record.first();
-    let class = classify(first, captured.min(8));
+    let class = classify(record.first(), captured.min(8));
     let starts = matches!(class, Class::Request | Class::Response);
     // A message may begin with a few bytes that could be the start of anything.
     if starts || class as u8 == Class::Partial as u8 {
@@ -242,100 +231,43 @@ fn tell<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, io: &Io) {
     } else {
         0
     };
-    record.put(segment(&record, connection, io, captured, tail, 0));
-    let whole_head = starts
-        && captured == io.length
-        && captured <= PENDING_MAX as u32
-        && record.is_single()
-        && matches!(class, Class::Request)
-        && record.ends_with_blank_line(captured);
-    if whole_head && pending::hold::<S>(sk, connection.id, &record) {
-        connection.pending = 1;
-        return;
-    }
-    record.send(connection.id, io.tgid);
-}
-
-#[inline(always)]
-fn segment(
-    record: &Record,
-    connection: &Connection,
-    io: &Io,
-    captured: u32,
-    tail: u32,
-    flags: u8,
-) -> Segment {
-    Segment {
-        time: record.time(),
-        offset: connection.offset[io.direction as usize & 1],
-        length: io.length,
-        tgid: io.tgid,
+    let segment = Segment {
         captured: captured as u16,
         tail: tail as u16,
-        direction: io.direction as u8,
-        flags,
-        pad: [0; 2],
-    }
+        ..io.segment(connection, record.time(), 0)
+    };
+    record.send(segment);
 }
 
-/// The end of a direction.
-struct End {
-    place: Place,
-    direction: Direction,
-    tgid: u32,
-    flags: u8,
-}
-
-/// Tells of the end of one direction, with a head that was held back before it.
+/// Tells of a read or write, or of the end of a direction, without any of its bytes.
 #[inline(always)]
-fn end_of_stream<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection, end: End) {
-    let Some(mut record) = Record::begin(end.place) else {
-        return;
-    };
-    if connection.pending != 0 {
-        connection.pending = 0;
-        pending::take::<S>(sk, &mut record);
-    }
-    let io = Io {
-        direction: end.direction,
-        length: 0,
-        tgid: end.tgid,
-        payload: Payload::None,
-    };
-    record.put(segment(&record, connection, &io, 0, 0, end.flags));
-    record.send(connection.id, end.tgid);
+fn tell_of(connection: &Connection, io: &Io, time: u64, flags: u8) {
+    let segment = io.segment(connection, time, flags);
+    send(Kind::HttpSegment, &segment, Fault::RingHttp);
 }
 
 /// The process has shut or closed its sending side: a FIN follows the last byte.
 #[inline(always)]
-pub(crate) fn sending_ended<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection) {
+pub(crate) fn sending_ended(connection: &Connection) {
     if connection.announced != 0 && connection.verdict != verdict::OPAQUE {
-        let end = End {
-            place: Place::State,
+        let end = Io {
             direction: Direction::Send,
+            length: 0,
             tgid: connection.tgid,
-            flags: flag::END,
+            payload: Payload::None,
         };
-        end_of_stream::<S>(sk, connection, end);
+        tell_of(connection, &end, now(), flag::END);
     }
 }
 
-/// The connection is gone: what was held back is told, and what was read unseen since the last
-/// read that was seen; the `TcpClosed` record follows.
+/// The connection is gone: what was read unseen since the last read that was seen is told; the
+/// `TcpClosed` record follows.
 #[inline(always)]
-pub(crate) fn closing<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection) {
+pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
     if connection.announced == 0 || connection.verdict == verdict::OPAQUE {
         return;
     }
     let unseen = unseen_bytes(sk, connection, 0);
-    if connection.pending == 0 && unseen == 0 {
-        return;
-    }
-    let Some(mut record) = Record::begin(Place::State) else {
-        return;
-    };
-    let held = connection.pending != 0 && pending::take::<S>(sk, &mut record).is_some();
-    connection.pending = 0;
     if unseen != 0 {
         let io = Io {
             direction: Direction::Receive,
@@ -343,17 +275,21 @@ pub(crate) fn closing<S: Hold>(sk: &Sock<S::Access>, connection: &mut Connection
             tgid: connection.tgid,
             payload: Payload::None,
         };
-        record.put(segment(&record, connection, &io, 0, 0, flag::OPAQUE));
+        tell_of(connection, &io, now(), flag::OPAQUE);
     }
-    if held || unseen != 0 {
-        record.send(connection.id, connection.tgid);
-    }
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper takes nothing and always succeeds.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// The state of a socket that is read or written, made if there is none. None is made for a closed
 /// one, of which bytes may still be read: its end has been told, and there won't be another.
 #[inline(always)]
-fn state_of<S: Hold>(sk: &Sock<S::Access>) -> Option<*mut Connection> {
+fn state_of<S: Store>(sk: &Sock<S::Access>) -> Option<*mut Connection> {
     if sk.is_closed() {
         S::find(sk)
     } else {
@@ -367,7 +303,7 @@ fn adopt(connection: &mut Connection, tgid: u32) {
     if connection.id == 0 {
         connection.id = connection::next_id(Context::Task);
         connection.late = 1;
-        connection.opened = record::now();
+        connection.opened = now();
     }
     if connection.tgid == 0 {
         connection.tgid = tgid;

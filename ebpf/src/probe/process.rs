@@ -14,8 +14,8 @@ use sonde_common::{
 };
 
 use crate::{
+    current::is_self,
     emit::{header, send},
-    filter::is_self,
     kernel::{Access, Direct, Probed, Task, binprm_filename},
 };
 

@@ -6,7 +6,7 @@
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
-    helpers::{bpf_get_current_pid_tgid, bpf_get_prandom_u32, bpf_ktime_get_ns},
+    helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns},
     macros::{btf_tracepoint, map, raw_tracepoint},
     maps::{Array, HashMap, PerCpuArray},
     programs::{BtfTracePointContext, RawTracePointContext},
@@ -19,8 +19,8 @@ use sonde_common::{
 
 use crate::{
     atomic,
+    current::{self, Ids},
     emit::{fault, faults},
-    filter::is_self,
     hist::record,
     kernel::{Access, Direct, Probed},
     regs::Regs,
@@ -95,11 +95,11 @@ fn on_enter(number: i64) {
         }
         *countdown = next_countdown();
     }
-    let ids = bpf_get_current_pid_tgid();
-    let tid = ids as u32;
-    if is_self((ids >> 32) as u32) {
+    let ids = current::ids();
+    if ids.are_own() {
         return;
     }
+    let tid = ids.tid;
     let Some(start) = SYSCALL_STARTS.get_ptr_mut(tid & (START_SLOTS - 1)) else {
         return;
     };
@@ -133,19 +133,18 @@ fn on_exit<A: Access>(regs: &Regs<A>, result: i64) {
     let Some(number) = regs.number() else {
         return;
     };
-    let ids = bpf_get_current_pid_tgid();
-    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
-    if is_self(tgid) {
+    let ids = current::ids();
+    if ids.are_own() {
         return;
     }
     let failed = (-MAX_ERRNO..0).contains(&result);
     let key = CountKey {
-        tgid,
+        tgid: ids.tgid,
         number: number as u16,
         error: if failed { (-result) as u16 } else { 0 },
     };
     count(key);
-    finish(tgid, tid, number);
+    finish(ids, number);
 }
 
 /// Adds one to a counter of this CPU's cache, after making room for it.
@@ -200,13 +199,13 @@ fn keep(displaced: &CachedCount) {
 
 /// Takes the duration of a call that was chosen at its start.
 #[inline(always)]
-fn finish(tgid: u32, tid: u32, number: u32) {
-    let Some(start) = SYSCALL_STARTS.get_ptr_mut(tid & (START_SLOTS - 1)) else {
+fn finish(ids: Ids, number: u32) {
+    let Some(start) = SYSCALL_STARTS.get_ptr_mut(ids.tid & (START_SLOTS - 1)) else {
         return;
     };
     // SAFETY: a live map value; it is ours while it holds our thread id.
     let began = unsafe {
-        if (*start).tid != tid {
+        if (*start).tid != ids.tid {
             return;
         }
         (*start).tid = 0;
@@ -217,7 +216,10 @@ fn finish(tgid: u32, tid: u32, number: u32) {
     };
     // SAFETY: the helper takes nothing and always succeeds.
     let duration = unsafe { bpf_ktime_get_ns() } - began;
-    let key = DurationKey { tgid, number };
+    let key = DurationKey {
+        tgid: ids.tgid,
+        number,
+    };
     if !record(&SYSCALL_DURATIONS, &key, duration) {
         fault(Fault::SyscallDurationMapFull);
     }

@@ -16,11 +16,11 @@ use sonde_common::{
     header::Kind,
 };
 
-use super::http::{self, Hold};
+use super::http;
 use crate::{
-    connection::{self, Storage, Table},
+    connection::{self, Storage, Store, Table},
+    current::is_self,
     emit::{fault, header, send},
-    filter::is_self,
     kernel::{Access, Direct, Sock},
     scratch::Context,
 };
@@ -93,7 +93,7 @@ pub(crate) fn tcp_reset_sent_table(ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn on_reset<S: Hold>(sk: &Sock<S::Access>, direction: u8) {
+fn on_reset<S: Store>(sk: &Sock<S::Access>, direction: u8) {
     if sk.0.is_null() {
         fault(Fault::ResetWithoutSocket);
         return;
@@ -105,7 +105,7 @@ fn on_reset<S: Hold>(sk: &Sock<S::Access>, direction: u8) {
 }
 
 #[inline(always)]
-fn on_state<S: Hold>(sk: &Sock<S::Access>, old: u32, new: u32) {
+fn on_state<S: Store>(sk: &Sock<S::Access>, old: u32, new: u32) {
     if !sk.is_tcp() {
         return;
     }
@@ -116,7 +116,7 @@ fn on_state<S: Hold>(sk: &Sock<S::Access>, old: u32, new: u32) {
         state::FIN_WAIT1 | state::LAST_ACK => {
             if let Some(connection) = S::find(sk) {
                 // SAFETY: the map's value is alive while the program runs.
-                http::sending_ended::<S>(sk, unsafe { &mut *connection });
+                http::sending_ended(unsafe { &*connection });
             }
         }
         state::CLOSE if old == state::LISTEN => listening_ended(sk),
@@ -146,7 +146,7 @@ fn listening_ended<A: Access>(sk: &Sock<A>) {
 }
 
 #[inline(always)]
-fn connecting<S: Hold>(sk: &Sock<S::Access>) {
+fn connecting<S: Store>(sk: &Sock<S::Access>) {
     let Some(connection) = S::find_or_create(sk) else {
         return;
     };
@@ -165,7 +165,7 @@ fn connecting<S: Hold>(sk: &Sock<S::Access>) {
 }
 
 #[inline(always)]
-fn established<S: Hold>(sk: &Sock<S::Access>, old: u32) {
+fn established<S: Store>(sk: &Sock<S::Access>, old: u32) {
     let Some(connection) = S::find_or_create(sk) else {
         return;
     };
@@ -194,7 +194,7 @@ fn established<S: Hold>(sk: &Sock<S::Access>, old: u32) {
 }
 
 #[inline(always)]
-fn closed<S: Hold>(sk: &Sock<S::Access>, old: u32) {
+fn closed<S: Store>(sk: &Sock<S::Access>, old: u32) {
     let Some(pointer) = S::find(sk) else {
         return;
     };
@@ -213,7 +213,7 @@ fn closed<S: Hold>(sk: &Sock<S::Access>, old: u32) {
                 connection.closed = unsafe { bpf_ktime_get_ns() };
                 return;
             }
-            http::closing::<S>(sk, connection);
+            http::closing(sk, connection);
             report_closed(sk, connection);
         }
     } else if connection.own != 0 && connection.role == Role::Outbound as u8 {
@@ -225,14 +225,14 @@ fn closed<S: Hold>(sk: &Sock<S::Access>, old: u32) {
 
 /// Tells the end of a connection that was closed with bytes left to read.
 #[inline(always)]
-fn on_destroy<S: Hold>(sk: &Sock<S::Access>) {
+fn on_destroy<S: Store>(sk: &Sock<S::Access>) {
     let Some(pointer) = S::find(sk) else {
         return;
     };
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *pointer };
     if connection.closed != 0 {
-        http::closing::<S>(sk, connection);
+        http::closing(sk, connection);
         report_closed(sk, connection);
     }
     S::remove(sk);
@@ -299,17 +299,17 @@ fn totals<A: Access>(sk: &Sock<A>, connection: &Connection) -> Totals {
 
 /// Arguments of a `bpf_sk_storage_map` iterator program (kernel 5.9).
 #[repr(C)]
-pub(crate) struct StorageIterator {
-    pub(crate) meta: *const IteratorMeta,
+struct StorageIterator {
+    meta: *const IteratorMeta,
     map: *const u8,
-    pub(crate) sk: *const u8,
-    pub(crate) value: *mut u8,
+    sk: *const u8,
+    value: *mut u8,
 }
 
 /// `struct bpf_iter_meta`
 #[repr(C)]
-pub(crate) struct IteratorMeta {
-    pub(crate) seq: *mut u8,
+struct IteratorMeta {
+    seq: *mut u8,
     session: u64,
     number: u64,
 }

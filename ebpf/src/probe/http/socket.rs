@@ -2,10 +2,7 @@
 //! socket read and write and for nothing else.
 
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_pid_tgid,
-        generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
-    },
+    helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
     macros::{btf_tracepoint, map},
     maps::LruHashMap,
     programs::BtfTracePointContext,
@@ -15,7 +12,7 @@ use sonde_common::event::http::Direction;
 use super::{Io, adopt, on_io, payload::Payload, state_of};
 use crate::{
     connection::Storage,
-    filter::is_self,
+    current,
     kernel::{Direct, Sock},
     regs::{Regs, number},
 };
@@ -55,8 +52,8 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     if !sk.is_tcp() || (length == 0 && !sk.at_end_of_file()) {
         return;
     }
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if is_self(tgid) {
+    let ids = current::ids();
+    if ids.are_own() {
         return;
     }
     let Some(connection) = state_of::<Storage>(sk) else {
@@ -64,7 +61,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     };
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
-    adopt(connection, tgid);
+    adopt(connection, ids.tgid);
     let payload = if flags & MSG_TRUNC != 0 {
         Payload::None
     } else {
@@ -73,10 +70,10 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     let io = Io {
         direction,
         length: length as u32,
-        tgid,
+        tgid: ids.tgid,
         payload,
     };
-    on_io::<Storage>(sk, connection, &io);
+    on_io(sk, connection, &io);
 }
 
 #[inline(always)]
@@ -116,7 +113,7 @@ static PROGRESS: LruHashMap<u32, Progress> = LruHashMap::with_max_entries(1024, 
 /// error, which [`messages_end`] sees.
 #[inline(always)]
 fn message_index(vector: u64, count: u64) -> u32 {
-    let tid = bpf_get_current_pid_tgid() as u32;
+    let tid = current::ids().tid;
     if let Some(progress) = PROGRESS.get_ptr_mut(&tid) {
         // SAFETY: the map's value is alive while the program runs; one thread writes it.
         let progress = unsafe { &mut *progress };
@@ -144,6 +141,6 @@ fn messages_end(sk: &Sock<Direct>) {
             Some(number::SENDMMSG | number::RECVMMSG)
         )
     {
-        let _ = PROGRESS.remove(&(bpf_get_current_pid_tgid() as u32));
+        let _ = PROGRESS.remove(&current::ids().tid);
     }
 }

@@ -19,8 +19,8 @@ use sonde_common::{
 use super::{Io, adopt, on_io, payload::Payload, state_of};
 use crate::{
     connection::{Store, Table, note_progress},
+    current::is_self,
     emit::fault,
-    filter::is_self,
     kernel::{Probed, Sock, Task},
     regs::{Regs, number},
 };
@@ -202,7 +202,7 @@ fn on_moved(direction: Direction) -> Option<()> {
     let io = moved.io(direction);
     // An empty message isn't the end of the stream.
     if io.length != 0 || moved.messages == 1 {
-        on_io::<Table>(&sk, connection, &io);
+        on_io(&sk, connection, &io);
     }
     let index = moved.index + 1;
     if index >= moved.messages {
