@@ -6,7 +6,6 @@
 //! attached at one time use the same one.
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
     btf_maps::SkStorage,
     helpers::{
         bpf_get_smp_processor_id,
@@ -17,7 +16,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
-        connection::{Connection, Endpoint, Progress, verdict},
+        connection::{Connection, Endpoint, Progress, TABLE_ENTRIES, verdict},
         http::Tuple,
         tcp::Role,
     },
@@ -34,10 +33,10 @@ use crate::{
 #[btf_map]
 static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 
-/// States by socket address. Allocated on demand: a busy host has 100,000, most have 100.
+/// States by socket address. Allocated beforehand, for kernels before 6.1 warn of a tracing program
+/// that has its map allocate; the agent makes it small where it isn't used.
 #[map]
-static CONNECTION_TABLE: HashMap<u64, Connection> =
-    HashMap::with_max_entries(131_072, BPF_F_NO_PREALLOC);
+static CONNECTION_TABLE: HashMap<u64, Connection> = HashMap::with_max_entries(TABLE_ENTRIES, 0);
 
 /// Connections opened so far by each CPU in each [`Context`]: the low part of an id.
 #[map]

@@ -24,6 +24,9 @@ mod refusal;
 mod size;
 mod via;
 
+/// The map of connection states where they don't live on the sockets.
+const TABLE: &str = "CONNECTION_TABLE";
+
 /// The kernel side, as built beside the agent.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sonde-ebpf"));
 
@@ -63,6 +66,8 @@ pub enum Error {
 pub struct Settings {
     /// Size of the ring buffer in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Connections whose states have room in the table, where they don't live on the sockets.
+    pub table_entries: u32,
     /// Every how many system calls one is timed; `None`: none.
     pub syscall_period: Option<u32>,
     /// Whether the runs of the programs are counted and timed, until
@@ -105,10 +110,11 @@ impl Programs {
             .btf(types.as_ref())
             .allow_unsupported_maps()
             .map_max_entries("EVENTS", settings.ring_bytes)
+            .map_max_entries(TABLE, settings.table_entries)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
             .override_global("SYSCALL_PERIOD", &period, true);
-        for map in size::unused(families) {
+        for map in size::unused(kernel, families) {
             loader.map_max_entries(map, 1);
         }
         let ebpf = loader.load(OBJECT)?;

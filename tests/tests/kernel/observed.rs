@@ -17,7 +17,11 @@ use sonde::{
     },
     probe::FAMILIES,
 };
-use sonde_common::{event::tcp::Totals, fault::Fault, header::Kind};
+use sonde_common::{
+    event::{connection::TABLE_ENTRIES, tcp::Totals},
+    fault::Fault,
+    header::Kind,
+};
 
 pub(crate) use self::seen::Seen;
 use crate::child::Child;
@@ -66,7 +70,8 @@ impl Mode {
     }
 }
 
-fn kernel() -> Kernel {
+/// The kernel as it is.
+pub(crate) fn kernel() -> Kernel {
     Kernel::probe(Path::new("/proc"), Path::new("/sys"))
 }
 
@@ -75,6 +80,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         statistics: false,
         ring_bytes: RING,
+        table_entries: TABLE_ENTRIES,
         syscall_period: Some(1),
         self_tgid: std::process::id(),
     }
