@@ -24,9 +24,9 @@ use sonde_common::{
 };
 
 use crate::{
+    atomic,
     emit::fault,
     kernel::{Access, Direct, Probed, Sock},
-    scratch::Context,
 };
 
 /// States on the sockets.
@@ -38,9 +38,13 @@ static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 #[map]
 static CONNECTION_TABLE: HashMap<u64, Connection> = HashMap::with_max_entries(TABLE_ENTRIES, 0);
 
-/// Connections opened so far by each CPU in each [`Context`]: the low part of an id.
+/// Ids given out so far by each CPU: the low part of an id.
 #[map]
-static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
+static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// How many programs are taking an id of [`Table`] on this CPU: one, and what interrupts it.
+#[map]
+static NESTING: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// The agent's own endpoints, by which the other end on the same host is recognised.
 #[map]
@@ -59,6 +63,8 @@ pub(crate) trait Store {
     fn find_or_create(sk: &Sock<Self::Access>) -> Option<*mut Connection>;
     /// Forgets a socket that is closed.
     fn remove(sk: &Sock<Self::Access>);
+    /// A number that no other connection gets while the programs are loaded; 0 when there is none.
+    fn next_id() -> u64;
 }
 
 /// States on the sockets.
@@ -150,6 +156,17 @@ impl Store for Storage {
             );
         }
     }
+
+    /// Programs may be interrupted between any two instructions, and preempted since 7.0.
+    #[inline(always)]
+    fn next_id() -> u64 {
+        let Some(sequence) = SEQUENCE.get_ptr_mut(0) else {
+            return 0;
+        };
+        // SAFETY: a live map value.
+        let before = unsafe { atomic::fetch_add(sequence, 1) };
+        id(0, before + 1)
+    }
 }
 
 impl Store for Table {
@@ -177,22 +194,40 @@ impl Store for Table {
     fn remove(sk: &Sock<Probed>) {
         let _ = CONNECTION_TABLE.remove(&(sk.0 as u64));
     }
+
+    /// Without an addition that tells what was there, which takes kernel 5.12. Here programs can be
+    /// interrupted but not preempted: what interrupts one has ended when that goes on. So no two
+    /// that are under way on a CPU read the same depth, and what one reads of the counter is more
+    /// than any other read at the same depth before.
+    #[inline(always)]
+    fn next_id() -> u64 {
+        let (Some(nesting), Some(sequence)) = (NESTING.get_ptr_mut(0), SEQUENCE.get_ptr_mut(0))
+        else {
+            return 0;
+        };
+        // SAFETY: live map values. Volatile, because others change them.
+        let (depth, count) = unsafe {
+            atomic::add(nesting, 1);
+            let depth = nesting.read_volatile();
+            atomic::add(sequence, 1);
+            let count = sequence.read_volatile();
+            atomic::add(nesting, u64::MAX);
+            (depth, count)
+        };
+        // A task, a softirq, an interrupt and an NMI: it can't be deeper.
+        if depth > 4 {
+            return 0;
+        }
+        id(depth - 1, count)
+    }
 }
 
-/// A number that no other connection gets while the programs are loaded: CPU, context, count.
+/// CPU, depth of nesting (two bits) and count.
 #[inline(always)]
-pub(crate) fn next_id(context: Context) -> u64 {
-    let Some(counter) = SEQUENCE.get_ptr_mut(context as u32) else {
-        return 0;
-    };
-    // SAFETY: this CPU's own copy of this context, which doesn't interrupt itself.
-    let count = unsafe {
-        *counter += 1;
-        *counter
-    };
+fn id(depth: u64, count: u64) -> u64 {
     // SAFETY: the helper takes nothing and always succeeds.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    (u64::from(cpu) << 48) | ((context as u64) << 47) | count
+    (u64::from(cpu) << 48) | (depth << 46) | count
 }
 
 /// Starts the state of a connection over.

@@ -29,7 +29,7 @@ use self::{
     record::Record,
 };
 use crate::{
-    connection,
+    connection::Store,
     emit::{fault, header, send},
     kernel::{Access, Sock},
     scratch::{Context, forget},
@@ -354,9 +354,9 @@ fn state_of<S: Hold>(sk: &Sock<S::Access>) -> Option<*mut Connection> {
 
 /// Sets up the state of a connection that was open before the programs were attached.
 #[inline(always)]
-fn adopt(connection: &mut Connection, tgid: u32) {
+fn adopt<S: Store>(connection: &mut Connection, tgid: u32) {
     if connection.id == 0 {
-        connection.id = connection::next_id(Context::Task);
+        connection.id = S::next_id();
         connection.late = 1;
         connection.opened = record::now();
     }
