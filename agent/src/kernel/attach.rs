@@ -130,7 +130,7 @@ impl Programs {
                 if timing && settings.syscall_period.is_none() {
                     continue;
                 }
-                let outcome = programs.load(hook, kernel, types.as_ref(), &mut seen);
+                let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);
                 programs.reports.push(HookReport {
                     family: family.name,
                     hook,
@@ -141,7 +141,7 @@ impl Programs {
         if settings.statistics {
             programs.begin_statistics();
         }
-        programs.attach_loaded();
+        programs.attach_loaded(kernel, types.as_ref(), &mut seen);
         Ok(programs)
     }
 
@@ -164,6 +164,7 @@ impl Programs {
             let result = match program {
                 Program::BtfTracePoint(program) => program.unload(),
                 Program::RawTracePoint(program) => program.unload(),
+                Program::TracePoint(program) => program.unload(),
                 Program::Iter(program) => program.unload(),
                 _ => Ok(()),
             };
@@ -174,17 +175,17 @@ impl Programs {
         }
     }
 
-    /// Loads the first alternative of a hook that the kernel takes. Families may share a program:
-    /// it is loaded once.
+    /// Loads the first alternative that the kernel takes. Families may share a program: it is loaded
+    /// once.
     fn load(
         &mut self,
-        hook: &'static Hook,
+        any_of: &'static [Attach],
         kernel: &Kernel,
         types: Option<&Btf>,
         loaded: &mut HashSet<&'static str>,
     ) -> Outcome {
         let mut reasons = Vec::new();
-        for attach in hook.any_of {
+        for attach in any_of {
             let result = (attach.when)(kernel).and_then(|()| {
                 if loaded.contains(attach.program) {
                     return Ok(());
@@ -225,23 +226,35 @@ impl Programs {
     }
 
     /// Attaches what has been loaded, all within a moment: the verifier needs its time for each
-    /// program, and a connection of which only the reads are seen tells half the truth.
-    fn attach_loaded(&mut self) {
+    /// program, and a connection of which only the reads are seen tells half the truth. What can't
+    /// be attached gives way to the next alternative.
+    fn attach_loaded(
+        &mut self,
+        kernel: &Kernel,
+        types: Option<&Btf>,
+        loaded: &mut HashSet<&'static str>,
+    ) {
         let mut results: HashMap<&'static str, Result<(), String>> = HashMap::new();
         for index in 0..self.reports.len() {
-            let Outcome::Attached(attach) = self.reports[index].outcome else {
-                continue;
-            };
-            let result = match results.get(attach.program) {
-                Some(earlier) => earlier.clone(),
-                None => self
-                    .program(attach.program)
-                    .and_then(|program| attach.via.attach(program)),
-            };
-            results.insert(attach.program, result.clone());
-            if let Err(reason) = result {
-                self.reports[index].outcome = Outcome::Skipped {
-                    reasons: vec![(attach.via.as_str(), reason)],
+            let mut refused = Vec::new();
+            while let Outcome::Attached(attach) = self.reports[index].outcome {
+                let result = match results.get(attach.program) {
+                    Some(earlier) => earlier.clone(),
+                    None => self
+                        .program(attach.program)
+                        .and_then(|program| attach.via.attach(program)),
+                };
+                results.insert(attach.program, result.clone());
+                let Err(reason) = result else {
+                    break;
+                };
+                refused.push((attach.via.as_str(), reason));
+                let next = self.reports[index].hook.after(attach);
+                self.reports[index].outcome = match self.load(next, kernel, types, loaded) {
+                    Outcome::Skipped { reasons } => Outcome::Skipped {
+                        reasons: [std::mem::take(&mut refused), reasons].concat(),
+                    },
+                    attached @ Outcome::Attached(_) => attached,
                 };
             }
         }
@@ -265,6 +278,14 @@ impl Programs {
         self.reports.iter().any(
             |report| matches!(report.outcome, Outcome::Attached(attach) if attach.program == name),
         )
+    }
+
+    /// Whether a hook is served, in whatever way.
+    #[must_use]
+    pub fn is_served(&self, hook: &str) -> bool {
+        self.reports.iter().any(|report| {
+            report.hook.name == hook && matches!(report.outcome, Outcome::Attached(_))
+        })
     }
 
     /// Tells the programs of ports that the agent already listens on: traffic between them and

@@ -2,7 +2,7 @@
 
 use aya::{
     Btf,
-    programs::{BtfTracePoint, Iter, Program, RawTracePoint},
+    programs::{BtfTracePoint, Iter, Program, RawTracePoint, TracePoint},
 };
 
 use super::refusal::explain;
@@ -24,17 +24,20 @@ pub enum Via {
         /// The program array that they are put into, in their order.
         place: &'static str,
     },
+    /// Perf tracepoint, by its category and name in tracefs: never preempted, and dearer.
+    PerfTracepoint(&'static str, &'static str),
     /// Iterator over the entries of a socket storage map; run by the agent, not by the kernel.
     StorageIterator,
 }
 
 impl Via {
-    /// `tp_btf`, `raw_tp` or `iter`.
+    /// `tp_btf`, `raw_tp`, `tp` or `iter`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BtfTracepoint(_) => "tp_btf",
             Self::RawTracepoint(_) | Self::RawTracepointThen { .. } => "raw_tp",
+            Self::PerfTracepoint(..) => "tp",
             Self::StorageIterator => "iter",
         }
     }
@@ -47,6 +50,9 @@ impl Via {
             }
             (Self::BtfTracepoint(name), Some(types)) => <&mut BtfTracePoint>::try_from(program)
                 .and_then(|program| program.load(name, types)),
+            (Self::PerfTracepoint(..), _) => {
+                <&mut TracePoint>::try_from(program).and_then(TracePoint::load)
+            }
             (Self::StorageIterator, Some(types)) => <&mut Iter>::try_from(program)
                 .and_then(|program| program.load("bpf_sk_storage_map", types)),
             (_, None) => return Err("the kernel's types can't be read".to_owned()),
@@ -64,6 +70,8 @@ impl Via {
                 .and_then(|program| program.attach(name).map(drop)),
             Self::BtfTracepoint(_) => <&mut BtfTracePoint>::try_from(program)
                 .and_then(|program| program.attach().map(drop)),
+            Self::PerfTracepoint(category, name) => <&mut TracePoint>::try_from(program)
+                .and_then(|program| program.attach(category, name).map(drop)),
             // Attached to its map each time that it is run.
             Self::StorageIterator => Ok(()),
         };
