@@ -10,13 +10,16 @@ use sonde::l7::exchange::{Exchange, Role};
 
 use crate::observed::Observed;
 
+pub(crate) mod crowd;
 pub(crate) mod framing;
 pub(crate) mod life;
 pub(crate) mod whose;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+/// What every request is answered with.
+pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
-fn head(path: &str) -> Vec<u8> {
+/// A request without a body.
+pub(crate) fn head(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: test.example\r\n\r\n").into_bytes()
 }
 

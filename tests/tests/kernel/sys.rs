@@ -9,6 +9,7 @@ use std::{
 use libc::c_int;
 
 mod message;
+pub(crate) mod netem;
 
 pub(crate) use self::message::{
     discard, readv, receive, receive_from, receive_message, receive_messages, send, send_file,
@@ -40,6 +41,18 @@ pub(crate) fn reset_on_close(socket: &TcpStream) -> io::Result<()> {
     let (fd, value) = (socket.as_raw_fd(), (&raw const linger).cast());
     // SAFETY: pointer and length are those of one structure.
     checked(unsafe { libc::setsockopt(fd, level, name, value, size) } as isize).map(drop)
+}
+
+/// What the kernel knows of a connection: `TCP_INFO` of tcp(7).
+pub(crate) fn tcp_info(socket: &TcpStream) -> io::Result<libc::tcp_info> {
+    // SAFETY: a C structure of numbers.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let (fd, place) = (socket.as_raw_fd(), (&raw mut info).cast());
+    // SAFETY: pointer and length are those of one structure.
+    let result =
+        unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut size) };
+    checked(result as isize).map(|_| info)
 }
 
 /// `pipe(2)`: reading end, writing end.

@@ -3,19 +3,22 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv6Addr, Shutdown, TcpStream},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sched::{CloneFlags, unshare};
 use sonde_common::event::{
     http::Tuple,
     tcp::{Role, Totals},
 };
 
-use super::{of_closed, pair_at, with_role};
+use super::{of_closed, pair, pair_at, with_role};
 use crate::{
     child::{Child, Workload, hear, tell},
-    harness::Test,
+    harness::{Skipped, Test},
     observed::Observed,
+    sys,
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -31,12 +34,22 @@ pub(crate) const TESTS: &[Test] = &[
         name: "tcp::bytes_are_exact_over_ipv4_mapped_ipv6",
         run: |observed| bytes_are_exact(observed, "[::]:0", "127.0.0.1"),
     },
+    Test {
+        name: "tcp::retransmits_are_counted_as_the_kernel_counts_them",
+        run: retransmits_are_counted_as_the_kernel_counts_them,
+    },
 ];
 
-pub(crate) const WORKLOADS: &[Workload] = &[Workload {
-    name: "transfer",
-    run: transfer,
-}];
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload {
+        name: "transfer",
+        run: transfer,
+    },
+    Workload {
+        name: "lossy",
+        run: lossy,
+    },
+];
 
 /// Bytes that the client sends, and the server.
 const FORTH: usize = 1_234_567;
@@ -134,5 +147,74 @@ fn check_addresses(client: &Tuple, server: &Tuple, port: u16, host: &str) -> Res
     ensure!(client.remote_port == port && server.local_port == port);
     ensure!(client.local_port == server.remote_port && client.local_port != 0);
     ensure!(client.netns == server.netns && client.netns != 0);
+    Ok(())
+}
+
+/// Said by a workload on a kernel without netem.
+const NO_NETEM: &str = "no netem";
+/// Packets of a hundred that get lost.
+const LOSS: u32 = 20;
+/// So many bytes are moved at a time.
+const CHUNK: usize = 10_000;
+
+/// Moves bytes over a network that loses packets, until each end has had to send some again.
+fn lossy(_: &[&str]) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    sys::loopback_up()?;
+    let (mut client, mut server) = pair()?;
+    match sys::netem::lose(LOSS) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return tell(NO_NETEM),
+        result => result?,
+    }
+    let mut chunks = 0;
+    while chunks < 10 || retransmits(&client)? == 0 || retransmits(&server)? == 0 {
+        move_bytes(&mut client, &mut server, CHUNK)?;
+        move_bytes(&mut server, &mut client, CHUNK)?;
+        chunks += 1;
+    }
+    sys::netem::lose(0)?;
+    for end in [&client, &server] {
+        while sys::tcp_info(end)?.tcpi_unacked > 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    tell(format!(
+        "{chunks} {} {}",
+        retransmits(&client)?,
+        retransmits(&server)?
+    ))
+}
+
+/// Segments that this end has sent again.
+fn retransmits(end: &TcpStream) -> Result<u32> {
+    Ok(sys::tcp_info(end)?.tcpi_total_retrans)
+}
+
+/// What is sent again counts as sent once.
+fn retransmits_are_counted_as_the_kernel_counts_them(observed: &mut Observed) -> Result<()> {
+    let mut child = Child::start("lossy", &[])?;
+    let pid = child.pid();
+    let line = child.line()?;
+    if line == NO_NETEM {
+        ensure!(std::env::var_os("SONDE_VM").is_none(), "no netem here");
+        bail!(Skipped("this kernel has no netem".to_owned()));
+    }
+    ensure!(observed.finish(child)?.success());
+    let numbers: Vec<u64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+    let [chunks, by_client, by_server] = numbers[..] else {
+        bail!("three numbers, not {line}");
+    };
+    let closed = observed.closed(pid);
+    for (role, expected) in [(Role::Outbound, by_client), (Role::Inbound, by_server)] {
+        let totals = &with_role(&closed, role, of_closed)?.totals;
+        let told = u64::from(totals.retransmits);
+        ensure!(
+            expected > 0 && told == expected,
+            "{role:?}: {told} for {expected}"
+        );
+        let bytes = (totals.bytes_sent, totals.bytes_received);
+        let moved = chunks * CHUNK as u64;
+        ensure!(bytes == (moved, moved), "{role:?}: {bytes:?} for {moved}");
+    }
     Ok(())
 }

@@ -2,17 +2,19 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use sonde::l7::exchange::Role as RequestRole;
 use sonde_common::event::tcp::{Closed, ConnectFailed, Role};
 
 use super::{of_closed, pair, with_role};
 use crate::{
     child::{Child, Workload, hear, tell},
     harness::Test,
+    http::{ANSWER, by_role, head, read_head},
     observed::{Observed, Seen},
     sys,
 };
@@ -34,6 +36,10 @@ pub(crate) const TESTS: &[Test] = &[
         name: "tcp::a_read_after_a_reset_leaves_no_state",
         run: a_read_after_a_reset_leaves_no_state,
     },
+    Test {
+        name: "tcp::an_end_with_bytes_unread_waits_for_them",
+        run: an_end_with_bytes_unread_waits_for_them,
+    },
 ];
 
 pub(crate) const WORKLOADS: &[Workload] = &[
@@ -48,6 +54,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "hold",
         run: hold,
+    },
+    Workload {
+        name: "unread",
+        run: unread,
     },
 ];
 
@@ -170,6 +180,67 @@ fn a_connection_is_open_from_its_establishment_to_its_end(observed: &mut Observe
     for closed in closed {
         let life = closed.header.time - closed.totals.opened;
         ensure!((300_000_000..5_000_000_000).contains(&life), "{life} ns");
+    }
+    Ok(())
+}
+
+/// A client that has ended its direction, and gets the answer with the server's end: the kernel
+/// closes the connection then, and the answer may still be read, or never is.
+fn unread(arguments: &[&str]) -> Result<()> {
+    let (mut client, mut server) = pair()?;
+    client.write_all(&head("/unread"))?;
+    client.shutdown(Shutdown::Write)?;
+    read_head(&mut server)?;
+    ensure!(server.read(&mut [0; 1])? == 0);
+    server.write_all(ANSWER)?;
+    drop(server);
+    // TCP_CLOSE; the state of the FIN that waits for a second lives in another structure.
+    while sys::tcp_info(&client)?.tcpi_state != 7 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    tell("closed")?;
+    hear()?;
+    if arguments == ["read"] {
+        client.read_exact(&mut [0; ANSWER.len()])?;
+        ensure!(client.read(&mut [0; 1])? == 0);
+    }
+    Ok(())
+}
+
+fn an_end_with_bytes_unread_waits_for_them(observed: &mut Observed) -> Result<()> {
+    const PAUSE: u64 = 100_000_000;
+    for (how, status) in [("read", Some(200)), ("dropped", None)] {
+        observed.forget();
+        let mut child = Child::start("unread", &[how])?;
+        let pid = child.pid();
+        child.line()?;
+        std::thread::sleep(Duration::from_nanos(PAUSE));
+        observed.drain();
+        let closed = observed.closed(pid);
+        ensure!(closed.len() == 1, "{how}: {} ends so far", closed.len());
+        with_role(&closed, Role::Inbound, of_closed).context(how)?;
+        let open = observed.open_connections()?;
+        let open = open.iter().filter(|totals| totals.tgid == pid).count();
+        ensure!(open == 0, "{how}: {open} told as open");
+        child.say("go on")?;
+        ensure!(observed.finish(child)?.success());
+        let closed = observed.closed(pid);
+        ensure!(closed.len() == 2, "{how}: {} ends", closed.len());
+        let client = with_role(&closed, Role::Outbound, of_closed)?;
+        let server = with_role(&closed, Role::Inbound, of_closed)?;
+        ensure!(client.totals.bytes_received == ANSWER.len() as u64);
+        ensure!(
+            client.header.time < server.header.time + PAUSE,
+            "{how}: told with the time of the reading, not of the end"
+        );
+        let exchanges = observed.exchanges(pid);
+        let answers = by_role(&exchanges, RequestRole::Client);
+        ensure!(answers.len() == 1, "{how}: {} exchanges", answers.len());
+        ensure!(
+            answers[0].status == status,
+            "{how}: {:?}",
+            answers[0].status
+        );
     }
     Ok(())
 }

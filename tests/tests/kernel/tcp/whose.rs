@@ -127,8 +127,8 @@ fn fault_29_the_agents_own_connections_are_not_seen(observed: &mut Observed) -> 
     drop((accepted, listener));
     let mut server = Child::start("serve", &[])?;
     let theirs: u16 = server.line()?.parse()?;
-    let mut connected = TcpStream::connect(("127.0.0.1", theirs))?;
-    let from = connected.local_addr()?.port();
+    let from = 28_464;
+    let mut connected = sys::connect_from(from, theirs)?;
     ask(&mut connected, "/collector")?;
     // The server closes first, so that the port of this end is free at once.
     ensure!(connected.read(&mut [0; 1])? == 0);
