@@ -10,3 +10,14 @@ pub(crate) unsafe fn add(target: *mut u64, value: u64) {
         asm!("lock *(u64 *)({target} + 0) += {value}", target = in(reg) target, value = in(reg) value, options(nostack));
     }
 }
+
+/// `*target += value`; what it was before. Needs kernel 5.12.
+#[inline(always)]
+pub(crate) unsafe fn fetch_add(target: *mut u64, value: u64) -> u64 {
+    let mut before = value;
+    // SAFETY: the caller's pointer is a live, aligned map value.
+    unsafe {
+        asm!("{before} = atomic_fetch_add((u64 *)({target} + 0), {before})", target = in(reg) target, before = inout(reg) before, options(nostack));
+    }
+    before
+}

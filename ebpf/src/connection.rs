@@ -6,7 +6,6 @@
 //! attached at one time use the same one.
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
     btf_maps::SkStorage,
     helpers::{
         bpf_get_smp_processor_id,
@@ -17,7 +16,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
-        connection::{Connection, Endpoint, Progress, verdict},
+        connection::{Connection, Endpoint, Progress, TABLE_ENTRIES, verdict},
         http::Tuple,
         tcp::Role,
     },
@@ -25,23 +24,27 @@ use sonde_common::{
 };
 
 use crate::{
+    atomic,
     emit::fault,
     kernel::{Access, Direct, Probed, Sock},
-    scratch::Context,
 };
 
 /// States on the sockets.
 #[btf_map]
 static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 
-/// States by socket address. Allocated on demand: a busy host has 100,000, most have 100.
+/// States by socket address. Allocated beforehand, for kernels before 6.1 warn of a tracing program
+/// that has its map allocate; the agent makes it small where it isn't used.
 #[map]
-static CONNECTION_TABLE: HashMap<u64, Connection> =
-    HashMap::with_max_entries(131_072, BPF_F_NO_PREALLOC);
+static CONNECTION_TABLE: HashMap<u64, Connection> = HashMap::with_max_entries(TABLE_ENTRIES, 0);
 
-/// Connections opened so far by each CPU in each [`Context`]: the low part of an id.
+/// Ids given out so far by each CPU: the low part of an id.
 #[map]
-static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
+static SEQUENCE: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// How many programs are taking an id of [`Table`] on this CPU: one, and what interrupts it.
+#[map]
+static NESTING: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 /// The agent's own endpoints, by which the other end on the same host is recognised.
 #[map]
@@ -60,6 +63,8 @@ pub(crate) trait Store {
     fn find_or_create(sk: &Sock<Self::Access>) -> Option<*mut Connection>;
     /// Forgets a socket that is closed.
     fn remove(sk: &Sock<Self::Access>);
+    /// A number that no other connection gets while the programs are loaded; 0 when there is none.
+    fn next_id() -> u64;
 }
 
 /// States on the sockets.
@@ -150,6 +155,17 @@ impl Store for Storage {
             );
         }
     }
+
+    /// Programs may be interrupted between any two instructions, and preempted since 7.0.
+    #[inline(always)]
+    fn next_id() -> u64 {
+        let Some(sequence) = SEQUENCE.get_ptr_mut(0) else {
+            return 0;
+        };
+        // SAFETY: a live map value.
+        let before = unsafe { atomic::fetch_add(sequence, 1) };
+        id(0, before + 1)
+    }
 }
 
 impl Store for Table {
@@ -177,22 +193,40 @@ impl Store for Table {
     fn remove(sk: &Sock<Probed>) {
         let _ = CONNECTION_TABLE.remove(&(sk.0 as u64));
     }
+
+    /// Without an addition that tells what was there, which takes kernel 5.12. Here programs can be
+    /// interrupted but not preempted: what interrupts one has ended when that goes on. So no two
+    /// that are under way on a CPU read the same depth, and what one reads of the counter is more
+    /// than any other read at the same depth before.
+    #[inline(always)]
+    fn next_id() -> u64 {
+        let (Some(nesting), Some(sequence)) = (NESTING.get_ptr_mut(0), SEQUENCE.get_ptr_mut(0))
+        else {
+            return 0;
+        };
+        // SAFETY: live map values. Volatile, because others change them.
+        let (depth, count) = unsafe {
+            atomic::add(nesting, 1);
+            let depth = nesting.read_volatile();
+            atomic::add(sequence, 1);
+            let count = sequence.read_volatile();
+            atomic::add(nesting, u64::MAX);
+            (depth, count)
+        };
+        // A task, a softirq, an interrupt and an NMI: it can't be deeper.
+        if depth > 4 {
+            return 0;
+        }
+        id(depth - 1, count)
+    }
 }
 
-/// A number that no other connection gets while the programs are loaded: CPU, context, count.
+/// CPU, depth of nesting (two bits) and count.
 #[inline(always)]
-pub(crate) fn next_id(context: Context) -> u64 {
-    let Some(counter) = SEQUENCE.get_ptr_mut(context as u32) else {
-        return 0;
-    };
-    // SAFETY: this CPU's own copy of this context, which doesn't interrupt itself.
-    let count = unsafe {
-        *counter += 1;
-        *counter
-    };
+fn id(depth: u64, count: u64) -> u64 {
     // SAFETY: the helper takes nothing and always succeeds.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    (u64::from(cpu) << 48) | ((context as u64) << 47) | count
+    (u64::from(cpu) << 48) | (depth << 46) | count
 }
 
 /// Starts the state of a connection over.

@@ -5,7 +5,9 @@
 
 use core::marker::PhantomData;
 
-use crate::kernel::Access;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
+
+use crate::kernel::{Access, Direct};
 
 /// Numbers of the calls by which bytes get into and out of a socket.
 #[cfg(bpf_target_arch = "x86_64")]
@@ -59,6 +61,15 @@ impl<A: Access> Regs<A> {
     fn get<T: Copy>(&self, offset: usize) -> Option<T> {
         // SAFETY: the offsets below are the ABI's.
         unsafe { A::load(self.0, offset) }
+    }
+}
+
+impl Regs<Direct> {
+    /// Those of the current task. Needs kernel 5.15.
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        // SAFETY: the current task is always there; the verifier knows the types.
+        Self::new(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8)
     }
 }
 

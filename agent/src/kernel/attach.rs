@@ -2,67 +2,33 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
+    fs,
     os::{fd::OwnedFd, unix::fs::MetadataExt as _},
 };
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     maps::ProgramArray,
-    programs::{BtfTracePoint, Iter, Program, ProgramError, RawTracePoint},
+    programs::{Program, ProgramError, RawTracePoint},
     sys::{Stats, enable_stats},
 };
 
 use sonde_common::event::connection::Endpoint;
 
+use self::refusal::explain;
+pub use self::via::{Attach, Via};
 use super::{feature::Kernel, map};
 use crate::probe::{Family, Hook};
 
+mod refusal;
+mod size;
+mod via;
+
+/// The map of connection states where they don't live on the sockets.
+const TABLE: &str = "CONNECTION_TABLE";
+
 /// The kernel side, as built beside the agent.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sonde-ebpf"));
-
-/// How a program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// BTF tracepoint (`tp_btf`): typed arguments.
-    BtfTracepoint(&'static str),
-    /// Raw tracepoint (`raw_tp`).
-    RawTracepoint(&'static str),
-    /// Raw tracepoint with other programs, to which the first one jumps.
-    RawTracepointThen {
-        /// The tracepoint.
-        tracepoint: &'static str,
-        /// The other programs.
-        next: &'static [&'static str],
-        /// The program array that they are put into, in their order.
-        place: &'static str,
-    },
-    /// Iterator over the entries of a socket storage map; run by the agent, not by the kernel.
-    StorageIterator,
-}
-
-impl Via {
-    /// `tp_btf`, `raw_tp` or `iter`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BtfTracepoint(_) => "tp_btf",
-            Self::RawTracepoint(_) | Self::RawTracepointThen { .. } => "raw_tp",
-            Self::StorageIterator => "iter",
-        }
-    }
-}
-
-/// One way to serve a hook.
-#[derive(Clone, Copy, Debug)]
-pub struct Attach {
-    /// Name of the program in the ELF.
-    pub program: &'static str,
-    /// How it is attached.
-    pub via: Via,
-    /// Whether this kernel has what it needs, else what is missing.
-    pub when: fn(&Kernel) -> Result<(), String>,
-}
 
 /// What became of a hook.
 #[derive(Clone, Debug)]
@@ -100,6 +66,8 @@ pub enum Error {
 pub struct Settings {
     /// Size of the ring buffer in bytes: a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Connections whose states have room in the table, where they don't live on the sockets.
+    pub table_entries: u32,
     /// Every how many system calls one is timed; `None`: none.
     pub syscall_period: Option<u32>,
     /// Whether the runs of the programs are counted and timed, until
@@ -144,17 +112,13 @@ impl Programs {
             .btf(types.as_ref())
             .allow_unsupported_maps()
             .map_max_entries("EVENTS", settings.ring_bytes)
+            .map_max_entries(TABLE, settings.table_entries)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
             .override_global("TYPED_TASK", &typed_task, true)
             .override_global("SYSCALL_PERIOD", &period, true);
-        for family in crate::probe::FAMILIES {
-            if !families.iter().any(|wanted| wanted.name == family.name) {
-                // A map of one entry costs next to nothing.
-                for map in family.maps {
-                    loader.map_max_entries(map, 1);
-                }
-            }
+        for map in size::unused(kernel, families) {
+            loader.map_max_entries(map, 1);
         }
         let ebpf = loader.load(OBJECT)?;
         let mut programs = Self {
@@ -169,7 +133,7 @@ impl Programs {
                 if timing && settings.syscall_period.is_none() {
                     continue;
                 }
-                let outcome = programs.load(hook, kernel, types.as_ref(), &mut seen);
+                let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);
                 programs.reports.push(HookReport {
                     family: family.name,
                     hook,
@@ -180,7 +144,7 @@ impl Programs {
         if settings.statistics {
             programs.begin_statistics();
         }
-        programs.attach_loaded();
+        programs.attach_loaded(kernel, types.as_ref(), &mut seen);
         Ok(programs)
     }
 
@@ -203,6 +167,7 @@ impl Programs {
             let result = match program {
                 Program::BtfTracePoint(program) => program.unload(),
                 Program::RawTracePoint(program) => program.unload(),
+                Program::TracePoint(program) => program.unload(),
                 Program::Iter(program) => program.unload(),
                 _ => Ok(()),
             };
@@ -213,17 +178,17 @@ impl Programs {
         }
     }
 
-    /// Loads the first alternative of a hook that the kernel takes. Families may share a program:
-    /// it is loaded once.
+    /// Loads the first alternative that the kernel takes. Families may share a program: it is loaded
+    /// once.
     fn load(
         &mut self,
-        hook: &'static Hook,
+        any_of: &'static [Attach],
         kernel: &Kernel,
         types: Option<&Btf>,
         loaded: &mut HashSet<&'static str>,
     ) -> Outcome {
         let mut reasons = Vec::new();
-        for attach in hook.any_of {
+        for attach in any_of {
             let result = (attach.when)(kernel).and_then(|()| {
                 if loaded.contains(attach.program) {
                     return Ok(());
@@ -234,7 +199,7 @@ impl Programs {
                     }
                 }
                 let program = self.program(attach.program)?;
-                load_program(program, attach.via, types)
+                attach.via.load(program, types)
             });
             match result {
                 Ok(()) => {
@@ -264,23 +229,35 @@ impl Programs {
     }
 
     /// Attaches what has been loaded, all within a moment: the verifier needs its time for each
-    /// program, and a connection of which only the reads are seen tells half the truth.
-    fn attach_loaded(&mut self) {
+    /// program, and a connection of which only the reads are seen tells half the truth. What can't
+    /// be attached gives way to the next alternative.
+    fn attach_loaded(
+        &mut self,
+        kernel: &Kernel,
+        types: Option<&Btf>,
+        loaded: &mut HashSet<&'static str>,
+    ) {
         let mut results: HashMap<&'static str, Result<(), String>> = HashMap::new();
         for index in 0..self.reports.len() {
-            let Outcome::Attached(attach) = self.reports[index].outcome else {
-                continue;
-            };
-            let result = match results.get(attach.program) {
-                Some(earlier) => earlier.clone(),
-                None => self
-                    .program(attach.program)
-                    .and_then(|program| attach_program(program, attach.via)),
-            };
-            results.insert(attach.program, result.clone());
-            if let Err(reason) = result {
-                self.reports[index].outcome = Outcome::Skipped {
-                    reasons: vec![(attach.via.as_str(), reason)],
+            let mut refused = Vec::new();
+            while let Outcome::Attached(attach) = self.reports[index].outcome {
+                let result = match results.get(attach.program) {
+                    Some(earlier) => earlier.clone(),
+                    None => self
+                        .program(attach.program)
+                        .and_then(|program| attach.via.attach(program)),
+                };
+                results.insert(attach.program, result.clone());
+                let Err(reason) = result else {
+                    break;
+                };
+                refused.push((attach.via.as_str(), reason));
+                let next = self.reports[index].hook.after(attach);
+                self.reports[index].outcome = match self.load(next, kernel, types, loaded) {
+                    Outcome::Skipped { reasons } => Outcome::Skipped {
+                        reasons: [std::mem::take(&mut refused), reasons].concat(),
+                    },
+                    attached @ Outcome::Attached(_) => attached,
                 };
             }
         }
@@ -304,6 +281,14 @@ impl Programs {
         self.reports.iter().any(
             |report| matches!(report.outcome, Outcome::Attached(attach) if attach.program == name),
         )
+    }
+
+    /// Whether a hook is served, in whatever way.
+    #[must_use]
+    pub fn is_served(&self, hook: &str) -> bool {
+        self.reports.iter().any(|report| {
+            report.hook.name == hook && matches!(report.outcome, Outcome::Attached(_))
+        })
     }
 
     /// Tells the programs of ports that the agent already listens on: traffic between them and
@@ -339,80 +324,5 @@ impl Programs {
     /// The loaded object, to take maps out of.
     pub fn ebpf_mut(&mut self) -> &mut Ebpf {
         &mut self.ebpf
-    }
-}
-
-fn load_program(program: &mut Program, via: Via, types: Option<&Btf>) -> Result<(), String> {
-    let result = match (via, types) {
-        (Via::RawTracepoint(_) | Via::RawTracepointThen { .. }, _) => {
-            <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
-        }
-        (Via::BtfTracepoint(name), Some(types)) => {
-            <&mut BtfTracePoint>::try_from(program).and_then(|program| program.load(name, types))
-        }
-        (Via::StorageIterator, Some(types)) => <&mut Iter>::try_from(program)
-            .and_then(|program| program.load("bpf_sk_storage_map", types)),
-        (_, None) => return Err("the kernel's types can't be read".to_owned()),
-    };
-    result.map_err(|error| explain(&error))
-}
-
-fn attach_program(program: &mut Program, via: Via) -> Result<(), String> {
-    let result = match via {
-        Via::RawTracepoint(name)
-        | Via::RawTracepointThen {
-            tracepoint: name, ..
-        } => <&mut RawTracePoint>::try_from(program)
-            .and_then(|program| program.attach(name).map(drop)),
-        Via::BtfTracepoint(_) => {
-            <&mut BtfTracePoint>::try_from(program).and_then(|program| program.attach().map(drop))
-        }
-        // Attached to its map each time that it is run.
-        Via::StorageIterator => Ok(()),
-    };
-    result.map_err(|error| explain(&error))
-}
-
-/// How the lines start that the verifier ends its log with.
-const STATISTICS: [&str; 4] = [
-    "processed ",
-    "stack depth ",
-    "verification time ",
-    "max_states",
-];
-
-/// One line that says what the kernel refused, and why.
-fn explain(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError {
-            io_error,
-            verifier_log,
-        } => {
-            let log = verifier_log.to_string();
-            tracing::debug!(%log, "verifier");
-            // The line before the statistics is the complaint.
-            let complaint = log
-                .lines()
-                .rev()
-                .map(str::trim)
-                .find(|line| {
-                    !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start))
-                })
-                .unwrap_or_default();
-            format!("refused ({}): {complaint}", name_of(io_error))
-        }
-        ProgramError::SyscallError(error) => {
-            format!("{} failed ({})", error.call, name_of(&error.io_error))
-        }
-        other => other.to_string(),
-    }
-}
-
-fn name_of(error: &io::Error) -> String {
-    // EACCES is the verifier's word, EPERM that of the capability checks.
-    match error.raw_os_error() {
-        Some(libc::EPERM) => "EPERM: CAP_BPF and CAP_PERFMON are needed".to_owned(),
-        Some(libc::EACCES) => "by the verifier".to_owned(),
-        _ => error.to_string(),
     }
 }

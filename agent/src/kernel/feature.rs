@@ -4,6 +4,9 @@ use std::{fs, path::Path};
 
 use super::btf::{self, Btf};
 
+/// Where aya looks for tracefs, in its order.
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
 /// The kernel, as far as the choice of hooks depends on it.
 #[derive(Debug)]
 pub struct Kernel {
@@ -32,8 +35,8 @@ impl Kernel {
         }
     }
 
-    /// The same kernel without the socket tracepoints, so that the programs for kernels before
-    /// 6.3 can be tried on a newer one.
+    /// The same kernel without the socket tracepoints and what else is newer, so that the programs
+    /// for kernels before 6.3 can be tried on it.
     #[must_use]
     pub fn without_socket_tracepoints(self) -> Self {
         Self {
@@ -51,6 +54,30 @@ impl Kernel {
         }
     }
 
+    /// Whether a task can be preempted within a tracepoint's programs (since 7.0). The kernel then
+    /// leaves out the runs of a program for other tasks on that CPU. Perf tracepoints are spared.
+    #[must_use]
+    pub fn has_preemptible_tracepoints(&self) -> bool {
+        !self.older && major(&self.release) >= Some(7)
+    }
+
+    /// Whether tracefs tells the number of this event, by which a perf tracepoint is attached.
+    pub fn has_trace_event(&self, category: &str, name: &str) -> Result<(), String> {
+        let tracefs = TRACEFS
+            .iter()
+            .find(|mount| Path::new(mount).join("events").exists());
+        let tracefs = tracefs.ok_or("no tracefs at /sys/kernel/tracing")?;
+        let id = Path::new(tracefs)
+            .join("events")
+            .join(category)
+            .join(name)
+            .join("id");
+        match fs::read(&id) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("{}: {error}", id.display())),
+        }
+    }
+
     /// Whether the socket tracepoints of kernel 6.3 are there: connection states then live on
     /// the sockets, and reads and writes are seen there rather than at the end of system calls.
     #[must_use]
@@ -61,10 +88,46 @@ impl Kernel {
     }
 }
 
+/// The first number of a release: 6 of `6.12.94+deb13-cloud-amd64`.
+fn major(release: &str) -> Option<u32> {
+    release.split('.').next()?.parse().ok()
+}
+
 /// The bracketed word of `none [integrity] confidentiality`; `None` for `none` and where the
 /// file can't be read.
 fn lockdown(sysfs: &Path) -> Option<String> {
     let modes = fs::read_to_string(sysfs.join("kernel/security/lockdown")).ok()?;
     let mode = modes.split('[').nth(1)?.split(']').next()?;
     (mode != "none").then(|| mode.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(release: &str) -> Kernel {
+        Kernel {
+            release: release.to_owned(),
+            btf: Btf::read(Path::new("/nowhere")),
+            lockdown: None,
+            older: false,
+        }
+    }
+
+    #[test]
+    fn tracepoints_can_be_preempted_since_7_0() {
+        for (release, expected) in [
+            ("7.0.0", true),
+            ("7.2.13+deb14-cloud-amd64", true),
+            ("10.1.0-rc1", true),
+            ("6.19.99", false),
+            ("5.10.0-46-cloud-amd64", false),
+            ("unknown", false),
+        ] {
+            let kernel = kernel(release);
+            assert_eq!(kernel.has_preemptible_tracepoints(), expected, "{release}");
+        }
+        let older = kernel("7.2.0").without_socket_tracepoints();
+        assert!(!older.has_preemptible_tracepoints());
+    }
 }

@@ -12,6 +12,7 @@ use crate::{
     aggregate::{cardinality::collect_usage, log2},
     kernel::{attach::Programs, map, ring::Ring, sweep},
     metric::{Attributes, Collector, Descriptor, Family, Kind, Snapshot, Unit, Value},
+    probe::syscall,
     selfmon,
 };
 
@@ -74,7 +75,7 @@ impl Kernel {
                 Err(error) => tracing::warn!(%error, "open connections are not counted"),
             }
         }
-        if self.has("syscall_exit") || self.has("syscall_exit_raw") {
+        if self.programs.is_served(syscall::EXIT) {
             let result = self.syscalls.read(self.programs.ebpf_mut(), observer);
             report("system calls", result);
         }

@@ -32,6 +32,7 @@ use crate::{
     probe::{FAMILIES, Family},
 };
 use anyhow::Context as _;
+use sonde_common::event::connection::TABLE_ENTRIES;
 
 /// Every how many system calls one is timed when durations are sampled.
 const SAMPLED: u32 = 64;
@@ -89,6 +90,7 @@ pub(super) fn families(config: &Config) -> Vec<&'static Family> {
 pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         ring_bytes: config.ring.size.bytes(),
+        table_entries: TABLE_ENTRIES,
         syscall_period: match config.syscall.durations {
             SyscallDurations::Off => None,
             SyscallDurations::Sampled => Some(SAMPLED),

@@ -29,6 +29,16 @@ pub struct Hook {
     pub any_of: &'static [Attach],
 }
 
+impl Hook {
+    /// The ways that come after this one.
+    #[must_use]
+    pub fn after(&self, attach: &Attach) -> &'static [Attach] {
+        let mut ways = self.any_of.iter();
+        ways.find(|way| way.program == attach.program);
+        ways.as_slice()
+    }
+}
+
 /// A probe family: hooks that are switched on and off together.
 #[derive(Debug)]
 pub struct Family {

@@ -1,7 +1,13 @@
 //! System calls.
 
-use super::{Family, Hook, always, tracepoint};
+use super::{Family, Hook, always};
+use crate::kernel::{
+    attach::{Attach, Via},
+    feature::Kernel,
+};
 
+/// The hook that counts.
+pub const EXIT: &str = "sys_exit";
 /// The hook that is left out when no durations are asked for.
 pub const ENTER: &str = "sys_enter";
 
@@ -11,16 +17,24 @@ pub const FAMILY: Family = Family {
     help: "system calls by process: counts, errors by errno, durations",
     hooks: &[
         Hook {
-            name: "sys_exit",
+            name: EXIT,
             required: true,
             lost: "system calls and their errors are not counted",
-            any_of: &tracepoint("sys_exit", "syscall_exit", "syscall_exit_raw", always),
+            any_of: &ways(
+                EXIT,
+                ["syscall_exit_perf", "syscall_exit", "syscall_exit_raw"],
+                |kernel| without_preemption(kernel, EXIT),
+            ),
         },
         Hook {
             name: ENTER,
             required: false,
             lost: "system calls are not timed",
-            any_of: &tracepoint("sys_enter", "syscall_enter", "syscall_enter_raw", always),
+            any_of: &ways(
+                ENTER,
+                ["syscall_enter_perf", "syscall_enter", "syscall_enter_raw"],
+                |kernel| without_preemption(kernel, ENTER),
+            ),
         },
     ],
     maps: &[
@@ -30,3 +44,36 @@ pub const FAMILY: Family = Family {
         "SYSCALL_STARTS",
     ],
 };
+
+/// As a perf tracepoint where the tracepoint itself can be preempted, else the usual pair.
+const fn ways(
+    name: &'static str,
+    [perf, typed, raw]: [&'static str; 3],
+    when_perf: fn(&Kernel) -> Result<(), String>,
+) -> [Attach; 3] {
+    [
+        Attach {
+            program: perf,
+            via: Via::PerfTracepoint("raw_syscalls", name),
+            when: when_perf,
+        },
+        Attach {
+            program: typed,
+            via: Via::BtfTracepoint(name),
+            when: always,
+        },
+        Attach {
+            program: raw,
+            via: Via::RawTracepoint(name),
+            when: always,
+        },
+    ]
+}
+
+/// The perf tracepoint is dearer, and of use only where the other ways leave runs out.
+fn without_preemption(kernel: &Kernel, name: &str) -> Result<(), String> {
+    if !kernel.has_preemptible_tracepoints() {
+        return Err("only used where tracepoints can be preempted (kernel 7.0)".to_owned());
+    }
+    kernel.has_trace_event("raw_syscalls", name)
+}

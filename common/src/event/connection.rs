@@ -2,6 +2,10 @@
 
 use crate::{event::http::Tuple, pod};
 
+/// Connections whose states have room in the table (kernels before 6.3): 8 MiB, allocated when the
+/// programs are loaded.
+pub const TABLE_ENTRIES: u32 = 32_768;
+
 /// What a connection carries, as far as is known.
 pub mod verdict {
     /// Its first bytes have not been seen.

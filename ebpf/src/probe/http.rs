@@ -28,10 +28,10 @@ use self::{
     record::Record,
 };
 use crate::{
-    connection::{self, Store},
+    connection::Store,
     emit::{fault, header, send},
     kernel::{Access, Sock},
-    scratch::{Context, forget},
+    scratch::forget,
 };
 
 /// Changes of direction after which a connection that was open before the agent and has shown no
@@ -299,9 +299,9 @@ fn state_of<S: Store>(sk: &Sock<S::Access>) -> Option<*mut Connection> {
 
 /// Sets up the state of a connection that was open before the programs were attached.
 #[inline(always)]
-fn adopt(connection: &mut Connection, tgid: u32) {
+fn adopt<S: Store>(connection: &mut Connection, tgid: u32) {
     if connection.id == 0 {
-        connection.id = connection::next_id(Context::Task);
+        connection.id = S::next_id();
         connection.late = 1;
         connection.opened = now();
     }

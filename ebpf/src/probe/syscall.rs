@@ -5,11 +5,12 @@
 //! the CPUs share. The agent adds both: the counts stay exact.
 
 use aya_ebpf::{
+    EbpfContext as _,
     bindings::BPF_NOEXIST,
     helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns},
-    macros::{btf_tracepoint, map, raw_tracepoint},
+    macros::{btf_tracepoint, map, raw_tracepoint, tracepoint},
     maps::{Array, HashMap, PerCpuArray},
-    programs::{BtfTracePointContext, RawTracePointContext},
+    programs::{BtfTracePointContext, RawTracePointContext, TracePointContext},
 };
 use sonde_common::{
     event::syscall::{CACHE_SLOTS, CachedCount, CountKey, DurationKey, START_SLOTS, Start},
@@ -223,4 +224,30 @@ fn finish(ids: Ids, number: u32) {
     if !record(&SYSCALL_DURATIONS, &key, duration) {
         fault(Fault::SyscallDurationMapFull);
     }
+}
+
+/// What the programs of a perf tracepoint return: others that watch the same event are told of it.
+const KEEP: u32 = 1;
+
+/// `raw_syscalls:sys_exit`, where the tracepoint itself can be preempted (kernel 7.0) and tracefs
+/// is there.
+#[tracepoint]
+pub(crate) fn syscall_exit_perf(ctx: TracePointContext) -> u32 {
+    on_exit(&Regs::<Direct>::current(), field(&ctx, 2));
+    KEEP
+}
+
+/// `raw_syscalls:sys_enter`
+#[tracepoint]
+pub(crate) fn syscall_enter_perf(ctx: TracePointContext) -> u32 {
+    on_enter(field(&ctx, 1));
+    KEEP
+}
+
+/// A word of the event (`format` in tracefs): after the common fields the call's number, then what
+/// it returned.
+#[inline(always)]
+fn field(ctx: &TracePointContext, word: usize) -> i64 {
+    // SAFETY: inside the event; the verifier checks it again.
+    unsafe { ctx.as_ptr().cast::<i64>().add(word).read_volatile() }
 }

@@ -22,7 +22,6 @@ use crate::{
     current::is_self,
     emit::{fault, header, send},
     kernel::{Access, Direct, Sock},
-    scratch::Context,
 };
 
 /// TCP states of `include/net/tcp_states.h`.
@@ -150,7 +149,7 @@ fn connecting<S: Store>(sk: &Sock<S::Access>) {
     let Some(connection) = S::find_or_create(sk) else {
         return;
     };
-    let id = connection::next_id(Context::State);
+    let id = S::next_id();
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
     connection::reset(connection, id);
@@ -180,7 +179,7 @@ fn established<S: Store>(sk: &Sock<S::Access>, old: u32) {
             connection::remember_own(tuple.netns, tuple.local_port, false);
         }
     } else {
-        connection::reset(connection, connection::next_id(Context::State));
+        connection::reset(connection, S::next_id());
         if old != state::SYN_SENT {
             connection.role = Role::Inbound as u8;
         }

@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: the kernel-facing tests on Debian's kernels, each booted in QEMU.
 
 mod archive;
+mod console;
 mod guest;
 mod initramfs;
 mod mirror;
@@ -89,9 +90,14 @@ fn boot(kernel: &Kernel, guest: &Guest, args: &Args) -> Result<bool> {
     };
     let run = machine.run(Duration::from_secs(args.timeout))?;
     let report = Report::parse(&run.programs);
+    let complaint = || {
+        let line = console::complaint(&run.console)?;
+        Some(format!("the kernel complained: {line}"))
+    };
     match report
         .failure()
         .or(run.hung.then(|| "the machine hung".to_owned()))
+        .or_else(complaint)
     {
         None => {
             println!(

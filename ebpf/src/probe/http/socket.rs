@@ -61,7 +61,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     };
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
-    adopt(connection, ids.tgid);
+    adopt::<Storage>(connection, ids.tgid);
     let payload = if flags & MSG_TRUNC != 0 {
         Payload::None
     } else {

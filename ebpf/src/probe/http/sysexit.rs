@@ -164,7 +164,7 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     }
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *state_of::<Table>(&sk)? };
-    adopt(connection, tgid);
+    adopt::<Table>(connection, tgid);
     note_progress(&sk, connection);
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
     let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };

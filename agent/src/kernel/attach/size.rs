@@ -1,0 +1,24 @@
+//! How large each map is made: what isn't used costs next to nothing.
+
+use super::TABLE;
+use crate::{
+    kernel::feature::Kernel,
+    probe::{FAMILIES, Family},
+};
+
+/// Maps that are made as small as they can be, on this kernel and with these families.
+pub(super) fn unused<'a>(
+    kernel: &'a Kernel,
+    families: &'a [&'static Family],
+) -> impl Iterator<Item = &'static str> + 'a {
+    let off = FAMILIES
+        .iter()
+        .filter(|family| !families.iter().any(|wanted| wanted.name == family.name));
+    let of_families = off.flat_map(|family| family.maps).copied();
+    // Both families that follow connections use it.
+    let followed = families
+        .iter()
+        .any(|family| ["tcp", "http"].contains(&family.name));
+    let table = followed && kernel.btf.is_ok() && !kernel.has_socket_tracepoints();
+    of_families.chain((!table).then_some(TABLE))
+}

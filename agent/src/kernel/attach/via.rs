@@ -1,0 +1,91 @@
+//! The ways in which a program is attached.
+
+use aya::{
+    Btf,
+    programs::{BtfTracePoint, Iter, Program, RawTracePoint, TracePoint},
+};
+
+use super::refusal::explain;
+use crate::kernel::feature::Kernel;
+
+/// How a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// BTF tracepoint (`tp_btf`): typed arguments.
+    BtfTracepoint(&'static str),
+    /// Raw tracepoint (`raw_tp`).
+    RawTracepoint(&'static str),
+    /// Raw tracepoint with other programs, to which the first one jumps.
+    RawTracepointThen {
+        /// The tracepoint.
+        tracepoint: &'static str,
+        /// The other programs.
+        next: &'static [&'static str],
+        /// The program array that they are put into, in their order.
+        place: &'static str,
+    },
+    /// Perf tracepoint, by its category and name in tracefs: never preempted, and dearer.
+    PerfTracepoint(&'static str, &'static str),
+    /// Iterator over the entries of a socket storage map; run by the agent, not by the kernel.
+    StorageIterator,
+}
+
+impl Via {
+    /// `tp_btf`, `raw_tp`, `tp` or `iter`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BtfTracepoint(_) => "tp_btf",
+            Self::RawTracepoint(_) | Self::RawTracepointThen { .. } => "raw_tp",
+            Self::PerfTracepoint(..) => "tp",
+            Self::StorageIterator => "iter",
+        }
+    }
+
+    /// Loads a program that is to be attached so.
+    pub(super) fn load(self, program: &mut Program, types: Option<&Btf>) -> Result<(), String> {
+        let result = match (self, types) {
+            (Self::RawTracepoint(_) | Self::RawTracepointThen { .. }, _) => {
+                <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
+            }
+            (Self::BtfTracepoint(name), Some(types)) => <&mut BtfTracePoint>::try_from(program)
+                .and_then(|program| program.load(name, types)),
+            (Self::PerfTracepoint(..), _) => {
+                <&mut TracePoint>::try_from(program).and_then(TracePoint::load)
+            }
+            (Self::StorageIterator, Some(types)) => <&mut Iter>::try_from(program)
+                .and_then(|program| program.load("bpf_sk_storage_map", types)),
+            (_, None) => return Err("the kernel's types can't be read".to_owned()),
+        };
+        result.map_err(|error| explain(&error))
+    }
+
+    /// Attaches a loaded program.
+    pub(super) fn attach(self, program: &mut Program) -> Result<(), String> {
+        let result = match self {
+            Self::RawTracepoint(name)
+            | Self::RawTracepointThen {
+                tracepoint: name, ..
+            } => <&mut RawTracePoint>::try_from(program)
+                .and_then(|program| program.attach(name).map(drop)),
+            Self::BtfTracepoint(_) => <&mut BtfTracePoint>::try_from(program)
+                .and_then(|program| program.attach().map(drop)),
+            Self::PerfTracepoint(category, name) => <&mut TracePoint>::try_from(program)
+                .and_then(|program| program.attach(category, name).map(drop)),
+            // Attached to its map each time that it is run.
+            Self::StorageIterator => Ok(()),
+        };
+        result.map_err(|error| explain(&error))
+    }
+}
+
+/// One way to serve a hook.
+#[derive(Clone, Copy, Debug)]
+pub struct Attach {
+    /// Name of the program in the ELF.
+    pub program: &'static str,
+    /// How it is attached.
+    pub via: Via,
+    /// Whether this kernel has what it needs, else what is missing.
+    pub when: fn(&Kernel) -> Result<(), String>,
+}

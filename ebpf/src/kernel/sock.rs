@@ -1,0 +1,175 @@
+//! `struct sock`, and the `struct inet_sock` and `struct tcp_sock` that start with it.
+
+use sonde_common::{event::http::Tuple, field::Field};
+
+use super::{Access, Sock, offset, probe};
+
+/// `AF_INET`
+const AF_INET: u16 = 2;
+/// `AF_INET6`
+const AF_INET6: u16 = 10;
+/// `IPPROTO_TCP`
+const IPPROTO_TCP: u16 = 6;
+
+impl<A: Access> Sock<A> {
+    /// Whether this is TCP over IPv4 or IPv6.
+    #[inline(always)]
+    pub(crate) fn is_tcp(&self) -> bool {
+        let family: u16 = self.get(Field::SockFamily).unwrap_or(0);
+        if family != AF_INET && family != AF_INET6 {
+            return false;
+        }
+        let protocol: u16 = self.get(Field::SockProtocol).unwrap_or(0);
+        protocol == IPPROTO_TCP
+    }
+
+    /// TCP state number.
+    #[inline(always)]
+    pub(crate) fn state(&self) -> u8 {
+        self.get(Field::SockState).unwrap_or(0)
+    }
+
+    /// Whether its life is over.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        const CLOSE: u8 = 7;
+        self.state() == CLOSE
+    }
+
+    /// Whether a read of nothing means that the peer has ended its direction: a FIN has come, so
+    /// the state is past those in which data may still arrive.
+    #[inline(always)]
+    pub(crate) fn at_end_of_file(&self) -> bool {
+        const ESTABLISHED: u8 = 1;
+        const FIN_WAIT1: u8 = 4;
+        const FIN_WAIT2: u8 = 5;
+        !matches!(self.state(), ESTABLISHED | FIN_WAIT1 | FIN_WAIT2)
+    }
+
+    /// Pending error, as a positive errno.
+    #[inline(always)]
+    pub(crate) fn error(&self) -> u32 {
+        self.get(Field::SockErr).unwrap_or(0)
+    }
+
+    /// Who talks to whom. Not for the hot path: several reads.
+    #[inline(always)]
+    pub(crate) fn tuple(&self) -> Tuple {
+        let port: u16 = self.probe(Field::SockDport).unwrap_or(0);
+        let net: *const u8 = self.probe(Field::SockNet).unwrap_or(core::ptr::null());
+        let mut tuple = Tuple {
+            local: [0; 16],
+            remote: [0; 16],
+            local_port: self.local_port(),
+            remote_port: u16::from_be(port),
+            netns: probe(net, Field::NetInum).unwrap_or(0),
+        };
+        let family: u16 = self.probe(Field::SockFamily).unwrap_or(0);
+        if family == AF_INET6 {
+            tuple.local = self.probe(Field::SockV6RcvSaddr).unwrap_or([0; 16]);
+            tuple.remote = self.probe(Field::SockV6Daddr).unwrap_or([0; 16]);
+        } else {
+            mapped(
+                &mut tuple.local,
+                self.probe(Field::SockRcvSaddr).unwrap_or(0),
+            );
+            mapped(&mut tuple.remote, self.probe(Field::SockDaddr).unwrap_or(0));
+        }
+        tuple
+    }
+
+    /// Local port. A connecting socket has given the number back when its end is told.
+    #[inline(always)]
+    fn local_port(&self) -> u16 {
+        let number: u16 = self.probe(Field::SockNum).unwrap_or(0);
+        if number != 0 {
+            return number;
+        }
+        u16::from_be(self.probe(Field::InetSport).unwrap_or(0))
+    }
+
+    /// Whether user space has taken the peer's FIN, which has a sequence number as bytes have.
+    #[inline(always)]
+    pub(crate) fn fin_is_read(&self) -> bool {
+        self.fin_has_come() && self.copied_seq() == self.tcp(Field::TcpRcvNxt)
+    }
+
+    /// Whether bytes wait to be read.
+    #[inline(always)]
+    pub(crate) fn has_unread(&self) -> bool {
+        let next: u32 = self.tcp(Field::TcpRcvNxt).unwrap_or(0);
+        let read = self.copied_seq().unwrap_or(next);
+        next.wrapping_sub(read) > u32::from(self.fin_has_come())
+    }
+
+    #[inline(always)]
+    fn fin_has_come(&self) -> bool {
+        /// `SOCK_DONE` of `enum sock_flags`: set when the FIN comes.
+        const DONE: u64 = 1 << 1;
+        let flags: u64 = self.probe(Field::SockFlags).unwrap_or(0);
+        flags & DONE != 0
+    }
+
+    /// A field of the socket's `struct tcp_sock`, of which `struct sock` is the first member.
+    #[inline(always)]
+    fn tcp<T: Copy>(&self, field: Field) -> Option<T> {
+        probe(self.0, field)
+    }
+
+    #[inline(always)]
+    fn probe<T: Copy>(&self, field: Field) -> Option<T> {
+        probe(self.0, field)
+    }
+
+    /// Smoothed round-trip time in microseconds; 0 before the first sample.
+    #[inline(always)]
+    pub(crate) fn srtt(&self) -> u32 {
+        self.tcp::<u32>(Field::TcpSrttUs).unwrap_or(0) >> 3
+    }
+
+    /// Next sequence number that user space has not read. On the hot path: a direct load where
+    /// that is possible.
+    #[inline(always)]
+    pub(crate) fn copied_seq(&self) -> Option<u32> {
+        let offset = offset(Field::TcpCopiedSeq)?;
+        // SAFETY: `sk` is the kernel's; a null result is checked.
+        let tcp = unsafe { A::tcp_sock(self.0) };
+        if tcp.is_null() {
+            return None;
+        }
+        // SAFETY: the offset is that of the field in this kernel's own description.
+        unsafe { A::load(tcp, offset) }
+    }
+
+    /// Payload bytes sent, each counted once. `bytes_acked` would count SYN and FIN as well.
+    #[inline(always)]
+    pub(crate) fn bytes_sent(&self) -> u64 {
+        let all: u64 = self.tcp(Field::TcpBytesSent).unwrap_or(0);
+        all.saturating_sub(self.tcp(Field::TcpBytesRetrans).unwrap_or(0))
+    }
+
+    /// Payload bytes received in order. The kernel's number counts the FIN, once that has come.
+    #[inline(always)]
+    pub(crate) fn bytes_received(&self) -> u64 {
+        let all: u64 = self.tcp(Field::TcpBytesReceived).unwrap_or(0);
+        all.saturating_sub(self.fin_has_come().into())
+    }
+
+    /// Segments sent again.
+    #[inline(always)]
+    pub(crate) fn retransmits(&self) -> u32 {
+        self.tcp(Field::TcpTotalRetrans).unwrap_or(0)
+    }
+}
+
+/// `::ffff:a.b.c.d`, with the address in network byte order.
+#[inline(always)]
+fn mapped(into: &mut [u8; 16], address: u32) {
+    into[10] = 0xff;
+    into[11] = 0xff;
+    let bytes = address.to_ne_bytes();
+    into[12] = bytes[0];
+    into[13] = bytes[1];
+    into[14] = bytes[2];
+    into[15] = bytes[3];
+}

@@ -1,0 +1,154 @@
+//! What the programs have told, and what the agent makes of it.
+
+use sonde::{
+    event::{Event, Segment},
+    l7::{Connections, Limits, exchange::Exchange},
+};
+use sonde_common::event::{
+    http::{Direction, Tuple, flag},
+    process::{Exec, Exit, Fork, OomKill},
+    tcp::{Closed, ConnectFailed},
+};
+
+use super::Observed;
+
+/// A record, kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    Exec(Box<Exec>),
+    Fork(Fork),
+    Exit(Exit),
+    OomKill(OomKill),
+    Closed(Box<Closed>),
+    ConnectFailed(ConnectFailed),
+    Open(u64, Tuple, bool),
+    Segment(Kept),
+}
+
+/// A [`Segment`] with its own bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) connection: u64,
+    pub(crate) time: u64,
+    pub(crate) tgid: u32,
+    pub(crate) direction: Direction,
+    pub(crate) flags: u8,
+    pub(crate) offset: u64,
+    pub(crate) length: u32,
+    pub(crate) head: Vec<u8>,
+    pub(crate) tail: Vec<u8>,
+}
+
+impl Seen {
+    pub(super) fn of(event: Event<'_>) -> Self {
+        match event {
+            Event::Exec(record) => Self::Exec(Box::new(*record)),
+            Event::Fork(record) => Self::Fork(*record),
+            Event::Exit(record) => Self::Exit(*record),
+            Event::OomKill(record) => Self::OomKill(*record),
+            Event::TcpClosed(record) => Self::Closed(Box::new(*record)),
+            Event::TcpConnectFailed(record) => Self::ConnectFailed(*record),
+            Event::HttpOpen {
+                connection,
+                tuple,
+                late,
+            } => Self::Open(connection, tuple, late),
+            Event::HttpSegment(segment) => Self::Segment(Kept {
+                connection: segment.connection,
+                time: segment.time,
+                tgid: segment.tgid,
+                direction: segment.direction,
+                flags: segment.flags,
+                offset: segment.offset,
+                length: segment.length,
+                head: segment.head.to_vec(),
+                tail: segment.tail.to_vec(),
+            }),
+        }
+    }
+}
+
+impl Kept {
+    fn as_segment(&self) -> Segment<'_> {
+        Segment {
+            connection: self.connection,
+            time: self.time,
+            tgid: self.tgid,
+            direction: self.direction,
+            flags: self.flags,
+            offset: self.offset,
+            length: self.length,
+            head: &self.head,
+            tail: &self.tail,
+        }
+    }
+}
+
+impl Observed {
+    /// The exchanges of a process, out of the agent's own byte-stream model.
+    pub(crate) fn exchanges(&self, tgid: u32) -> Vec<Exchange> {
+        let mut exchanges = Vec::new();
+        self.follow(|exchange| {
+            if exchange.tgid == tgid {
+                exchanges.push(exchange);
+            }
+        });
+        exchanges
+    }
+
+    /// Feeds everything to the model; what it is then.
+    pub(crate) fn follow(&self, mut out: impl FnMut(Exchange)) -> Connections {
+        let mut connections = Connections::new(Limits::default());
+        for seen in &self.seen {
+            match seen {
+                Seen::Open(connection, tuple, late) => connections.open(*connection, *tuple, *late),
+                Seen::Segment(segment) => connections.segment(&segment.as_segment(), &mut out),
+                Seen::Closed(closed) => connections.segment(&end_of(closed), &mut out),
+                _ => {}
+            }
+        }
+        connections
+    }
+
+    /// Closed connections of a process.
+    pub(crate) fn closed(&self, tgid: u32) -> Vec<Closed> {
+        let closed = self.seen.iter().filter_map(|seen| match seen {
+            Seen::Closed(closed) if closed.totals.tgid == tgid => Some(**closed),
+            _ => None,
+        });
+        closed.collect()
+    }
+
+    /// Closed connections with this port at either end.
+    pub(crate) fn closed_at(&self, port: u16) -> Vec<Closed> {
+        let closed = self.seen.iter().filter_map(|seen| match seen {
+            Seen::Closed(closed)
+                if [
+                    closed.totals.tuple.local_port,
+                    closed.totals.tuple.remote_port,
+                ]
+                .contains(&port) =>
+            {
+                Some(**closed)
+            }
+            _ => None,
+        });
+        closed.collect()
+    }
+}
+
+/// The last segment of a connection, as the agent makes it of this record.
+fn end_of(closed: &Closed) -> Segment<'static> {
+    let reset = if closed.reset == 0 { 0 } else { flag::RESET };
+    Segment {
+        connection: closed.totals.connection,
+        time: closed.header.time,
+        tgid: closed.totals.tgid,
+        direction: Direction::Receive,
+        flags: flag::CLOSED | reset,
+        offset: 0,
+        length: 0,
+        head: &[],
+        tail: &[],
+    }
+}
