@@ -15,14 +15,15 @@ use aya::{
 
 use sonde_common::event::connection::Endpoint;
 
-use self::refusal::explain;
+use self::{refusal::explain, via::Link, window::Windows};
 pub use self::via::{Attach, Via};
 use super::{feature::Kernel, map};
-use crate::probe::{Family, Hook};
+use crate::probe::{Family, Hook, syscall};
 
 mod refusal;
 mod size;
 mod via;
+mod window;
 
 /// The map of connection states where they don't live on the sockets.
 const TABLE: &str = "CONNECTION_TABLE";
@@ -68,7 +69,7 @@ pub struct Settings {
     pub ring_bytes: u32,
     /// Connections whose states have room in the table, where they don't live on the sockets.
     pub table_entries: u32,
-    /// Every how many system calls one is timed; `None`: none.
+    /// Every how many system calls one is timed, on average; `None`: none.
     pub syscall_period: Option<u32>,
     /// Whether the runs of the programs are counted and timed, until
     /// [`Programs::end_statistics`].
@@ -84,6 +85,8 @@ pub struct Programs {
     reports: Vec<HookReport>,
     /// The kernel keeps BPF statistics for as long as somebody holds this open.
     statistics: Option<OwnedFd>,
+    /// Those in which system calls are timed, unless they are at all times.
+    windows: Option<Windows>,
 }
 
 impl Programs {
@@ -105,6 +108,14 @@ impl Programs {
             .ok()
             .and_then(|_| Btf::from_sys_fs().ok());
         let period = settings.syscall_period.unwrap_or(u32::MAX);
+        let windowed = settings.syscall_period.is_some()
+            && period >= window::SHARE
+            && syscall::can_pause(kernel);
+        let period = if windowed {
+            period / window::SHARE
+        } else {
+            period
+        };
         // The helper is of 5.11, what makes it worth while of 6.10.
         let typed_task = u32::from(kernel.has_socket_tracepoints());
         let mut loader = EbpfLoader::new();
@@ -125,11 +136,12 @@ impl Programs {
             ebpf,
             reports: Vec::new(),
             statistics: None,
+            windows: None,
         };
         let mut seen = HashSet::new();
         for family in families {
             for hook in family.hooks {
-                let timing = hook.name == crate::probe::syscall::ENTER;
+                let timing = hook.name == syscall::ENTER;
                 if timing && settings.syscall_period.is_none() {
                     continue;
                 }
@@ -144,7 +156,13 @@ impl Programs {
         if settings.statistics {
             programs.begin_statistics();
         }
-        programs.attach_loaded(kernel, types.as_ref(), &mut seen);
+        let mut links = programs.attach_loaded(kernel, types.as_ref(), &mut seen);
+        if windowed
+            && let Some(attach) = programs.served(syscall::ENTER)
+            && let Some(link) = links.remove(attach.program)
+        {
+            programs.windows = Some(Windows::new(attach, link));
+        }
         Ok(programs)
     }
 
@@ -163,6 +181,7 @@ impl Programs {
 
     /// Detaches and unloads all programs. What they have counted stays in the maps.
     pub fn detach(&mut self) {
+        self.windows = None;
         for (name, program) in self.ebpf.programs_mut() {
             let result = match program {
                 Program::BtfTracePoint(program) => program.unload(),
@@ -236,7 +255,8 @@ impl Programs {
         kernel: &Kernel,
         types: Option<&Btf>,
         loaded: &mut HashSet<&'static str>,
-    ) {
+    ) -> HashMap<&'static str, Link> {
+        let mut links = HashMap::new();
         let mut results: HashMap<&'static str, Result<(), String>> = HashMap::new();
         for index in 0..self.reports.len() {
             let mut refused = Vec::new();
@@ -245,7 +265,8 @@ impl Programs {
                     Some(earlier) => earlier.clone(),
                     None => self
                         .program(attach.program)
-                        .and_then(|program| attach.via.attach(program)),
+                        .and_then(|program| attach.via.attach(program))
+                        .map(|link| drop(links.insert(attach.program, link))),
                 };
                 results.insert(attach.program, result.clone());
                 let Err(reason) = result else {
@@ -261,6 +282,7 @@ impl Programs {
                 };
             }
         }
+        links
     }
 
     fn program(&mut self, name: &str) -> Result<&mut Program, String> {
@@ -283,12 +305,18 @@ impl Programs {
         )
     }
 
+    /// The way in which a hook is served.
+    fn served(&self, hook: &str) -> Option<&'static Attach> {
+        self.reports.iter().find_map(|report| match report.outcome {
+            Outcome::Attached(attach) if report.hook.name == hook => Some(attach),
+            _ => None,
+        })
+    }
+
     /// Whether a hook is served, in whatever way.
     #[must_use]
     pub fn is_served(&self, hook: &str) -> bool {
-        self.reports.iter().any(|report| {
-            report.hook.name == hook && matches!(report.outcome, Outcome::Attached(_))
-        })
+        self.served(hook).is_some()
     }
 
     /// Tells the programs of ports that the agent already listens on: traffic between them and

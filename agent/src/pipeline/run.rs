@@ -118,6 +118,7 @@ impl Worker {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
             pause = if self.drain() > 0 { BUSY } else { IDLE };
+            self.turn_window();
             self.tick();
         }
         self.stop();
@@ -128,6 +129,13 @@ impl Worker {
         match &mut self.kernel {
             Some(kernel) => kernel.drain(BATCH, &mut self.observer),
             None => 0,
+        }
+    }
+
+    /// Opens or closes the window in which system calls are timed.
+    fn turn_window(&mut self) {
+        if let (Some(kernel), Ok(now)) = (&mut self.kernel, Clock::monotonic_now()) {
+            kernel.programs.turn_window(now);
         }
     }
 

@@ -70,6 +70,12 @@ const fn ways(
     ]
 }
 
+/// Whether the program that times calls can be detached for a while: attaching a perf tracepoint
+/// again would take capabilities that are dropped by then.
+pub fn can_pause(kernel: &Kernel) -> bool {
+    without_preemption(kernel, ENTER).is_err()
+}
+
 /// The perf tracepoint is dearer, and of use only where the other ways leave runs out.
 fn without_preemption(kernel: &Kernel, name: &str) -> Result<(), String> {
     if !kernel.has_preemptible_tracepoints() {

@@ -2,7 +2,10 @@
 
 use aya::{
     Btf,
-    programs::{BtfTracePoint, Iter, Program, RawTracePoint, TracePoint},
+    programs::{
+        BtfTracePoint, Iter, Program, RawTracePoint, TracePoint,
+        raw_trace_point::RawTracePointLinkId, tp_btf::BtfTracePointLinkId,
+    },
 };
 
 use super::refusal::explain;
@@ -60,20 +63,47 @@ impl Via {
         result.map_err(|error| explain(&error))
     }
 
-    /// Attaches a loaded program.
-    pub(super) fn attach(self, program: &mut Program) -> Result<(), String> {
+    /// Attaches a loaded program, until the link is detached or the program unloaded.
+    pub(super) fn attach(self, program: &mut Program) -> Result<Link, String> {
         let result = match self {
             Self::RawTracepoint(name)
             | Self::RawTracepointThen {
                 tracepoint: name, ..
             } => <&mut RawTracePoint>::try_from(program)
-                .and_then(|program| program.attach(name).map(drop)),
+                .and_then(|program| program.attach(name).map(Link::RawTracepoint)),
             Self::BtfTracepoint(_) => <&mut BtfTracePoint>::try_from(program)
-                .and_then(|program| program.attach().map(drop)),
+                .and_then(|program| program.attach().map(Link::BtfTracepoint)),
             Self::PerfTracepoint(category, name) => <&mut TracePoint>::try_from(program)
-                .and_then(|program| program.attach(category, name).map(drop)),
+                .and_then(|program| program.attach(category, name).map(|_| Link::Whole)),
             // Attached to its map each time that it is run.
-            Self::StorageIterator => Ok(()),
+            Self::StorageIterator => Ok(Link::Whole),
+        };
+        result.map_err(|error| explain(&error))
+    }
+}
+
+/// A program's attachment.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// Of a BTF tracepoint.
+    BtfTracepoint(BtfTracePointLinkId),
+    /// Of a raw tracepoint.
+    RawTracepoint(RawTracePointLinkId),
+    /// Of a kind that only ends with its program.
+    Whole,
+}
+
+impl Link {
+    /// Detaches the program, which stays loaded.
+    pub(super) fn detach(self, program: &mut Program) -> Result<(), String> {
+        let result = match self {
+            Self::BtfTracepoint(link) => {
+                <&mut BtfTracePoint>::try_from(program).and_then(|program| program.detach(link))
+            }
+            Self::RawTracepoint(link) => {
+                <&mut RawTracePoint>::try_from(program).and_then(|program| program.detach(link))
+            }
+            Self::Whole => Ok(()),
         };
         result.map_err(|error| explain(&error))
     }
