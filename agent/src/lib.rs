@@ -11,6 +11,7 @@ pub mod enrich;
 pub mod errno;
 pub mod event;
 pub mod export;
+pub mod hash;
 pub mod kernel;
 pub mod l7;
 pub mod metric;

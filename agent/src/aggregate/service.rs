@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::metric::Resource;
+use crate::{hash::NumberMap, metric::Resource};
 
 /// A service within one aggregator's [`Services`]; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ const ALIASES: usize = 4_096;
 /// come to have its address.
 #[derive(Debug)]
 pub struct Services {
-    by_address: HashMap<usize, (ServiceId, Arc<Resource>)>,
+    by_address: NumberMap<usize, (ServiceId, Arc<Resource>)>,
     by_value: HashMap<Arc<Resource>, ServiceId>,
     by_id: HashMap<ServiceId, Service>,
     limit: usize,
@@ -43,7 +43,7 @@ impl Services {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
-            by_address: HashMap::new(),
+            by_address: NumberMap::default(),
             by_value: HashMap::new(),
             by_id: HashMap::new(),
             limit,

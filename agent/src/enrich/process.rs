@@ -9,12 +9,7 @@ mod event;
 mod exited;
 mod sweep;
 
-use std::{
-    collections::{HashMap, VecDeque},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use exited::Exited;
 
@@ -27,7 +22,7 @@ use super::{
     runtime::{ContainerNames, Names},
     start::StartTime,
 };
-use crate::{metric::Resource, root::Root};
+use crate::{hash::NumberMap, metric::Resource, root::Root};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +82,36 @@ struct Slot {
     exited: Vec<Exited>,
 }
 
+impl Slot {
+    /// Whose the data of the process that had the number last is.
+    fn latest(&self) -> Option<InstanceId> {
+        match &self.live {
+            Some(live) => live.instance,
+            None => self.exited.last().and_then(|exited| exited.instance),
+        }
+    }
+
+    /// Whose the data of this time is.
+    fn at(&self, time: u64) -> Option<InstanceId> {
+        match &self.live {
+            Some(live) if live.since <= time || self.exited.is_empty() => live.instance,
+            _ => {
+                let began = |exited: &&Exited| exited.since <= time;
+                let exited = self.exited.iter().rev().find(began);
+                exited
+                    .or(self.exited.first())
+                    .and_then(|exited| exited.instance)
+            }
+        }
+    }
+}
+
 /// The table of processes.
 #[derive(Debug)]
 pub struct Processes {
     procfs: PathBuf,
     limits: Limits,
-    slots: HashMap<u32, Slot>,
+    slots: NumberMap<u32, Slot>,
     live: usize,
     /// The exited ones in the order of their end: when, and which number they had.
     ended: VecDeque<(u64, u32)>,
@@ -114,7 +133,7 @@ impl Processes {
         Self {
             procfs: root.procfs.clone(),
             limits,
-            slots: HashMap::new(),
+            slots: NumberMap::default(),
             live: 0,
             ended: VecDeque::new(),
             instances: Instances::new(host, limits.instances),
@@ -133,35 +152,23 @@ impl Processes {
     ///
     /// One instance always gives the same `Arc`, until [`Self::renew`] says otherwise.
     pub fn owner(&mut self, tgid: u32) -> Arc<Resource> {
-        if let Some(slot) = self.slots.get(&tgid) {
-            let instance = match &slot.live {
-                Some(live) => live.instance,
-                None => slot.exited.last().and_then(|exited| exited.instance),
-            };
-            return Arc::clone(self.instances.resource(instance));
-        }
-        self.discover(tgid)
+        let instance = match self.slots.get(&tgid) {
+            Some(slot) => slot.latest(),
+            None => self.discover(tgid),
+        };
+        Arc::clone(self.instances.resource(instance))
     }
 
     /// Like [`Self::owner`] for data of a known time (`CLOCK_MONOTONIC` nanoseconds, as in the
     /// records): when the number was reused since, the process that had it then. What is older
     /// than every process known with this number is the first one's: a connection that a forking
     /// server accepts begins before the child that serves it.
-    pub fn owner_at(&mut self, tgid: u32, time: u64) -> Arc<Resource> {
-        let Some(slot) = self.slots.get(&tgid) else {
-            return self.discover(tgid);
+    pub fn owner_at(&mut self, tgid: u32, time: u64) -> &Arc<Resource> {
+        let instance = match self.slots.get(&tgid) {
+            Some(slot) => slot.at(time),
+            None => self.discover(tgid),
         };
-        let began = |exited: &&Exited| exited.since <= time;
-        let instance = match &slot.live {
-            Some(live) if live.since <= time || slot.exited.is_empty() => live.instance,
-            _ => {
-                let exited = slot.exited.iter().rev().find(began);
-                exited
-                    .or(slot.exited.first())
-                    .and_then(|exited| exited.instance)
-            }
-        };
-        Arc::clone(self.instances.resource(instance))
+        self.instances.resource(instance)
     }
 
     /// Gives instances whose main process ended, but which live on, a resource with the new main
@@ -209,14 +216,13 @@ impl Processes {
     }
 
     /// Looks a process up that no record told about.
-    fn discover(&mut self, tgid: u32) -> Arc<Resource> {
+    fn discover(&mut self, tgid: u32) -> Option<InstanceId> {
         if tgid == 0 {
-            return Arc::clone(self.instances.unknown());
+            return None;
         }
         if self.look_up(tgid) {
             let live = self.slots.get(&tgid).and_then(|slot| slot.live.as_ref());
-            let instance = live.and_then(|live| live.instance);
-            return Arc::clone(self.instances.resource(instance));
+            return live.and_then(|live| live.instance);
         }
         if self.live < self.limits.processes {
             self.losses.add(Loss::UnknownProcess);
@@ -229,7 +235,7 @@ impl Processes {
             };
             self.keep_exited(tgid, nobody);
         }
-        Arc::clone(self.instances.unknown())
+        None
     }
 
     /// Adds a live process that `/proc` knows; `false` when it doesn't, or there is no room.

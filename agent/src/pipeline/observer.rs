@@ -148,8 +148,8 @@ impl Observer {
         let owner = self
             .processes
             .owner_at(failed.header.tgid, failed.header.time);
-        self.tcp.connect_failed(failed, Some(&owner), &self.clock);
-        if let Some(record) = connect_failed_record(failed, &owner, &self.clock) {
+        self.tcp.connect_failed(failed, Some(owner), &self.clock);
+        if let Some(record) = connect_failed_record(failed, owner, &self.clock) {
             self.sink.send(Signal::Log(Arc::new(record)));
         }
     }
@@ -237,9 +237,10 @@ fn complete(
 ) {
     let resource = processes.owner_at(exchange.tgid, exchange.start);
     let context = tracer.context(exchange);
-    let route = red.observe(exchange, &resource, Some(context), clock);
+    let route = red.observe(exchange, resource, Some(context), clock);
     if sink.wants_signals() {
-        for signal in tracer.signals(exchange, &route, &resource, context, clock) {
+        let route = red.route(route);
+        for signal in tracer.signals(exchange, &route, resource, context, clock) {
             sink.send(signal);
         }
     }
@@ -253,7 +254,8 @@ fn owner_of(
     totals: &Totals,
 ) -> Option<Arc<Resource>> {
     if totals.tgid != 0 {
-        return Some(processes.owner_at(totals.tgid, totals.opened));
+        let owner = processes.owner_at(totals.tgid, totals.opened);
+        return Some(Arc::clone(owner));
     }
     if totals.role != Opener::Inbound as u8 {
         return None;

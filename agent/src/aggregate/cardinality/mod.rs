@@ -16,6 +16,7 @@ pub use self::{
     usage::{SERIES, SERIES_OVERFLOW, Usage, collect_usage},
 };
 use super::service::ServiceId;
+use crate::hash::NumberMap;
 
 /// How many series there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +43,23 @@ pub struct Table<K, V> {
     family: &'static str,
     limits: Limits,
     /// Where in `values` a series is.
-    index: HashMap<(ServiceId, K), usize>,
+    index: NumberMap<(ServiceId, K), usize>,
     values: Vec<V>,
     services: HashMap<ServiceId, PerService<V>>,
     global: Option<V>,
     overflowing_services: usize,
     overflowed: u64,
+}
+
+/// Where in a table observations belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a series of its own, the one of this index.
+    Own(usize),
+    /// In what the service has over its cap.
+    ServiceOverflow(ServiceId),
+    /// In what has no room anywhere.
+    GlobalOverflow,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +75,7 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
         Self {
             family,
             limits,
-            index: HashMap::new(),
+            index: NumberMap::default(),
             values: Vec::new(),
             services: HashMap::new(),
             global: None,
@@ -85,24 +97,37 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
         key: Option<K>,
         count: u64,
     ) -> &mut V {
-        let own = service.zip(key).and_then(|pair| self.index_of(pair));
-        if own.is_none() {
-            self.overflowed += count;
+        let place = self.place(service, key);
+        self.at(place, count)
+    }
+
+    /// Where observations of this service and key belong. Stays so until the next
+    /// [`Table::forget`], which may move series and make room.
+    pub fn place(&mut self, service: Option<ServiceId>, key: Option<K>) -> Place {
+        if let Some(index) = service.zip(key).and_then(|pair| self.index_of(pair)) {
+            return Place::Own(index);
         }
-        let overflowing = match own {
-            Some(_) => None,
-            None => service.filter(|service| self.claim_overflow(*service)),
-        };
-        let own = own.and_then(|index| self.values.get_mut(index));
-        match (own, overflowing) {
-            (Some(value), _) => value,
-            (None, Some(service)) => self
+        service
+            .filter(|service| self.claim_overflow(*service))
+            .map_or(Place::GlobalOverflow, Place::ServiceOverflow)
+    }
+
+    /// The value to add `count` observations to that belong there.
+    pub fn at(&mut self, place: Place, count: u64) -> &mut V {
+        if let Place::Own(index) = place
+            && let Some(value) = self.values.get_mut(index)
+        {
+            return value;
+        }
+        self.overflowed += count;
+        match place {
+            Place::ServiceOverflow(service) => self
                 .services
                 .entry(service)
                 .or_default()
                 .overflow
                 .get_or_insert_default(),
-            (None, None) => self.global.get_or_insert_default(),
+            _ => self.global.get_or_insert_default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Rate, errors and duration of HTTP requests.
 
 mod descriptors;
+mod recent;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -14,12 +15,13 @@ pub use descriptors::{
 
 use self::{
     descriptors::Side,
+    recent::{Found, Recent},
     series::{Key, Requests, SizeKey},
 };
 use super::{
-    cardinality::{Limits, Series, Slot, Table, Usage},
+    cardinality::{Limits, Place, Series, Slot, Table, Usage},
     distribution::{DURATION, Distribution, SIZE},
-    route::{Known, RouteLimits, Routes},
+    route::{Known, RouteId, RouteLimits, Routes},
     server::Servers,
     service::Services,
 };
@@ -73,6 +75,7 @@ pub struct Red {
     server: Table<Key, Requests>,
     client: Table<Key, Requests>,
     active: Table<(Method, &'static str), u64>,
+    recent: Recent,
 }
 
 impl Red {
@@ -86,42 +89,66 @@ impl Red {
             server: Table::new("http.server", limits.series),
             client: Table::new("http.client", limits.series),
             active: Table::new("http.server.active_requests", limits.series),
+            recent: Recent::new(),
         }
     }
 
     /// Counts an exchange of a service, whatever becomes of its span, and says its route.
     ///
-    /// `context` makes it an exemplar: that of its span, when the span is sampled.
+    /// `context` makes it an exemplar: that of its span, when there is one.
     pub fn observe(
         &mut self,
         exchange: &Exchange,
         resource: &Arc<Resource>,
         context: Option<SpanContext>,
         clock: &Clock,
-    ) -> Arc<str> {
+    ) -> RouteId {
+        let found = self
+            .recent
+            .find(exchange, resource)
+            .unwrap_or_else(|| self.look_up(exchange, resource, clock));
+        let requests = self.table(exchange.role).at(found.place, 1);
+        let bucket = requests.record(exchange);
+        if let Some(context) = context {
+            requests.remember(bucket, exchange, clock.system_time(exchange.end), context);
+        }
+        found.route
+    }
+
+    fn look_up(&mut self, exchange: &Exchange, resource: &Arc<Resource>, clock: &Clock) -> Found {
         let service = self
             .services
             .id(resource, || clock.system_time(exchange.start));
         let route = match service {
             Some(service) => self.routes.of(service, &exchange.path, known(exchange)),
-            None => self.routes.other(),
+            None => RouteId::OTHER,
         };
-        let requests = match exchange.role {
-            Role::Server => {
-                let key = Key::of(exchange, route.id, None);
-                self.server.observe(service, Some(key))
-            }
-            Role::Client => {
-                let server = service.and_then(|service| self.servers.asked(service, exchange));
-                let key = server.map(|server| Key::of(exchange, route.id, Some(server)));
-                self.client.observe(service, key)
-            }
+        let key = match exchange.role {
+            Role::Server => Some(Key::of(exchange, route, None)),
+            Role::Client => service
+                .and_then(|service| self.servers.asked(service, exchange))
+                .map(|server| Key::of(exchange, route, Some(server))),
         };
-        let bucket = requests.record(exchange);
-        if let Some(context) = context {
-            requests.remember(bucket, exchange, clock.system_time(exchange.end), context);
+        let place = self.table(exchange.role).place(service, key);
+        let found = Found { route, place };
+        // What overflows is counted each time, and may find room later.
+        if matches!(place, Place::Own(_)) && route != RouteId::OTHER {
+            self.recent.remember(exchange, resource, found);
         }
-        route.template
+        found
+    }
+
+    fn table(&mut self, role: Role) -> &mut Table<Key, Requests> {
+        match role {
+            Role::Server => &mut self.server,
+            Role::Client => &mut self.client,
+        }
+    }
+
+    /// The text of a route that [`Self::observe`] gave; empty for a path that had none (CONNECT).
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> Arc<str> {
+        self.routes.template(id)
     }
 
     /// Sets the requests that servers are busy with at `now`. What is not among `counts` is none;
@@ -194,6 +221,9 @@ impl Red {
         self.servers.forget(&gone);
         self.server.forget(&gone);
         self.client.forget(&gone);
+        if !gone.is_empty() {
+            self.recent.clear();
+        }
         self.active.forget(&gone);
     }
 

@@ -13,7 +13,8 @@ use crate::{
 };
 
 fn observe(red: &mut Red, exchange: &Exchange) -> Arc<str> {
-    red.observe(exchange, &resource("shop"), None, &clock())
+    let route = red.observe(exchange, &resource("shop"), None, &clock());
+    red.route(route)
 }
 
 fn told(red: &Red, name: &str) -> Vec<String> {

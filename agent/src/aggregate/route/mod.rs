@@ -14,6 +14,7 @@ use std::{
 pub use template::{MAX_LENGTH, MAX_SEGMENTS, REDACTED, redacted, route};
 
 use super::service::ServiceId;
+use crate::hash::NumberMap;
 
 /// The route that stands for all routes over the cap.
 pub const OTHER: &str = "_OTHER";
@@ -25,15 +26,6 @@ pub struct RouteId(u32);
 impl RouteId {
     /// [`OTHER`], of every service.
     pub const OTHER: Self = Self(0);
-}
-
-/// A route's number with its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Its number.
-    pub id: RouteId,
-    /// Its text; empty for a path that had none (CONNECT).
-    pub template: Arc<str>,
 }
 
 /// Whether the server knew the path, as far as its answer says.
@@ -72,7 +64,7 @@ const REMEMBERED_LENGTH: usize = 256;
 pub struct Routes {
     limits: RouteLimits,
     services: HashMap<ServiceId, PerService>,
-    templates: HashMap<RouteId, Arc<str>>,
+    templates: NumberMap<RouteId, Arc<str>>,
     next: u32,
     recent: Remembered,
     /// What `recent` held before it was full: dropped when it is full again.
@@ -80,7 +72,7 @@ pub struct Routes {
     overflowed: u64,
 }
 
-type Remembered = HashMap<(ServiceId, Arc<str>), Route>;
+type Remembered = HashMap<(ServiceId, Arc<str>), RouteId>;
 
 #[derive(Debug, Default)]
 struct PerService {
@@ -95,7 +87,7 @@ impl Routes {
         Self {
             limits,
             services: HashMap::new(),
-            templates: HashMap::from([(RouteId::OTHER, Arc::from(OTHER))]),
+            templates: NumberMap::from_iter([(RouteId::OTHER, Arc::from(OTHER))]),
             next: 1,
             recent: HashMap::new(),
             older: HashMap::new(),
@@ -105,42 +97,28 @@ impl Routes {
 
     /// The route of a path of a service. A route once given stays; when the service's cap is
     /// reached, new ones are [`RouteId::OTHER`].
-    pub fn of(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> Route {
-        let route = self.look_up(service, path, known);
-        self.overflowed += u64::from(route.id == RouteId::OTHER);
-        route
+    pub fn of(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> RouteId {
+        let id = self.look_up(service, path, known);
+        self.overflowed += u64::from(id == RouteId::OTHER);
+        id
     }
 
-    fn look_up(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> Route {
+    fn look_up(&mut self, service: ServiceId, path: &Arc<str>, known: Known) -> RouteId {
         let key = (service, Arc::clone(path));
-        if let Some(route) = self.recent.get(&key) {
-            return route.clone();
+        if let Some(id) = self.recent.get(&key) {
+            return *id;
         }
-        if let Some(route) = self.older.get(&key) {
-            let route = route.clone();
-            self.remember(key, route.clone());
-            return route;
+        if let Some(id) = self.older.get(&key).copied() {
+            self.remember(key, id);
+            return id;
         }
         let admitted = self.admit(service, &route(path), known);
         let id = admitted.unwrap_or(RouteId::OTHER);
-        let route = Route {
-            id,
-            template: self.template(id),
-        };
         // A path that is refused only because it is unknown may yet turn out to be known.
         if admitted.is_some() || known == Known::Yes {
-            self.remember(key, route.clone());
+            self.remember(key, id);
         }
-        route
-    }
-
-    /// [`OTHER`].
-    #[must_use]
-    pub fn other(&self) -> Route {
-        Route {
-            id: RouteId::OTHER,
-            template: self.template(RouteId::OTHER),
-        }
+        id
     }
 
     /// The id of a template; `None` when there is no room for it.
@@ -168,14 +146,14 @@ impl Routes {
         Some(id)
     }
 
-    fn remember(&mut self, key: (ServiceId, Arc<str>), route: Route) {
+    fn remember(&mut self, key: (ServiceId, Arc<str>), id: RouteId) {
         if key.1.len() > REMEMBERED_LENGTH {
             return;
         }
         if self.recent.len() >= self.limits.remembered {
             self.older = std::mem::take(&mut self.recent);
         }
-        self.recent.insert(key, route);
+        self.recent.insert(key, id);
     }
 
     /// The route's text; empty for a path that had none (CONNECT).
