@@ -1,9 +1,12 @@
 //! Scripted connections, one test for each row of the fault table that the model answers for.
 
 mod early;
-mod faults;
+mod framing;
 mod gaps;
+mod heads;
 mod limits;
+mod order;
+mod plain;
 mod properties;
 
 use std::time::Duration;

@@ -178,7 +178,7 @@ fn the_head_of_a_lost_request_is_told_with_its_early_answer() {
     let (exchanges, mut table) = run(&script);
     assert_eq!(exchanges, []);
     let mut last = Vec::new();
-    table.expire(script.now() + seconds(6), &mut |e| last.push(e));
+    table.expire(script.now() + seconds(6), &mut |e| last.push(e.clone()));
     assert_eq!(paths(&last), [("/a", Some(200))]);
     assert!(last[0].truncated);
     conserves(&table, 1);
@@ -255,7 +255,7 @@ fn early_answers_have_a_cap() {
     let mut exchanges = Vec::new();
     table.open(1, Script::tuple(), false);
     for segment in script.segments() {
-        table.segment(&segment, &mut |e| exchanges.push(e));
+        table.segment(&segment, &mut |e| exchanges.push(e.clone()));
         assert!(table.buffered() <= 1000);
     }
     never_mixed(&exchanges);

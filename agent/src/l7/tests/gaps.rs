@@ -165,7 +165,7 @@ fn an_answer_without_framing_is_given_out_when_it_ages() {
         .send(chunk.repeat(2));
     let (_, mut table) = run(&script);
     let mut aged = Vec::new();
-    table.expire(script.now() + seconds(301), &mut |e| aged.push(e));
+    table.expire(script.now() + seconds(301), &mut |e| aged.push(e.clone()));
     assert_eq!(paths(&aged), [("/1", Some(200))]);
     assert_eq!(
         (aged[0].failure, aged[0].end),
@@ -180,8 +180,8 @@ fn records_that_come_twice_count_once() {
     table.open(1, Script::tuple(), false);
     let mut exchanges = Vec::new();
     for segment in script.segments() {
-        table.segment(&segment, &mut |e| exchanges.push(e));
-        table.segment(&segment, &mut |e| exchanges.push(e));
+        table.segment(&segment, &mut |e| exchanges.push(e.clone()));
+        table.segment(&segment, &mut |e| exchanges.push(e.clone()));
     }
     assert_eq!(paths(&exchanges), [("/1", Some(201))]);
     assert_eq!(table.counters().overlaps, 2);

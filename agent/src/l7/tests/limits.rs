@@ -76,7 +76,7 @@ fn partial_heads_have_a_cap_for_all_connections() {
         max_buffered: 100,
         ..Limits::default()
     });
-    let mut give = |_| panic!("nothing to give out");
+    let mut give = |_: &Exchange| panic!("nothing to give out");
     let head = "GET /1 HTTP/1.1\r\nX: 0123456789012345678901234567890123456789\r\n";
     for connection in 1..=3 {
         let script = Script::new(connection).receive(head);
@@ -105,8 +105,8 @@ fn a_flowing_answer_does_not_age() {
         script = script.wait(seconds(100)).send("0123456789");
     }
     for segment in script.segments() {
-        table.expire(segment.time, &mut |e| exchanges.push(e));
-        table.segment(&segment, &mut |e| exchanges.push(e));
+        table.expire(segment.time, &mut |e| exchanges.push(e.clone()));
+        table.segment(&segment, &mut |e| exchanges.push(e.clone()));
     }
     assert_eq!(exchanges.len(), 1);
     assert_eq!(

@@ -268,7 +268,7 @@ proptest! {
         let mut exchanges = Vec::new();
         table.open(1, Script::tuple(), false);
         for segment in &told {
-            table.segment(segment, &mut |e| exchanges.push(e));
+            table.segment(segment, &mut |e| exchanges.push(e.clone()));
         }
         conserves(&table, exchanges.len());
         let expected: Vec<_> = batches
@@ -329,11 +329,11 @@ proptest! {
         table.open(1, Script::tuple(), late > 0);
         for (segment, lost) in script.segments().zip(lost.iter().cycle()) {
             if !lost {
-                table.segment(&segment, &mut |e| exchanges.push(e));
+                table.segment(&segment, &mut |e| exchanges.push(e.clone()));
             }
         }
         conserves(&table, exchanges.len());
-        table.expire(seconds(10_000), &mut |e| exchanges.push(e));
+        table.expire(seconds(10_000), &mut |e| exchanges.push(e.clone()));
         conserves(&table, exchanges.len());
         prop_assert_eq!(table.in_flight(), 0);
         for exchange in &exchanges {
