@@ -10,8 +10,8 @@ use std::{
 
 use sonde::l7::{Connections, Limits, script::Script};
 
-const ROUNDS: usize = 15;
-const EXCHANGES: usize = 200_000;
+const ROUNDS: usize = 60;
+const EXCHANGES: usize = 40_000;
 /// Keep-alive connections, as a load generator has them.
 const CONNECTIONS: u64 = 32;
 
@@ -76,7 +76,7 @@ fn round(exchange: &impl Fn(u64) -> Script) -> Duration {
         let connection = &mut segments[turn % scripts.len()];
         for segment in connection.iter() {
             table.segment(black_box(segment), &mut |exchange| {
-                black_box(&exchange);
+                black_box(exchange);
                 told += 1;
             });
         }

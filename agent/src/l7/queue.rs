@@ -59,20 +59,17 @@ impl<T> Pool<T> {
         index
     }
 
-    fn remove(&mut self, index: u32) -> Option<(u32, T)> {
+    /// Drops a value where it is; the slot after it in its queue.
+    fn remove(&mut self, index: u32) -> Option<u32> {
         let slot = self.slots.get_mut(index as usize)?;
-        match std::mem::replace(slot, Slot::Free { next: self.free }) {
-            Slot::Used { next, value } => {
-                self.free = index;
-                self.used -= 1;
-                self.shrink();
-                Some((next, value))
-            }
-            free @ Slot::Free { .. } => {
-                *slot = free;
-                None
-            }
-        }
+        let Slot::Used { next, .. } = *slot else {
+            return None;
+        };
+        *slot = Slot::Free { next: self.free };
+        self.free = index;
+        self.used -= 1;
+        self.shrink();
+        Some(next)
     }
 
     /// Gives the memory of a burst back once nothing is in flight.
@@ -127,14 +124,17 @@ impl Queue {
         self.len += 1;
     }
 
-    pub(super) fn pop<T>(&mut self, pool: &mut Pool<T>) -> Option<T> {
-        let (next, value) = pool.remove(self.head)?;
+    /// Drops the oldest value; `false` when there is none.
+    pub(super) fn drop_front<T>(&mut self, pool: &mut Pool<T>) -> bool {
+        let Some(next) = pool.remove(self.head) else {
+            return false;
+        };
         self.len -= 1;
         self.head = next;
         if self.len == 0 {
             *self = Self::new();
         }
-        Some(value)
+        true
     }
 
     /// The oldest value.
@@ -168,7 +168,8 @@ mod tests {
                     queues[which].push(&mut pool, value);
                     model[which].push_back(value);
                 } else {
-                    prop_assert_eq!(queues[which].pop(&mut pool), model[which].pop_front());
+                    let dropped = queues[which].drop_front(&mut pool);
+                    prop_assert_eq!(dropped, model[which].pop_front().is_some());
                 }
                 prop_assert_eq!(queues[which].front(&mut pool).copied(), model[which].front().copied());
                 prop_assert_eq!(queues[which].back(&mut pool).copied(), model[which].back().copied());
@@ -187,7 +188,7 @@ mod tests {
         for value in 0..10_000 {
             queue.push(&mut pool, value);
         }
-        while queue.pop(&mut pool).is_some() {}
+        while queue.drop_front(&mut pool) {}
         assert!(pool.slots.capacity() <= KEPT);
     }
 }

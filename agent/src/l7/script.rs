@@ -238,7 +238,7 @@ impl Script {
         let mut exchanges = Vec::new();
         connections.open(self.connection, Self::tuple(), self.late);
         for segment in self.segments() {
-            connections.segment(&segment, &mut |exchange| exchanges.push(exchange));
+            connections.segment(&segment, &mut |exchange| exchanges.push(exchange.clone()));
         }
         exchanges
     }

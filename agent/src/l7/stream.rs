@@ -3,8 +3,7 @@
 use super::{
     body::Body,
     counters::Rejection,
-    http1::{Head, Parsed},
-    text::Interner,
+    http1::{Head, Parsed, Reader},
 };
 
 /// One direction.
@@ -215,18 +214,18 @@ impl Stream {
         bytes: &[u8],
         origin: Origin,
         buffers: &mut Buffers,
-        interner: &mut Interner,
+        reader: &mut Reader,
     ) -> Reading<T> {
         if self.partial.is_some() {
-            return self.continue_head(bytes, buffers, interner);
+            return self.continue_head(bytes, buffers, reader);
         }
-        match T::parse(bytes, interner) {
+        match T::parse(bytes, reader) {
             Parsed::Complete { value, length } => Reading::Whole {
                 head: value,
                 origin,
                 used: length,
             },
-            Parsed::Partial => self.keep(bytes, origin, buffers, interner),
+            Parsed::Partial => self.keep(bytes, origin, buffers, reader),
             Parsed::Invalid(reason) => Reading::Invalid(Refusal {
                 reason,
                 origin,
@@ -241,10 +240,10 @@ impl Stream {
         bytes: &[u8],
         origin: Origin,
         buffers: &mut Buffers,
-        interner: &mut Interner,
+        reader: &mut Reader,
     ) -> Reading<T> {
         if bytes.len() > buffers.room(0) {
-            let head = T::salvage(bytes, interner);
+            let head = T::salvage(bytes, reader);
             return Reading::Cut { head, origin };
         }
         buffers.used += bytes.len();
@@ -257,7 +256,7 @@ impl Stream {
         &mut self,
         bytes: &[u8],
         buffers: &mut Buffers,
-        interner: &mut Interner,
+        reader: &mut Reader,
     ) -> Reading<T> {
         let Some(mut partial) = self.partial.take() else {
             return Reading::More;
@@ -269,7 +268,7 @@ impl Stream {
         buffers.used -= before;
         let origin = partial.origin;
         let parsed = if may_decide(&partial.bytes, before) {
-            T::parse(&partial.bytes, interner)
+            T::parse(&partial.bytes, reader)
         } else {
             Parsed::Partial
         };
@@ -280,7 +279,7 @@ impl Stream {
                 used: length.saturating_sub(before),
             },
             Parsed::Partial if taken.len() < bytes.len() => Reading::Cut {
-                head: T::salvage(&partial.bytes, interner),
+                head: T::salvage(&partial.bytes, reader),
                 origin,
             },
             Parsed::Partial => {
@@ -309,11 +308,11 @@ impl Stream {
     pub(super) fn cut_head<T: Head>(
         &mut self,
         buffers: &mut Buffers,
-        interner: &mut Interner,
+        reader: &mut Reader,
     ) -> Option<(Option<T>, Origin)> {
         let partial = self.partial.take()?;
         buffers.used -= partial.bytes.len();
-        Some((T::salvage(&partial.bytes, interner), partial.origin))
+        Some((T::salvage(&partial.bytes, reader), partial.origin))
     }
 
     /// Forgets a head that isn't whole; `false` when there was none.

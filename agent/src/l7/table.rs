@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
-    hash::{BuildHasherDefault, Hasher},
     time::Duration,
 };
 
@@ -12,11 +11,11 @@ use super::{
     connection::{AHEAD_MAX, Connection, Context, Fate},
     counters::{Counters, GivenUp},
     exchange::{Exchange, Method, Role},
+    http1::Reader,
     queue::Pool,
     stream::Buffers,
-    text::Interner,
 };
-use crate::event::Segment;
+use crate::{event::Segment, hash::NumberMap};
 
 /// Bounds of what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +55,33 @@ impl Default for Limits {
 
 /// The connections that are being followed.
 pub struct Connections {
-    limits: Limits,
-    table: HashMap<u64, Connection, BuildHasherDefault<NumberHasher>>,
+    table: NumberMap<u64, Connection>,
     /// Connections that are gone but may still be told of, and since when.
     lingering: VecDeque<(u64, u64)>,
-    pool: Pool<Exchange>,
-    buffers: Buffers,
-    interner: Interner,
+    shared: Shared,
+}
+
+/// What all connections share.
+struct Shared {
+    limits: Limits,
     counters: Counters,
+    pool: Pool<Exchange>,
+    reader: Reader,
+    buffers: Buffers,
+}
+
+impl Shared {
+    /// What a connection works with; exchanges go to `out`.
+    fn context<'a>(&'a mut self, out: &'a mut dyn FnMut(&Exchange)) -> Context<'a> {
+        Context {
+            limits: &self.limits,
+            counters: &mut self.counters,
+            pool: &mut self.pool,
+            reader: &mut self.reader,
+            buffers: &mut self.buffers,
+            out,
+        }
+    }
 }
 
 impl Connections {
@@ -71,27 +89,29 @@ impl Connections {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits,
-            table: HashMap::default(),
+            table: NumberMap::default(),
             lingering: VecDeque::new(),
-            pool: Pool::new(),
-            buffers: Buffers {
-                each: limits.max_head,
-                all: limits.max_buffered,
-                used: 0,
+            shared: Shared {
+                limits,
+                counters: Counters::default(),
+                pool: Pool::new(),
+                reader: Reader::new(),
+                buffers: Buffers {
+                    each: limits.max_head,
+                    all: limits.max_buffered,
+                    used: 0,
+                },
             },
-            interner: Interner::new(),
-            counters: Counters::default(),
         }
     }
 
     /// A connection was recognised; `late` when its first bytes that are told of may be in the
     /// middle of a message. One that is known already stays as it is.
     pub fn open(&mut self, connection: u64, tuple: Tuple, late: bool) {
-        let full = self.table.len() >= self.limits.max_connections;
+        let full = self.table.len() >= self.shared.limits.max_connections;
         if let Entry::Vacant(place) = self.table.entry(connection) {
             if full {
-                self.counters.give_up(GivenUp::TableFull);
+                self.shared.counters.give_up(GivenUp::TableFull);
             } else {
                 place.insert(Connection::new(connection, tuple, late));
             }
@@ -99,19 +119,12 @@ impl Connections {
     }
 
     /// Takes a segment in, and gives the exchanges that it completes to `out`.
-    pub fn segment(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(Exchange)) {
+    pub fn segment(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(&Exchange)) {
         let Some(connection) = self.table.get_mut(&segment.connection) else {
-            self.counters.unknown_connection += u64::from(segment.length > 0);
+            self.shared.counters.unknown_connection += u64::from(segment.length > 0);
             return;
         };
-        let mut context = Context {
-            limits: &self.limits,
-            counters: &mut self.counters,
-            pool: &mut self.pool,
-            interner: &mut self.interner,
-            buffers: &mut self.buffers,
-            out,
-        };
+        let mut context = self.shared.context(out);
         match connection.segment(segment, &mut context) {
             Fate::Open => {}
             Fate::Lingering => self.lingering.push_back((segment.connection, segment.time)),
@@ -123,13 +136,15 @@ impl Connections {
 
     /// Gives up what has been silent for too long at `now`, `CLOCK_MONOTONIC` nanoseconds. Meant
     /// to be called about once a second; the cost follows what is in flight.
-    pub fn expire(&mut self, now: u64, out: &mut impl FnMut(Exchange)) {
+    pub fn expire(&mut self, now: u64, out: &mut impl FnMut(&Exchange)) {
         // A request is no younger than its connection's last byte, so few need a closer look.
         let shortest = self
+            .shared
             .limits
             .request_timeout
-            .min(self.limits.response_timeout);
+            .min(self.shared.limits.response_timeout);
         let mut old: Vec<u64> = self
+            .shared
             .pool
             .iter()
             .filter(|exchange| is_over(exchange.start, shortest, now))
@@ -141,21 +156,14 @@ impl Connections {
             self.age(number, now, out);
         }
         self.end_lingering(now, out);
-        if self.table.len() >= self.limits.max_connections {
+        if self.table.len() >= self.shared.limits.max_connections {
             self.forget_idle(now, out);
         }
     }
 
     /// Forgets connections that are gone and of which nothing more was told.
-    fn end_lingering(&mut self, now: u64, out: &mut impl FnMut(Exchange)) {
-        let mut context = Context {
-            limits: &self.limits,
-            counters: &mut self.counters,
-            pool: &mut self.pool,
-            interner: &mut self.interner,
-            buffers: &mut self.buffers,
-            out,
-        };
+    fn end_lingering(&mut self, now: u64, out: &mut impl FnMut(&Exchange)) {
+        let mut context = self.shared.context(out);
         let is_old = |(_, since): &mut (u64, u64)| now.saturating_sub(*since) > AHEAD_MAX;
         while let Some((number, _)) = self.lingering.pop_front_if(is_old) {
             if let Some(mut connection) = self.table.remove(&number) {
@@ -164,39 +172,25 @@ impl Connections {
         }
     }
 
-    fn age(&mut self, number: u64, now: u64, out: &mut impl FnMut(Exchange)) {
+    fn age(&mut self, number: u64, now: u64, out: &mut impl FnMut(&Exchange)) {
         let Some(connection) = self.table.get_mut(&number) else {
             return;
         };
         let patience = if connection.is_answering() {
-            self.limits.response_timeout
+            self.shared.limits.response_timeout
         } else {
-            self.limits.request_timeout
+            self.shared.limits.request_timeout
         };
         if is_over(connection.last(), patience, now) {
-            let mut context = Context {
-                limits: &self.limits,
-                counters: &mut self.counters,
-                pool: &mut self.pool,
-                interner: &mut self.interner,
-                buffers: &mut self.buffers,
-                out,
-            };
+            let mut context = self.shared.context(out);
             connection.age(now, &mut context);
         }
     }
 
     /// Makes room: the record of a connection's end may have been lost.
-    fn forget_idle(&mut self, now: u64, out: &mut impl FnMut(Exchange)) {
-        let mut context = Context {
-            limits: &self.limits,
-            counters: &mut self.counters,
-            pool: &mut self.pool,
-            interner: &mut self.interner,
-            buffers: &mut self.buffers,
-            out,
-        };
-        let idle_timeout = self.limits.idle_timeout;
+    fn forget_idle(&mut self, now: u64, out: &mut impl FnMut(&Exchange)) {
+        let idle_timeout = self.shared.limits.idle_timeout;
+        let mut context = self.shared.context(out);
         self.table.retain(|_, connection| {
             let kept = !is_over(connection.last(), idle_timeout, now);
             if !kept {
@@ -211,7 +205,7 @@ impl Connections {
     /// method, scheme and how many. The cost follows what is in flight.
     pub fn active(&self) -> impl Iterator<Item = (Role, u32, Method, &'static str, u64)> + use<> {
         let mut counts: HashMap<_, u64> = HashMap::new();
-        for exchange in self.pool.iter() {
+        for exchange in self.shared.pool.iter() {
             let key = (
                 exchange.role,
                 exchange.tgid,
@@ -228,13 +222,13 @@ impl Connections {
     /// Requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.pool.len()
+        self.shared.pool.len()
     }
 
     /// Bytes of message heads that are not whole yet.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.buffers.used
+        self.shared.buffers.used
     }
 
     /// Connections in the table.
@@ -252,31 +246,10 @@ impl Connections {
     /// What became of everything so far.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.shared.counters
     }
 }
 
 fn is_over(since: u64, patience: Duration, now: u64) -> bool {
     u128::from(now.saturating_sub(since)) > patience.as_nanos()
-}
-
-/// The kernel side numbers connections itself, so nobody can aim at collisions.
-#[derive(Default)]
-struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
 }

@@ -27,6 +27,11 @@ impl Interner {
     pub(super) fn text(&mut self, bytes: &[u8], longest: usize) -> (Arc<str>, bool) {
         let cut = bytes.len() > longest;
         let bytes = bytes.get(..longest).unwrap_or(bytes);
+        if let Some(Some(known)) = self.slots.get(hash(bytes) % SLOTS)
+            && known.as_bytes() == bytes
+        {
+            return (Arc::clone(known), cut);
+        }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => self.intern(text),
             // The cut went through a character.
@@ -58,12 +63,16 @@ fn hash(bytes: &[u8]) -> usize {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut state = bytes.len() as u64;
     let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        state = (state ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    let last = rest
+        .iter()
+        .fold(0, |last, byte| last << 8 | u64::from(*byte));
+    for word in words
+        .iter()
+        .map(|word| u64::from_le_bytes(*word))
+        .chain([last])
+    {
+        state = (state ^ word).wrapping_mul(FACTOR);
         state ^= state >> 29;
-    }
-    for byte in rest {
-        state = (state ^ u64::from(*byte)).wrapping_mul(FACTOR);
     }
     // The upper bits depend on every byte.
     usize::try_from(state >> 32).unwrap_or_default()

@@ -109,7 +109,7 @@ impl Observer {
         let (red, tracer, processes) = (&mut self.red, &mut self.tracer, &mut self.processes);
         let (clock, sink) = (&self.clock, &mut self.sink);
         self.connections.segment(segment, &mut |exchange| {
-            complete(&exchange, red, tracer, processes, clock, sink);
+            complete(exchange, red, tracer, processes, clock, sink);
         });
     }
 
@@ -118,7 +118,7 @@ impl Observer {
         let (red, tracer, processes) = (&mut self.red, &mut self.tracer, &mut self.processes);
         let (clock, sink) = (&self.clock, &mut self.sink);
         self.connections.expire(now, &mut |exchange| {
-            complete(&exchange, red, tracer, processes, clock, sink);
+            complete(exchange, red, tracer, processes, clock, sink);
         });
         self.settle_forks(now);
         self.processes.expire(now);

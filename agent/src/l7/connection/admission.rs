@@ -65,12 +65,13 @@ impl Connection {
     /// dropped, and their answers waited out.
     fn fall_out_of_step(&mut self, method: Method, direction: Direction, cx: &mut Context<'_>) {
         let mut answering = std::mem::replace(&mut self.answering, Answering::Nobody);
-        while let Some(exchange) = self.queue.pop(cx.pool) {
+        while let Some(exchange) = self.queue.front(cx.pool) {
             cx.counters.drop_request(Dropped::Uncertain);
             if answering != Answering::First {
                 self.stale.push(exchange.method);
             }
             answering = Answering::Nobody;
+            self.queue.drop_front(cx.pool);
         }
         cx.counters.drop_request(Dropped::Uncertain);
         self.stale.push(method);

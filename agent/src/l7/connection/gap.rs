@@ -66,7 +66,7 @@ impl Connection {
         let stream = self.stream(direction);
         if hole == Hole::Records {
             self.doubt_end(cx);
-        } else if let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.interner) {
+        } else if let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.reader) {
             return self.begin_cut_request(head, origin, direction, cx);
         }
         let stream = self.stream(direction);
@@ -138,7 +138,7 @@ impl Connection {
         cx: &mut Context<'_>,
     ) {
         let stream = self.stream(direction);
-        if let Some((Some(head), origin)) = stream.cut_head::<Response>(cx.buffers, cx.interner)
+        if let Some((Some(head), origin)) = stream.cut_head::<Response>(cx.buffers, cx.reader)
             && !head.is_interim()
         {
             self.begin_response(head, origin, end, cx);

@@ -52,10 +52,10 @@ use self::early::Early;
 use super::{
     counters::{Counters, Dropped, GivenUp},
     exchange::{Exchange, Failure, Method, Role},
+    http1::Reader,
     queue::{Pool, Queue},
     stream::{Buffers, Origin, State, Stream},
     table::Limits,
-    text::Interner,
 };
 use crate::event::Segment;
 
@@ -64,9 +64,9 @@ pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
     pub(super) counters: &'a mut Counters,
     pub(super) pool: &'a mut Pool<Exchange>,
-    pub(super) interner: &'a mut Interner,
+    pub(super) reader: &'a mut Reader,
     pub(super) buffers: &'a mut Buffers,
-    pub(super) out: &'a mut dyn FnMut(Exchange),
+    pub(super) out: &'a mut dyn FnMut(&Exchange),
 }
 
 /// One connection.
@@ -214,7 +214,7 @@ impl Connection {
 
     /// Gives the first exchange in the queue out.
     fn finish(&mut self, end: u64, cx: &mut Context<'_>) {
-        if let Some(mut exchange) = self.queue.pop(cx.pool) {
+        if let Some(exchange) = self.queue.front(cx.pool) {
             // An early answer was seen before its request.
             exchange.start = exchange
                 .start
@@ -222,11 +222,12 @@ impl Connection {
             exchange.end = end.max(exchange.start);
             cx.counters.exchanges += 1;
             (cx.out)(exchange);
+            self.queue.drop_front(cx.pool);
         }
     }
 
     fn drop_all(&mut self, reason: Dropped, cx: &mut Context<'_>) {
-        while self.queue.pop(cx.pool).is_some() {
+        while self.queue.drop_front(cx.pool) {
             cx.counters.drop_request(reason);
         }
         self.answering = Answering::Nobody;

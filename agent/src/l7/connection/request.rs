@@ -67,7 +67,7 @@ impl Connection {
                 blank => return blank,
             }
         }
-        match stream.read_head::<Request>(bytes, arrival.origin, cx.buffers, cx.interner) {
+        match stream.read_head::<Request>(bytes, arrival.origin, cx.buffers, cx.reader) {
             Reading::More => bytes.len(),
             Reading::Whole { head, origin, used } => {
                 self.begin_request(head, origin, arrival.direction, cx);

@@ -60,7 +60,7 @@ impl Connection {
     ) -> usize {
         let stream = self.stream(arrival.direction);
         let time = arrival.origin.time;
-        match stream.read_head::<Response>(bytes, arrival.origin, cx.buffers, cx.interner) {
+        match stream.read_head::<Response>(bytes, arrival.origin, cx.buffers, cx.reader) {
             Reading::More => bytes.len(),
             Reading::Whole { head, origin, used } => {
                 self.begin_response(head, origin, time, cx);
@@ -195,7 +195,7 @@ impl Connection {
         };
         let stream = self.stream(direction);
         if stream.partial_since().is_some_and(|since| since <= time)
-            && let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.interner)
+            && let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.reader)
         {
             self.begin_cut_request(head, origin, direction, cx);
         }

@@ -1,11 +1,12 @@
 //! HTTP/1.x message heads (RFC 9112): bytes to what an exchange keeps of them.
 //!
 //! httparse reads what is well-formed; what it refuses goes through [`lenient`] before it is
-//! rejected. Of the header fields only `Host`, `User-Agent` and `traceparent` are kept, of the
+//! rejected; what repeats is read once ([`memo`]). Of the header fields only `Host`, `User-Agent` and `traceparent` are kept, of the
 //! target everything but the query.
 
 mod fields;
 mod lenient;
+mod memo;
 mod response;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub(super) use self::response::Response;
 use self::{
     fields::{Coding, ContentLength, Fields, Target, without_userinfo},
     lenient::{Lenient, Line, RequestLine},
+    memo::Memo,
 };
 use super::{
     counters::Rejection,
@@ -33,7 +35,7 @@ const TEXT_MAX: usize = 256;
 const FIELDS: usize = 64;
 
 /// What stands at the front of some bytes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed<T> {
     /// A whole head of this many bytes.
     Complete { value: T, length: usize },
@@ -43,14 +45,31 @@ pub(super) enum Parsed<T> {
     Invalid(Rejection),
 }
 
+/// What reading heads leaves behind for the next ones.
+pub(super) struct Reader {
+    texts: Interner,
+    requests: Memo<Request>,
+    responses: Memo<Response>,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self {
+            texts: Interner::new(),
+            requests: Memo::new(),
+            responses: Memo::new(),
+        }
+    }
+}
+
 /// A message head that can be read from the front of some bytes.
 pub(super) trait Head: Sized {
     /// Reads a whole head.
-    fn parse(bytes: &[u8], interner: &mut Interner) -> Parsed<Self>;
+    fn parse(bytes: &[u8], reader: &mut Reader) -> Parsed<Self>;
 
     /// Reads what can be read of a head whose end is not there. `None` when that is too little
     /// to say that it is one.
-    fn salvage(bytes: &[u8], interner: &mut Interner) -> Option<Self>;
+    fn salvage(bytes: &[u8], reader: &mut Reader) -> Option<Self>;
 }
 
 /// How the end of a body is found, RFC 9112 section 6.3.
@@ -69,7 +88,7 @@ pub(super) enum Framing {
 }
 
 /// A request's head.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) method_original: Option<Arc<str>>,
@@ -85,7 +104,10 @@ pub(super) struct Request {
 }
 
 impl Head for Request {
-    fn parse(bytes: &[u8], interner: &mut Interner) -> Parsed<Self> {
+    fn parse(bytes: &[u8], reader: &mut Reader) -> Parsed<Self> {
+        if let Some((value, length)) = reader.requests.find(bytes) {
+            return Parsed::Complete { value, length };
+        }
         let mut headers = [const { MaybeUninit::uninit() }; FIELDS];
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, &mut headers) {
@@ -99,24 +121,25 @@ impl Head for Request {
                 for header in request.headers.iter() {
                     fields.add(header.name, header.value);
                 }
-                let value = Self::new(line, &fields, interner);
+                let value = Self::new(line, &fields, &mut reader.texts);
+                reader.requests.remember(bytes, length, &value);
                 Parsed::Complete { value, length }
             }
             Ok(Status::Partial) if lenient::may_become_request(bytes) => Parsed::Partial,
-            Ok(Status::Partial) | Err(_) => Self::parse_lenient(bytes, interner),
+            Ok(Status::Partial) | Err(_) => Self::parse_lenient(bytes, &mut reader.texts),
         }
     }
 
-    fn salvage(bytes: &[u8], interner: &mut Interner) -> Option<Self> {
+    fn salvage(bytes: &[u8], reader: &mut Reader) -> Option<Self> {
         let mut request = match lenient::first_line(bytes) {
             Some((line, start)) => {
                 let Line::Request(line) = lenient::request_line(line) else {
                     return None;
                 };
                 let section = lenient::fields(bytes.get(start..).unwrap_or_default());
-                Self::new(line, &section.fields, interner)
+                Self::new(line, &section.fields, &mut reader.texts)
             }
-            None => Self::from_cut_line(bytes, interner)?,
+            None => Self::from_cut_line(bytes, &mut reader.texts)?,
         };
         request.truncated = true;
         request.framing = Framing::Unknown;
@@ -125,12 +148,12 @@ impl Head for Request {
 }
 
 impl Request {
-    fn new(line: RequestLine<'_>, fields: &Fields<'_>, interner: &mut Interner) -> Self {
+    fn new(line: RequestLine<'_>, fields: &Fields<'_>, texts: &mut Interner) -> Self {
         let method = Method::parse(line.method);
         let target = Target::parse(line.target, method == Method::Connect);
         let host = target.authority.or(fields.host.map(without_userinfo));
-        let (path, cut) = interner.text(target.path, PATH_MAX);
-        let mut keep = |bytes: &[u8]| interner.text(bytes, TEXT_MAX).0;
+        let (path, cut) = texts.text(target.path, PATH_MAX);
+        let mut keep = |bytes: &[u8]| texts.text(bytes, TEXT_MAX).0;
         Self {
             method,
             method_original: (method == Method::Other).then(|| keep(line.method.as_bytes())),
@@ -150,13 +173,13 @@ impl Request {
         }
     }
 
-    fn parse_lenient(bytes: &[u8], interner: &mut Interner) -> Parsed<Self> {
+    fn parse_lenient(bytes: &[u8], texts: &mut Interner) -> Parsed<Self> {
         match lenient::request(bytes) {
             Lenient::Partial => Parsed::Partial,
             Lenient::NotHttp => Parsed::Invalid(rejection(bytes)),
             Lenient::Http09 => Parsed::Invalid(Rejection::Http09),
             Lenient::Head((line, section), length) => {
-                let mut value = Self::new(line, &section.fields, interner);
+                let mut value = Self::new(line, &section.fields, texts);
                 if section.malformed {
                     value.framing = Framing::Unknown;
                 }
@@ -167,7 +190,7 @@ impl Request {
 
     /// From a request line that goes on after the captured bytes. Only a known method and an
     /// origin-form or absolute target are certain enough; the path is known when the query began.
-    fn from_cut_line(bytes: &[u8], interner: &mut Interner) -> Option<Self> {
+    fn from_cut_line(bytes: &[u8], texts: &mut Interner) -> Option<Self> {
         let mut words = bytes.splitn(3, |byte| *byte == b' ');
         let method = std::str::from_utf8(words.next()?).ok()?;
         let target = words.next()?;
@@ -182,10 +205,10 @@ impl Request {
             target,
             version: "1.1",
         };
-        let mut request = Self::new(line, &Fields::default(), interner);
+        let mut request = Self::new(line, &Fields::default(), texts);
         let parts = Target::parse(target, request.method == Method::Connect);
         if line_goes_on && !parts.path_ended {
-            request.path = interner.text(b"", PATH_MAX).0;
+            request.path = texts.text(b"", PATH_MAX).0;
             request.host = None;
         }
         Some(request)

@@ -5,14 +5,14 @@ use std::mem::MaybeUninit;
 use httparse::Status;
 
 use super::{
-    FIELDS, Framing, Head, Parsed,
+    FIELDS, Framing, Head, Parsed, Reader,
     fields::{Coding, ContentLength},
     lenient::{self, Section},
 };
-use crate::l7::{counters::Rejection, exchange::Method, text::Interner};
+use crate::l7::{counters::Rejection, exchange::Method};
 
 /// A response's head.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::l7) struct Response {
     pub(in crate::l7) status: u16,
     length: ContentLength,
@@ -23,7 +23,10 @@ pub(in crate::l7) struct Response {
 }
 
 impl Head for Response {
-    fn parse(bytes: &[u8], _: &mut Interner) -> Parsed<Self> {
+    fn parse(bytes: &[u8], reader: &mut Reader) -> Parsed<Self> {
+        if let Some((value, length)) = reader.responses.find(bytes) {
+            return Parsed::Complete { value, length };
+        }
         let mut headers = [const { MaybeUninit::uninit() }; FIELDS];
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -33,17 +36,18 @@ impl Head for Response {
                 for header in response.headers.iter() {
                     section.fields.add(header.name, header.value);
                 }
-                match response.code.and_then(|code| Self::new(code, &section)) {
-                    Some(value) => Parsed::Complete { value, length },
-                    None => Parsed::Invalid(Rejection::NotHttp),
-                }
+                let Some(value) = response.code.and_then(|code| Self::new(code, &section)) else {
+                    return Parsed::Invalid(Rejection::NotHttp);
+                };
+                reader.responses.remember(bytes, length, &value);
+                Parsed::Complete { value, length }
             }
             Ok(Status::Partial) => Parsed::Partial,
             Err(_) => Self::parse_lenient(bytes),
         }
     }
 
-    fn salvage(bytes: &[u8], _: &mut Interner) -> Option<Self> {
+    fn salvage(bytes: &[u8], _: &mut Reader) -> Option<Self> {
         let (line, start) = lenient::first_line(bytes)?;
         let section = lenient::fields(bytes.get(start..)?);
         let mut response = Self::new(status(line)?, &section)?;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn request(bytes: &[u8]) -> Parsed<Request> {
-    Request::parse(bytes, &mut Interner::new())
+    Request::parse(bytes, &mut Reader::new())
 }
 
 fn whole(head: &str) -> Request {
@@ -19,7 +19,7 @@ fn whole(head: &str) -> Request {
 }
 
 fn response(head: &str) -> Response {
-    match Response::parse(head.as_bytes(), &mut Interner::new()) {
+    match Response::parse(head.as_bytes(), &mut Reader::new()) {
         Parsed::Complete { value, length } => {
             assert_eq!(length, head.len());
             value
@@ -152,8 +152,8 @@ fn hundreds_of_fields_are_read() {
 
 #[test]
 fn a_cut_head_gives_what_is_certain() {
-    let mut interner = Interner::new();
-    let mut salvage = |bytes: &str| Request::salvage(bytes.as_bytes(), &mut interner);
+    let mut reader = Reader::new();
+    let mut salvage = |bytes: &str| Request::salvage(bytes.as_bytes(), &mut reader);
     let cut = salvage("POST /a?q HTTP/1.1\r\nHost: h\r\nUser-Agent: hal").expect("a request");
     assert_eq!((&*cut.path, cut.host.as_deref()), ("/a", Some("h")));
     assert_eq!(
@@ -169,11 +169,11 @@ fn a_cut_head_gives_what_is_certain() {
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let mut interner = Interner::new();
-        let _ = Request::parse(&bytes, &mut interner);
-        let _ = Request::salvage(&bytes, &mut interner);
-        let _ = Response::parse(&bytes, &mut interner);
-        let _ = Response::salvage(&bytes, &mut interner);
+        let mut reader = Reader::new();
+        let _ = Request::parse(&bytes, &mut reader);
+        let _ = Request::salvage(&bytes, &mut reader);
+        let _ = Response::parse(&bytes, &mut reader);
+        let _ = Response::salvage(&bytes, &mut reader);
     }
 
     /// A front of a head is never refused, and never taken for the whole.
@@ -182,6 +182,38 @@ proptest! {
         let head = format!("GET {path} HTTP/1.1\r\n{}\r\n\r\n", fields.join("\r\n"));
         for end in 1..head.len() {
             prop_assert!(matches!(request(&head.as_bytes()[..end]), Parsed::Partial));
+        }
+    }
+}
+
+/// A word of a head, a fault, or a few bytes that may be anything.
+fn scrap() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => prop::sample::select(vec![
+            "GET / HTTP/1.1\r\n", "POST /a?b HTTP/1.0\r\n", "HTTP/1.1 200 OK\r\n",
+            "HTTP/1.1 404\r\n", "Host: h\r\n", "Content-Length: 5\r\n", "X: y\n",
+            "Transfer-Encoding: chunked\r\n", "\r\n", "\n", "\r", "hello", ": z\r\n",
+        ]).prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..4),
+    ]
+}
+
+proptest! {
+    /// A reader that has read all kinds of heads reads the next one as a new reader does.
+    #[test]
+    fn what_was_read_before_changes_nothing(
+        messages in prop::collection::vec(prop::collection::vec(scrap(), 1..8), 1..20),
+    ) {
+        let mut reader = Reader::new();
+        for message in messages.iter().chain(&messages).map(|scraps| scraps.concat()) {
+            prop_assert_eq!(
+                Request::parse(&message, &mut reader),
+                Request::parse(&message, &mut Reader::new())
+            );
+            prop_assert_eq!(
+                Response::parse(&message, &mut reader),
+                Response::parse(&message, &mut Reader::new())
+            );
         }
     }
 }

@@ -90,14 +90,14 @@ impl Observed {
         let mut exchanges = Vec::new();
         self.follow(|exchange| {
             if exchange.tgid == tgid {
-                exchanges.push(exchange);
+                exchanges.push(exchange.clone());
             }
         });
         exchanges
     }
 
     /// Feeds everything to the model; what it is then.
-    pub(crate) fn follow(&self, mut out: impl FnMut(Exchange)) -> Connections {
+    pub(crate) fn follow(&self, mut out: impl FnMut(&Exchange)) -> Connections {
         let mut connections = Connections::new(Limits::default());
         for seen in &self.seen {
             match seen {
