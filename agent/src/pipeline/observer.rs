@@ -15,7 +15,7 @@ use crate::{
     aggregate::{
         process::Processes as Lifecycle,
         red::{Active, Red},
-        span::Tracer,
+        span::{Tracer, is_sampled, remote},
         syscall::Syscalls,
         tcp::{Tcp, connect_failed_record},
     },
@@ -236,9 +236,13 @@ fn complete(
     sink: &mut Sink,
 ) {
     let resource = processes.owner_at(exchange.tgid, exchange.start);
-    let context = tracer.context(exchange);
-    let route = red.observe(exchange, resource, Some(context), clock);
-    if sink.wants_signals() {
+    let context = sink.wants_signals().then(|| tracer.context(exchange));
+    let example = match context {
+        Some(context) => Some(context).filter(is_sampled),
+        None => remote(exchange),
+    };
+    let route = red.observe(exchange, resource, example, clock);
+    if let Some(context) = context {
         let route = red.route(route);
         for signal in tracer.signals(exchange, &route, resource, context, clock) {
             sink.send(signal);

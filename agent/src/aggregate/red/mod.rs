@@ -95,12 +95,12 @@ impl Red {
 
     /// Counts an exchange of a service, whatever becomes of its span, and says its route.
     ///
-    /// `context` makes it an exemplar: that of its span, when there is one.
+    /// `example` makes it an exemplar: a span that is kept somewhere, its own or its caller's.
     pub fn observe(
         &mut self,
         exchange: &Exchange,
         resource: &Arc<Resource>,
-        context: Option<SpanContext>,
+        example: Option<SpanContext>,
         clock: &Clock,
     ) -> RouteId {
         let found = self
@@ -109,7 +109,7 @@ impl Red {
             .unwrap_or_else(|| self.look_up(exchange, resource, clock));
         let requests = self.table(exchange.role).at(found.place, 1);
         let bucket = requests.record(exchange);
-        if let Some(context) = context {
+        if let Some(context) = example {
             requests.remember(bucket, exchange, clock.system_time(exchange.end), context);
         }
         found.route

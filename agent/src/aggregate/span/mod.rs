@@ -15,7 +15,7 @@ use self::texts::Texts;
 use super::error_type::ErrorType;
 use crate::{
     clock::Clock,
-    l7::exchange::{Exchange, Method, Role},
+    l7::exchange::{Exchange, Role},
     metric::Resource,
     signal::{LogRecord, Severity, Signal, Span, SpanContext},
 };
@@ -83,7 +83,7 @@ impl Tracer {
                 resource: Arc::clone(resource),
                 context,
                 parent: exchange.parent,
-                name: name(exchange.method, route),
+                name: self.texts.name(exchange.method, route),
                 role: exchange.role,
                 start,
                 end,
@@ -111,23 +111,23 @@ impl Tracer {
     }
 }
 
+/// The span of an exchange's caller, when the caller keeps it. What an exchange without a span of
+/// its own is an example of.
+#[must_use]
+pub fn remote(exchange: &Exchange) -> Option<SpanContext> {
+    let parent = exchange.parent?;
+    let context = SpanContext {
+        trace_id: parent.trace_id,
+        span_id: parent.span_id,
+        flags: parent.flags,
+    };
+    Some(context).filter(is_sampled)
+}
+
 /// Whether a span with these ids is kept.
 #[must_use]
 pub fn is_sampled(context: &SpanContext) -> bool {
     context.flags & SAMPLED != 0
-}
-
-/// `{method} {route}`; `HTTP` stands for a method that is none (HTTP span conventions, "Name").
-fn name(method: Method, route: &str) -> Arc<str> {
-    let method = match method {
-        Method::Other => "HTTP",
-        known => known.as_str(),
-    };
-    if route.is_empty() {
-        method.into()
-    } else {
-        format!("{method} {route}").into()
-    }
 }
 
 fn failed(exchange: &Exchange, span: &Span, error: ErrorType) -> LogRecord {

@@ -8,7 +8,7 @@ use crate::{
         fixture::{clock, exchange, resource},
         route,
     },
-    l7::exchange::{Failure, TraceParent},
+    l7::exchange::{Failure, Method, TraceParent},
 };
 
 const PARENT: TraceParent = TraceParent {
@@ -149,6 +149,17 @@ fn the_requests_trace_goes_on() {
     assert_ne!(span.context.span_id, PARENT.span_id);
     assert_eq!(span.context.flags, PARENT.flags);
     assert_eq!(span.parent, Some(PARENT));
+}
+
+#[test]
+fn a_request_is_an_example_of_its_callers_span_when_that_is_kept() {
+    let mut request = exchange(Role::Server);
+    assert_eq!(remote(&request), None);
+    request.parent = Some(TraceParent { flags: 0, ..PARENT });
+    assert_eq!(remote(&request), None, "nobody keeps it");
+    request.parent = Some(PARENT);
+    let ids = remote(&request).map(|context| (context.trace_id, context.span_id));
+    assert_eq!(ids, Some((PARENT.trace_id, PARENT.span_id)));
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::aggregate::server::ip;
+use crate::{aggregate::server::ip, hash::NumberMap, l7::exchange::Method};
 
 /// Most addresses that are remembered.
 const ADDRESSES: usize = 4_096;
+/// Most span names that are remembered.
+const NAMES: usize = 4_096;
 
 /// Texts that spans share.
 #[derive(Debug, Default)]
@@ -13,6 +15,15 @@ pub(super) struct Texts {
     /// Methods, versions and schemes: few enough to be searched through.
     fixed: Vec<(&'static str, Arc<str>)>,
     addresses: HashMap<[u8; 16], Arc<str>>,
+    /// By method and the route's address in memory.
+    names: NumberMap<(Method, usize), Name>,
+}
+
+/// A span's name. Holds on to the route, so that no other can come to have its address.
+#[derive(Debug)]
+struct Name {
+    _route: Arc<str>,
+    name: Arc<str>,
 }
 
 impl Texts {
@@ -38,6 +49,35 @@ impl Texts {
         self.addresses.insert(bytes, Arc::clone(&shared));
         shared
     }
+
+    /// The name of a span: see [`name`].
+    pub(super) fn name(&mut self, method: Method, route: &Arc<str>) -> Arc<str> {
+        let key = (method, Arc::as_ptr(route).addr());
+        if let Some(held) = self.names.get(&key) {
+            return Arc::clone(&held.name);
+        }
+        if self.names.len() >= NAMES {
+            self.names.clear();
+        }
+        let held = Name {
+            _route: Arc::clone(route),
+            name: name(method, route),
+        };
+        Arc::clone(&self.names.entry(key).or_insert(held).name)
+    }
+}
+
+/// `{method} {route}`; `HTTP` stands for a method that is none (HTTP span conventions, "Name").
+fn name(method: Method, route: &str) -> Arc<str> {
+    let method = match method {
+        Method::Other => "HTTP",
+        known => known.as_str(),
+    };
+    if route.is_empty() {
+        method.into()
+    } else {
+        format!("{method} {route}").into()
+    }
 }
 
 #[cfg(test)]
@@ -56,5 +96,19 @@ mod tests {
             assert_eq!(*text, *address.to_canonical().to_string());
         }
         assert!(texts.addresses.len() <= ADDRESSES);
+    }
+
+    #[test]
+    fn names_are_made_once_for_each_method_and_route() {
+        let mut texts = Texts::default();
+        let routes: Vec<Arc<str>> = (0..NAMES).map(|n| format!("/{n}").into()).collect();
+        for route in &routes {
+            let name = texts.name(Method::Get, route);
+            assert_eq!(*name, format!("GET {route}"));
+            assert!(Arc::ptr_eq(&name, &texts.name(Method::Get, route)));
+            assert_eq!(*texts.name(Method::Other, route), format!("HTTP {route}"));
+            assert!(texts.names.len() <= NAMES);
+        }
+        assert_eq!(*texts.name(Method::Connect, &"".into()), *"CONNECT");
     }
 }

@@ -250,7 +250,7 @@ fn fault_17_a_connection_older_than_the_child_that_serves_it_is_the_childs() {
     let mut table = host.table(Limits::default());
     table.exec(&exec(10, 100, SECOND, b"/usr/sbin/sshd\0"));
     table.fork(&fork(10, 11, 300, 3 * SECOND));
-    assert_eq!(service(&table.owner_at(11, 2 * SECOND)), "sshd");
+    assert_eq!(service(table.owner_at(11, 2 * SECOND)), "sshd");
 }
 
 #[test]
@@ -263,8 +263,8 @@ fn fault_16_a_reused_pid_is_told_apart_by_start_and_time() {
     table.fork(&fork(1, 10, 300, 3 * SECOND));
     table.exec(&exec(10, 300, 3 * SECOND + 5, b"/bin/second\0"));
     assert_eq!(service(&table.owner(10)), "second");
-    assert_eq!(service(&table.owner_at(10, 4 * SECOND)), "second");
-    assert_eq!(service(&table.owner_at(10, 2 * SECOND)), "first");
+    assert_eq!(service(table.owner_at(10, 4 * SECOND)), "second");
+    assert_eq!(service(table.owner_at(10, 2 * SECOND)), "first");
     // The first one's exit, told once more, doesn't end the second.
     table.exit(&exit(10, 100, 4 * SECOND));
     assert_eq!(table.counters().processes, 1);
@@ -276,7 +276,7 @@ fn fault_16_a_reused_pid_whose_exit_was_lost_is_replaced() {
     let mut table = host.table(Limits::default());
     table.exec(&exec(10, 100, SECOND, b"/bin/first\0"));
     table.exec(&exec(10, 300, 3 * SECOND, b"/bin/second\0"));
-    assert_eq!(service(&table.owner_at(10, 2 * SECOND)), "first");
+    assert_eq!(service(table.owner_at(10, 2 * SECOND)), "first");
     assert_eq!(service(&table.owner(10)), "second");
 }
 
@@ -499,7 +499,7 @@ fn a_sweep_finds_new_gone_and_replaced_processes() {
     for (tgid, name) in [(10, "stays"), (11, "goes"), (12, "after"), (13, "new")] {
         assert_eq!(service(&table.owner(tgid)), name);
     }
-    assert_eq!(service(&table.owner_at(12, 2 * SECOND)), "before");
+    assert_eq!(service(table.owner_at(12, 2 * SECOND)), "before");
 }
 
 #[test]
