@@ -296,9 +296,9 @@ fn fault_20_a_process_that_is_gone_is_described_by_its_exec_record() {
     table.exec(&exec(10, 100, SECOND, b"/usr/bin/python3\0/opt/job.py\0"));
     table.exit(&exit(10, 100, SECOND + 1));
     let owner = table.owner_at(10, SECOND);
-    assert_eq!(service(&owner), "job");
+    assert_eq!(service(owner), "job");
     assert_eq!(
-        get(&owner, "process.executable.name").as_deref(),
+        get(owner, "process.executable.name").as_deref(),
         Some("python3")
     );
 }
