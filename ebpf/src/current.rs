@@ -8,10 +8,6 @@ use crate::kernel::{Direct, Task};
 #[unsafe(no_mangle)]
 static SELF_TGID: u32 = 0;
 
-/// Whether the current task's fields can be loaded (kernel 5.11); set by the agent.
-#[unsafe(no_mangle)]
-static TYPED_TASK: u32 = 0;
-
 /// A thread and its group (what user space calls the process).
 #[derive(Clone, Copy)]
 pub(crate) struct Ids {
@@ -20,6 +16,15 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
+    /// Those of a task at hand, without a call.
+    #[inline(always)]
+    pub(crate) fn of(task: &Task<Direct>) -> Self {
+        Self {
+            tgid: task.tgid(),
+            tid: task.pid(),
+        }
+    }
+
     /// Whether this thread group is the agent.
     #[inline(always)]
     pub(crate) fn are_own(self) -> bool {
@@ -34,22 +39,19 @@ pub(crate) fn is_self(tgid: u32) -> bool {
     tgid == unsafe { core::ptr::read_volatile(&raw const SELF_TGID) }
 }
 
-/// Those of the current task. Two loads where that is possible: since 6.10 the pointer to the task
-/// costs one more, the helper for the ids is called.
+/// The current task, whose fields the verifier knows. Needs kernel 5.11.
+#[inline(always)]
+pub(crate) fn task() -> Task<Direct> {
+    // SAFETY: the current task is always there.
+    Task::new(unsafe { bpf_get_current_task_btf() } as *const u8)
+}
+
+/// Those of the current task.
 #[inline(always)]
 pub(crate) fn ids() -> Ids {
-    // SAFETY: a static of our own; volatile because the agent overwrites it before loading.
-    if unsafe { core::ptr::read_volatile(&raw const TYPED_TASK) } == 0 {
-        let ids = bpf_get_current_pid_tgid();
-        return Ids {
-            tgid: (ids >> 32) as u32,
-            tid: ids as u32,
-        };
-    }
-    // SAFETY: the current task is always there; the verifier knows its type.
-    let task = Task::<Direct>::new(unsafe { bpf_get_current_task_btf() } as *const u8);
+    let ids = bpf_get_current_pid_tgid();
     Ids {
-        tgid: task.tgid(),
-        tid: task.pid(),
+        tgid: (ids >> 32) as u32,
+        tid: ids as u32,
     }
 }

@@ -5,9 +5,9 @@
 
 use core::marker::PhantomData;
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
+use aya_ebpf::helpers::generated::bpf_task_pt_regs;
 
-use crate::kernel::{Access, Direct};
+use crate::kernel::{Access, Direct, Task};
 
 /// Numbers of the calls by which bytes get into and out of a socket.
 #[cfg(bpf_target_arch = "x86_64")]
@@ -65,11 +65,11 @@ impl<A: Access> Regs<A> {
 }
 
 impl Regs<Direct> {
-    /// Those of the current task. Needs kernel 5.15.
+    /// Those of a task. Needs kernel 5.15.
     #[inline(always)]
-    pub(crate) fn current() -> Self {
-        // SAFETY: the current task is always there; the verifier knows the types.
-        Self::new(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8)
+    pub(crate) fn of(task: &Task<Direct>) -> Self {
+        // SAFETY: the kernel's pointer; the verifier knows its type.
+        Self::new(unsafe { bpf_task_pt_regs(task.0.cast_mut().cast()) } as *const u8)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, mpsc},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -30,10 +30,14 @@ pub(super) enum Control {
 
 /// Records that are taken in between two looks at the commands.
 const BATCH: usize = 65_536;
-/// Pause after a drain that found something, and after one that didn't: the ring holds what
-/// comes in between, and a timed drain costs no wake-ups in the kernel's hooks.
-const BUSY: Duration = Duration::from_millis(10);
-const IDLE: Duration = Duration::from_millis(50);
+/// Records that a drain should find. Where a service and its clients keep all CPUs busy, each
+/// moment in which the observer has one of them for itself is one in which the others soon have
+/// nothing to do: many short ones cost less than a few long ones.
+const FEW: u32 = 256;
+/// Least and longest pause between two drains: the ring holds what comes in between, and a timed
+/// drain costs no wake-ups in the kernel's hooks.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(50);
 /// Time between ticks, nanoseconds.
 const TICK: u64 = 1_000_000_000;
 /// Processes that a tick looks at in /proc.
@@ -43,6 +47,13 @@ const LISTENERS: u32 = 30;
 
 /// Ticks after which BPF statistics end when they are for the start only.
 const STATISTICS: u32 = 2;
+
+/// For how long to wait for as many records as a drain should find, when `found` have come in the
+/// time since the last one.
+fn pause_after(found: usize, since: Duration) -> Duration {
+    let found = u32::try_from(found).unwrap_or(u32::MAX).max(1);
+    (since * FEW / found).clamp(SHORTEST, LONGEST)
+}
 
 /// Hands a snapshot to the exporters.
 pub(super) type Publish = Box<dyn FnMut(Snapshot) + Send>;
@@ -105,7 +116,8 @@ impl Worker {
 
     /// Runs until told to stop.
     pub(super) fn run(mut self, commands: &mpsc::Receiver<Control>) {
-        let mut pause = IDLE;
+        let mut pause = LONGEST;
+        let mut last = Instant::now();
         loop {
             match commands.recv_timeout(pause) {
                 Ok(Control::Snapshot(families)) => {
@@ -117,7 +129,8 @@ impl Worker {
                 Ok(Control::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-            pause = if self.drain() > 0 { BUSY } else { IDLE };
+            let since = std::mem::replace(&mut last, Instant::now()).elapsed();
+            pause = pause_after(self.drain(), since);
             self.turn_window();
             self.tick();
         }
@@ -187,5 +200,21 @@ impl Worker {
         }
         while self.drain() >= BATCH {}
         self.snapshot();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_follows_the_rate_within_its_bounds() {
+        let ms = Duration::from_millis;
+        assert_eq!(pause_after(0, ms(50)), LONGEST);
+        assert_eq!(pause_after(1, ms(50)), LONGEST);
+        assert_eq!(pause_after(2560, ms(50)), ms(5));
+        assert_eq!(pause_after(256, ms(5)), ms(5));
+        assert_eq!(pause_after(usize::MAX, ms(1)), SHORTEST);
+        assert_eq!(pause_after(1, Duration::from_secs(3600 * 24)), LONGEST);
     }
 }

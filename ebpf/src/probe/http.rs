@@ -8,9 +8,7 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sonde_common::{
     event::{
         connection::{Connection, verdict},
-        http::{
-            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, Segment, flag,
-        },
+        http::{BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, Segment, flag},
     },
     fault::Fault,
     header::{Header, Kind},
@@ -73,9 +71,6 @@ impl Io {
 /// Follows one read or write on a TCP socket.
 #[inline(always)]
 fn on_io<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
-    if connection.verdict == verdict::OPAQUE {
-        return;
-    }
     if io.length == 0 {
         if connection.announced != 0 {
             tell_of(connection, io, now(), flag::END);

@@ -233,7 +233,7 @@ const KEEP: u32 = 1;
 /// is there.
 #[tracepoint]
 pub(crate) fn syscall_exit_perf(ctx: TracePointContext) -> u32 {
-    on_exit(&Regs::<Direct>::current(), field(&ctx, 2));
+    on_exit(&Regs::of(&current::task()), field(&ctx, 2));
     KEEP
 }
 

@@ -2,18 +2,17 @@
 //! socket read and write and for nothing else.
 
 use aya_ebpf::{
-    helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs},
     macros::{btf_tracepoint, map},
     maps::LruHashMap,
     programs::BtfTracePointContext,
 };
-use sonde_common::event::http::Direction;
+use sonde_common::event::{connection::verdict, http::Direction};
 
 use super::{Io, adopt, on_io, payload::Payload, state_of};
 use crate::{
     connection::Storage,
-    current,
-    kernel::{Direct, Sock},
+    current::{self, Ids},
+    kernel::{Direct, Sock, Task},
     regs::{Regs, number},
 };
 
@@ -52,7 +51,8 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     if !sk.is_tcp() || (length == 0 && !sk.at_end_of_file()) {
         return;
     }
-    let ids = current::ids();
+    let task = current::task();
+    let ids = Ids::of(&task);
     if ids.are_own() {
         return;
     }
@@ -62,10 +62,13 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
     adopt::<Storage>(connection, ids.tgid);
+    if connection.verdict == verdict::OPAQUE {
+        return;
+    }
     let payload = if flags & MSG_TRUNC != 0 {
         Payload::None
     } else {
-        payload()
+        payload(&task)
     };
     let io = Io {
         direction,
@@ -76,16 +79,10 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     on_io(sk, connection, &io);
 }
 
-#[inline(always)]
-fn registers() -> Regs<Direct> {
-    // SAFETY: the current task is always there; the verifier knows the types.
-    Regs::new(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8)
-}
-
 /// Where the bytes of the present system call stand.
 #[inline(always)]
-fn payload() -> Payload {
-    let regs = registers();
+fn payload(task: &Task<Direct>) -> Payload {
+    let regs = Regs::of(task);
     let Some(call) = regs.number() else {
         return Payload::None;
     };
@@ -137,7 +134,7 @@ fn message_index(vector: u64, count: u64) -> u32 {
 fn messages_end(sk: &Sock<Direct>) {
     if sk.is_tcp()
         && matches!(
-            registers().number(),
+            Regs::of(&current::task()).number(),
             Some(number::SENDMMSG | number::RECVMMSG)
         )
     {

@@ -166,6 +166,9 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     let connection = unsafe { &mut *state_of::<Table>(&sk)? };
     adopt::<Table>(connection, tgid);
     note_progress(&sk, connection);
+    if connection.verdict == verdict::OPAQUE {
+        return None;
+    }
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
     let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
     moved.sk = sk.0 as u64;
@@ -201,7 +204,7 @@ fn on_moved(direction: Direction) -> Option<()> {
     let connection = unsafe { &mut *Table::find(&sk)? };
     let io = moved.io(direction);
     // An empty message isn't the end of the stream.
-    if io.length != 0 || moved.messages == 1 {
+    if connection.verdict != verdict::OPAQUE && (io.length != 0 || moved.messages == 1) {
         on_io(&sk, connection, &io);
     }
     let index = moved.index + 1;

@@ -183,7 +183,6 @@ fn a_request_in_flight_is_known_before_its_answer(observed: &mut Observed) -> Re
     let pid = child.pid();
     child.line()?;
     observed.until("both ends of the request", |observed| {
-        observed.release_held().ok()?;
         let active = observed.follow(|_| {});
         let ours = active.active().filter(|(_, tgid, ..)| *tgid == pid).count();
         (ours == 2).then_some(())
