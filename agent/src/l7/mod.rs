@@ -1,8 +1,8 @@
 //! Byte streams to requests. No I/O: segments in, [`exchange::Exchange`]s out.
 //!
 //! [`Connections`] holds every connection; a connection holds two streams and pairs what comes
-//! out of them; `http1` reads heads and `body` passes over bodies. Of the bytes, only a head
-//! that isn't whole yet is ever kept.
+//! out of them; `http1` reads heads and `body` passes over bodies. Of the bytes, only heads are
+//! ever kept: those that aren't whole yet, and a few that may come again.
 //!
 //! A multiplexed protocol pairs by stream number rather than by order, so its home is a sibling
 //! of `connection`, chosen in [`Connections`] by a connection's first bytes; what it shares is
