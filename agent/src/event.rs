@@ -45,7 +45,7 @@ pub struct Segment<'a> {
     /// Which way.
     pub direction: Direction,
     /// See [`sonde_common::event::http::flag`].
-    pub flags: u8,
+    pub flags: u32,
     /// Position of the first byte in this direction's stream.
     pub offset: u64,
     /// Bytes moved.

@@ -1,5 +1,7 @@
 //! The first bytes of every record in the ring buffer.
 
+use crate::pod;
+
 /// What a record is about; selects the type that follows the [`Header`].
 ///
 /// The numbers are internal to one build of sonde: both sides come out of the same tree.
@@ -30,7 +32,7 @@ pub const KINDS: u32 = 16;
 impl Kind {
     /// The kind with this number, `None` for one that no build of this tree writes.
     #[must_use]
-    pub fn from_u8(value: u8) -> Option<Self> {
+    pub fn from_u32(value: u32) -> Option<Self> {
         const ALL: [Kind; 8] = [
             Kind::Exec,
             Kind::Fork,
@@ -41,11 +43,14 @@ impl Kind {
             Kind::HttpOpen,
             Kind::HttpSegment,
         ];
-        ALL.into_iter().find(|kind| *kind as u8 == value)
+        ALL.into_iter().find(|kind| *kind as u32 == value)
     }
 }
 
 /// First bytes of every record.
+///
+/// No arrays of bytes, here and in records of the hot path: for writing one the kernel side would
+/// call a function that loops over its bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -56,9 +61,11 @@ pub struct Header {
     /// Thread in whose context it happened; 0 when in none.
     pub tid: u32,
     /// A [`Kind`].
-    pub kind: u8,
+    pub kind: u32,
     /// Explicit padding.
-    pub pad: [u8; 7],
+    pub pad: u32,
 }
 
 const _: () = assert!(size_of::<Header>() == 24);
+
+pod!(Header);

@@ -56,8 +56,8 @@ pub(crate) fn header(kind: Kind) -> Header {
         time: unsafe { bpf_ktime_get_ns() },
         tgid: (ids >> 32) as u32,
         tid: ids as u32,
-        kind: kind as u8,
-        pad: [0; 7],
+        kind: kind as u32,
+        pad: 0,
     }
 }
 

@@ -34,17 +34,16 @@ impl Record {
                 time: 0,
                 tgid: std::process::id(),
                 tid: 0,
-                kind: Kind::HttpSegment as u8,
-                pad: [0; 7],
+                kind: Kind::HttpSegment as u32,
+                pad: 0,
             },
             connection,
             offset: 0,
             length: length.into(),
             captured: length,
             tail: 0,
-            direction: direction as u8,
+            direction: direction as u32,
             flags: 0,
-            pad: [0; 6],
         };
         let mut bytes = pod::bytes(&segment).to_vec();
         bytes.extend_from_slice(message.as_bytes());

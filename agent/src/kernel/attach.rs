@@ -263,7 +263,9 @@ impl Programs {
                     None => self
                         .program(attach.program)
                         .and_then(|program| attach.via.attach(program))
-                        .map(|link| drop(links.insert(attach.program, link))),
+                        .map(|link| {
+                            links.insert(attach.program, link);
+                        }),
                 };
                 results.insert(attach.program, result.clone());
                 let Err(reason) = result else {

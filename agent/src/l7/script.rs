@@ -30,7 +30,7 @@ struct Recorded {
     time: u64,
     tgid: u32,
     direction: Direction,
-    flags: u8,
+    flags: u32,
     offset: u64,
     length: u32,
     head: Vec<u8>,
@@ -149,7 +149,14 @@ impl Script {
         self
     }
 
-    fn record(&mut self, direction: Direction, flags: u8, length: usize, head: &[u8], tail: &[u8]) {
+    fn record(
+        &mut self,
+        direction: Direction,
+        flags: u32,
+        length: usize,
+        head: &[u8],
+        tail: &[u8],
+    ) {
         self.time += STEP;
         let position = match direction {
             Direction::Receive => &mut self.received,

@@ -215,6 +215,6 @@ mod tests {
         assert_eq!(pause_after(2560, ms(50)), ms(5));
         assert_eq!(pause_after(256, ms(5)), ms(5));
         assert_eq!(pause_after(usize::MAX, ms(1)), SHORTEST);
-        assert_eq!(pause_after(1, Duration::from_secs(3600 * 24)), LONGEST);
+        assert_eq!(pause_after(1, Duration::from_hours(24)), LONGEST);
     }
 }

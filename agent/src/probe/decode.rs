@@ -14,12 +14,8 @@ pub struct Malformed;
 
 /// Decodes one record and hands its event over.
 pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malformed> {
-    let kind = bytes
-        .get(KIND)
-        .copied()
-        .and_then(Kind::from_u8)
-        .ok_or(Malformed)?;
-    match kind {
+    let header: &Header = record(bytes)?.0;
+    match Kind::from_u32(header.kind).ok_or(Malformed)? {
         Kind::Exec => sink(Event::Exec(record(bytes)?.0)),
         Kind::Fork => sink(Event::Fork(record(bytes)?.0)),
         Kind::Exit => sink(Event::Exit(record(bytes)?.0)),
@@ -39,8 +35,6 @@ pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malf
     Ok(())
 }
 
-const KIND: usize = std::mem::offset_of!(Header, kind);
-
 /// The record at the front of `bytes`, and what follows it.
 fn record<T: Pod>(bytes: &[u8]) -> Result<(&T, &[u8]), Malformed> {
     crate::kernel::pod::view(bytes).ok_or(Malformed)
@@ -54,7 +48,7 @@ fn segment(bytes: &[u8]) -> Result<Segment<'_>, Malformed> {
         connection: raw.connection,
         time: raw.header.time,
         tgid: raw.header.tgid,
-        direction: if raw.direction == Direction::Receive as u8 {
+        direction: if raw.direction == Direction::Receive as u32 {
             Direction::Receive
         } else {
             Direction::Send
@@ -87,8 +81,9 @@ mod tests {
             let mut data = bytes(&aligned(8));
             data.truncate(length);
             assert_eq!(decode(&data, &mut |_| seen += 1), Err(Malformed), "kind 0");
-            if length > KIND {
-                data[KIND] = Kind::TcpClosed as u8;
+            let kind = std::mem::offset_of!(Header, kind);
+            if length > kind {
+                data[kind] = Kind::TcpClosed as u8;
                 assert_eq!(decode(&data, &mut |_| seen += 1), Err(Malformed), "short");
             }
         }
@@ -102,8 +97,8 @@ mod tests {
                 time: 5,
                 tgid: 42,
                 tid: 0,
-                kind: Kind::HttpSegment as u8,
-                pad: [0; 7],
+                kind: Kind::HttpSegment as u32,
+                pad: 0,
             },
             connection: 9,
             offset: 7,
@@ -112,7 +107,6 @@ mod tests {
             tail: 1,
             direction: 1,
             flags: 0,
-            pad: [0; 6],
         };
         let mut data = crate::kernel::pod::bytes(&raw).to_vec();
         data.extend_from_slice(b"xyz");

@@ -37,13 +37,13 @@ pub enum Direction {
 /// Flags of a [`Segment`].
 pub mod flag {
     /// The bytes are not in user memory (sendfile, splice, `MSG_TRUNC`) or could not be read.
-    pub const OPAQUE: u8 = 1;
+    pub const OPAQUE: u32 = 1;
     /// No more bytes follow in this direction: end of file was read, or the sending side was shut.
-    pub const END: u8 = 2;
+    pub const END: u32 = 2;
     /// The connection was reset; nothing follows in either direction.
-    pub const RESET: u8 = 4;
+    pub const RESET: u32 = 4;
     /// The connection is gone; the last record about it.
-    pub const CLOSED: u8 = 8;
+    pub const CLOSED: u32 = 8;
 }
 
 /// Addresses of a connection.
@@ -74,9 +74,9 @@ pub struct Open {
     pub tuple: Tuple,
     /// 1 when it may have been open before the programs were attached: the first bytes seen may
     /// be in the middle of a message. 0 when both streams have been seen from their beginning.
-    pub late: u8,
+    pub late: u32,
     /// Explicit padding.
-    pub pad: [u8; 7],
+    pub pad: u32,
 }
 
 /// `Kind::HttpSegment`: one read or write.
@@ -98,11 +98,9 @@ pub struct Segment {
     /// Bytes copied from the end; 0 when `captured == length`.
     pub tail: u16,
     /// A [`Direction`].
-    pub direction: u8,
+    pub direction: u32,
     /// See [`flag`].
-    pub flags: u8,
-    /// Explicit padding.
-    pub pad: [u8; 6],
+    pub flags: u32,
 }
 
 const _: () = assert!(size_of::<Tuple>() == 40);

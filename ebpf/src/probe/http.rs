@@ -47,23 +47,22 @@ pub(crate) struct Io {
 impl Io {
     /// What the record says of it, without any of its bytes.
     #[inline(always)]
-    fn segment(&self, connection: &Connection, time: u64, flags: u8) -> Segment {
+    fn segment(&self, connection: &Connection, time: u64, flags: u32) -> Segment {
         Segment {
             header: Header {
                 time,
                 tgid: self.tgid,
                 tid: 0,
-                kind: Kind::HttpSegment as u8,
-                pad: [0; 7],
+                kind: Kind::HttpSegment as u32,
+                pad: 0,
             },
             connection: connection.id,
             offset: connection.offset[self.direction as usize & 1],
             length: self.length,
             captured: 0,
             tail: 0,
-            direction: self.direction as u8,
+            direction: self.direction as u32,
             flags,
-            pad: [0; 6],
         }
     }
 }
@@ -185,8 +184,8 @@ fn announce<A: Access>(sk: &Sock<A>, connection: &mut Connection) -> bool {
         header: header(Kind::HttpOpen),
         connection: connection.id,
         tuple: sk.tuple(),
-        late: connection.late,
-        pad: [0; 7],
+        late: connection.late.into(),
+        pad: 0,
     };
     if send(Kind::HttpOpen, &record, Fault::RingHttp) {
         connection.announced = 1;
@@ -236,7 +235,7 @@ fn tell<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
 
 /// Tells of a read or write, or of the end of a direction, without any of its bytes.
 #[inline(always)]
-fn tell_of(connection: &Connection, io: &Io, time: u64, flags: u8) {
+fn tell_of(connection: &Connection, io: &Io, time: u64, flags: u32) {
     let segment = io.segment(connection, time, flags);
     send(Kind::HttpSegment, &segment, Fault::RingHttp);
 }

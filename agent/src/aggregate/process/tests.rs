@@ -13,8 +13,8 @@ fn header(kind: RecordKind, tgid: u32) -> Header {
         time: 1_000_000_000,
         tgid,
         tid: tgid,
-        kind: kind as u8,
-        pad: [0; 7],
+        kind: kind as u32,
+        pad: 0,
     }
 }
 

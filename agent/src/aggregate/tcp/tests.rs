@@ -41,8 +41,8 @@ fn header(kind: Kind) -> Header {
         time: 3_500_000_000,
         tgid: 100,
         tid: 100,
-        kind: kind as u8,
-        pad: [0; 7],
+        kind: kind as u32,
+        pad: 0,
     }
 }
 

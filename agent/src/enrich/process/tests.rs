@@ -88,8 +88,8 @@ fn header(kind: Kind, tgid: u32, time: u64) -> Header {
         time,
         tgid,
         tid: tgid,
-        kind: kind as u8,
-        pad: [0; 7],
+        kind: kind as u32,
+        pad: 0,
     }
 }
 

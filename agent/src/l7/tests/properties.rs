@@ -375,7 +375,7 @@ proptest! {
                 time: time as u64,
                 tgid: 1,
                 // Ends are rarer than bytes.
-                flags: if flags % 5 == 0 { *flags } else { 0 },
+                flags: if flags % 5 == 0 { u32::from(*flags) } else { 0 },
                 direction: if *received { Receive } else { Send },
                 offset: *offset,
                 length: *length,
