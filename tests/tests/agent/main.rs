@@ -4,6 +4,7 @@
 mod bad_input;
 mod cardinality;
 mod command;
+mod dashboards;
 mod exact;
 mod faults;
 mod otlp;
