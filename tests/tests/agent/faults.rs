@@ -21,15 +21,9 @@ use sonde_tests::{
 };
 
 use crate::support::{
-    CLIENT, METHOD, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx, sonde,
+    CLIENT, METHOD, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx,
+    own_service, sonde,
 };
-
-/// The `service.name` of this very process.
-fn own_service() -> Result<String> {
-    let program = std::env::current_exe()?;
-    let name = program.file_name().context("a file")?;
-    Ok(name.to_string_lossy().into_owned())
-}
 
 #[test]
 fn fault_29_own_traffic_is_never_observed() -> Result<()> {
@@ -243,16 +237,17 @@ fn fault_13_late_attach_waits_for_the_first_clean_request() -> Result<()> {
     read_answer(&mut idle, 5)?;
     // This one is in the middle of a body that looks like a request.
     let mut busy = TcpStream::connect(nginx.address)?;
-    let trap = b"GET /trap HTTP/1.1\r\nHost: late\r\n\r\n";
-    let length = trap.len() * 4;
+    let trap = b"x\r\n\r\nGET /trap HTTP/1.1\r\nHost: late\r\n\r\n".repeat(4);
+    let (before, after) = trap.split_at(17);
+    let length = trap.len();
     write!(
         busy,
         "POST /made HTTP/1.1\r\nHost: late\r\nContent-Length: {length}\r\n\r\n"
     )?;
-    busy.write_all(&[b'x'; 17])?;
+    busy.write_all(before)?;
 
     let agent = lab.agent(&[])?;
-    busy.write_all(&vec![b'y'; length - 17])?;
+    busy.write_all(after)?;
     read_answer(&mut busy, 4)?;
     for stream in [&mut idle, &mut busy] {
         for _ in 0..5 {

@@ -1,9 +1,11 @@
 //! The real agent on the real kernel, told by programs that know nothing of it. Needs root, and
 //! what `cargo xtask setup` installs.
 
+mod answers;
 mod bad_input;
 mod cardinality;
 mod command;
+mod dashboards;
 mod exact;
 mod faults;
 mod otlp;
@@ -12,3 +14,4 @@ mod runtimes;
 mod support;
 mod syscalls;
 mod web;
+mod without_btf;

@@ -18,6 +18,13 @@ pub(crate) const ROUTE: &str = "http_route";
 pub(crate) const PORT: &str = "server_port";
 pub(crate) const SERVICE: &str = "service_name";
 
+/// The `service.name` of this very process.
+pub(crate) fn own_service() -> Result<String> {
+    let program = std::env::current_exe()?;
+    let name = program.file_name().context("a file")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
 /// Counts as they are written down in a test.
 pub(crate) fn counts<const N: usize>(rows: &[([&str; N], u64)]) -> Counts {
     rows.iter()

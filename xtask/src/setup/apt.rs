@@ -29,16 +29,32 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
         );
     }
     apt(&["update"])?;
+    if !available(packages) {
+        bail!(
+            "the package archives of this machine can't install {}",
+            packages.join(" ")
+        );
+    }
     let _quiet = NoServices::begin()?;
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(packages);
     apt(&arguments)
 }
 
+/// Whether the archives have the packages and all that they depend on: other releases of Debian
+/// and Ubuntu have other packages.
+fn available(packages: &[&str]) -> bool {
+    let mut trial = Command::new("apt-get");
+    trial.args(["install", "--simulate", "--no-install-recommends"]);
+    sh::succeeds(trial.args(packages))
+}
+
 fn apt(arguments: &[&str]) -> Result<()> {
     // Through env, since sudo drops variables.
     let mut command = sh::as_root("env");
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]);
+    // Without a terminal of its own dpkg leaves out its progress in percent.
+    command.arg("--option=Dpkg::Use-Pty=0");
     sh::run(command.args(arguments))
 }
 

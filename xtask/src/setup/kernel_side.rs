@@ -1,6 +1,6 @@
 //! A compiler with `core` for BPF, and bpf-linker on an LLVM that is at least as new.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::{apt, say};
 use crate::{
@@ -14,11 +14,12 @@ const COMPILER: &[&str] = &["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"]
 /// The version of bpf-linker that was tried with the versions of aya in Cargo.toml.
 const LINKER_VERSION: &str = "0.13.0";
 
+/// What to do where Debian's packages aren't to be had.
 const ELSEWHERE: &str = "\
-This machine has no apt-get; the kernel side needs, from elsewhere:
+the kernel side needs a Rust compiler with the sources of `core`, and bpf-linker 0.13 or later:
     rustup toolchain install nightly --component rust-src
-    cargo install bpf-linker
-(bpf-linker's own release binaries do as well), then run this again.";
+    cargo binstall bpf-linker      # or a binary of github.com/aya-rs/bpf-linker/releases
+then run this again";
 
 /// Installs what is missing to build the kernel side.
 pub(super) fn ensure() -> Result<()> {
@@ -35,13 +36,19 @@ fn ensure_compiler() -> Result<Toolchain> {
             );
         }
         if !apt::here() {
-            bail!(ELSEWHERE);
+            bail!("no compiler for BPF is here, and no apt-get: {ELSEWHERE}");
         }
+        let missing: Vec<_> = COMPILER
+            .iter()
+            .copied()
+            .filter(|package| !apt::installed(package))
+            .collect();
         say(
             "get",
-            format_args!("compiler for BPF: {}", COMPILER.join(" ")),
+            format_args!("compiler for BPF: {}", missing.join(" ")),
         );
-        apt::install(COMPILER)?;
+        // All of them, since their versions have to be the same.
+        apt::install(COMPILER).map_err(|error| anyhow!("{error:#}; without them {ELSEWHERE}"))?;
     }
     let Some(found) = toolchain::find() else {
         bail!(
@@ -65,7 +72,7 @@ fn ensure_linker(compiler: &Toolchain) -> Result<()> {
         return Ok(());
     }
     if !apt::here() {
-        bail!(ELSEWHERE);
+        bail!("no bpf-linker is here, and no apt-get: {ELSEWHERE}");
     }
     let llvm = llvm(compiler)?;
     let packages = linker_packages(llvm);
@@ -79,7 +86,7 @@ fn ensure_linker(compiler: &Toolchain) -> Result<()> {
             "get",
             format_args!("LLVM for bpf-linker: {}", missing.join(" ")),
         );
-        apt::install(&missing)?;
+        apt::install(&missing).map_err(|error| anyhow!("{error:#}; without them {ELSEWHERE}"))?;
     }
     say(
         "get",
