@@ -78,13 +78,8 @@ fn every_hook_is_served(observed: &mut Observed) -> Result<()> {
         }
     }
     ensure!(missing.is_empty(), "not served: {}", missing.join(", "));
-    for program in ["tcp_sweep", "http_sweep"] {
-        let wanted = observed.mode.kernel().has_socket_tracepoints();
-        ensure!(
-            observed.programs.is_attached(program) == wanted,
-            "{program}"
-        );
-    }
+    let wanted = observed.mode.kernel().has_socket_tracepoints();
+    ensure!(observed.programs.is_attached("tcp_sweep") == wanted);
     Ok(())
 }
 
@@ -100,7 +95,7 @@ fn verified(programs: &Programs, name: &str) -> String {
 
 /// What kernels before 6.3 do in another way.
 fn only_with_socket_storage(hook: &str) -> bool {
-    ["connections", "held-back requests"].contains(&hook)
+    hook == "connections"
 }
 
 /// The first way is loaded, but there is no such event.

@@ -57,7 +57,7 @@ fn flood(_: &[&str]) -> Result<()> {
 /// What two families have produced, each as what reached the ring and what had no room.
 fn produced(observed: &Observed) -> Result<[(u64, u64); 2]> {
     let tcp = observed.emitted(Kind::TcpClosed)? + observed.emitted(Kind::TcpConnectFailed)?;
-    let http = observed.emitted(Kind::HttpOpen)? + observed.emitted(Kind::HttpSegments)?;
+    let http = observed.emitted(Kind::HttpOpen)? + observed.emitted(Kind::HttpSegment)?;
     Ok([
         (tcp, observed.faults(Fault::RingTcp)?),
         (http, observed.faults(Fault::RingHttp)?),

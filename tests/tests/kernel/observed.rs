@@ -148,17 +148,8 @@ impl Observed {
         };
         // What its sockets still had to do is done in softirqs, which may wait for their thread.
         std::thread::sleep(Duration::from_millis(20));
-        self.release_held()?;
         self.drain();
         Ok(status)
-    }
-
-    /// Lets go the request heads that the kernel side holds back for more than its time.
-    pub(crate) fn release_held(&self) -> Result<()> {
-        if self.programs.is_attached("http_sweep") {
-            sweep::release_held(self.programs.ebpf())?;
-        }
-        Ok(())
     }
 
     /// Drains until there is what the test waits for.
