@@ -15,8 +15,8 @@ use aya::{
 
 use sonde_common::event::connection::Endpoint;
 
-use self::{refusal::explain, via::Link, window::Windows};
 pub use self::via::{Attach, Via};
+use self::{refusal::explain, via::Link, window::Windows};
 use super::{feature::Kernel, map};
 use crate::probe::{Family, Hook, syscall};
 

@@ -8,9 +8,7 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sonde_common::{
     event::{
         connection::{Connection, verdict},
-        http::{
-            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, Segment, flag,
-        },
+        http::{BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, Segment, flag},
     },
     fault::Fault,
     header::{Header, Kind},
