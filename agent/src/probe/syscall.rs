@@ -72,6 +72,7 @@ const fn ways(
 
 /// Whether the program that times calls can be detached for a while: attaching a perf tracepoint
 /// again would take capabilities that are dropped by then.
+#[must_use]
 pub fn can_pause(kernel: &Kernel) -> bool {
     without_preemption(kernel, ENTER).is_err()
 }
