@@ -1,25 +1,25 @@
 //! Loads and attaches the programs: for each hook the best alternative that works here.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs,
     os::{fd::OwnedFd, unix::fs::MetadataExt as _},
 };
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::ProgramArray,
-    programs::{Program, ProgramError, RawTracePoint},
+    programs::{Program, ProgramError},
     sys::{Stats, enable_stats},
 };
 
 use sonde_common::event::connection::Endpoint;
 
 pub use self::via::{Attach, Via};
-use self::{refusal::explain, via::Link, window::Windows};
+use self::window::Windows;
 use super::{feature::Kernel, map};
 use crate::probe::{Family, Hook, syscall};
 
+mod choose;
 mod refusal;
 mod size;
 mod via;
@@ -116,6 +116,8 @@ impl Programs {
         } else {
             period
         };
+        // The helper is of 5.11, what makes it worth while of 6.10.
+        let typed_task = u32::from(kernel.has_socket_tracepoints());
         let mut loader = EbpfLoader::new();
         loader
             .btf(types.as_ref())
@@ -124,6 +126,7 @@ impl Programs {
             .map_max_entries(TABLE, settings.table_entries)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
+            .override_global("TYPED_TASK", &typed_task, true)
             .override_global("SYSCALL_PERIOD", &period, true);
         for map in size::unused(kernel, families) {
             loader.map_max_entries(map, 1);
@@ -192,96 +195,6 @@ impl Programs {
                 Err(error) => tracing::warn!(name, %error, "program not detached"),
             }
         }
-    }
-
-    /// Loads the first alternative that the kernel takes. Families may share a program: it is loaded
-    /// once.
-    fn load(
-        &mut self,
-        any_of: &'static [Attach],
-        kernel: &Kernel,
-        types: Option<&Btf>,
-        loaded: &mut HashSet<&'static str>,
-    ) -> Outcome {
-        let mut reasons = Vec::new();
-        for attach in any_of {
-            let result = (attach.when)(kernel).and_then(|()| {
-                if loaded.contains(attach.program) {
-                    return Ok(());
-                }
-                if let Via::RawTracepointThen { next, place, .. } = attach.via {
-                    for (index, program) in (0..).zip(next) {
-                        self.load_next(program, place, index)?;
-                    }
-                }
-                let program = self.program(attach.program)?;
-                attach.via.load(program, types)
-            });
-            match result {
-                Ok(()) => {
-                    loaded.insert(attach.program);
-                    return Outcome::Attached(attach);
-                }
-                Err(reason) => reasons.push((attach.via.as_str(), reason)),
-            }
-        }
-        Outcome::Skipped { reasons }
-    }
-
-    /// Loads a program that another jumps to, and puts it where that finds it.
-    fn load_next(&mut self, name: &str, place: &str, index: u32) -> Result<(), String> {
-        let program = self.program(name)?;
-        let next = <&mut RawTracePoint>::try_from(program)
-            .and_then(|program| {
-                program.load()?;
-                program.fd()?.try_clone().map_err(ProgramError::from)
-            })
-            .map_err(|error| format!("{name}: {}", explain(&error)))?;
-        let map = self.ebpf.map_mut(place);
-        let map = map.ok_or_else(|| format!("map {place} is not in the object"))?;
-        ProgramArray::try_from(map)
-            .and_then(|mut programs| programs.set(index, &next, 0))
-            .map_err(|error| error.to_string())
-    }
-
-    /// Attaches what has been loaded, all within a moment: the verifier needs its time for each
-    /// program, and a connection of which only the reads are seen tells half the truth. What can't
-    /// be attached gives way to the next alternative.
-    fn attach_loaded(
-        &mut self,
-        kernel: &Kernel,
-        types: Option<&Btf>,
-        loaded: &mut HashSet<&'static str>,
-    ) -> HashMap<&'static str, Link> {
-        let mut links = HashMap::new();
-        let mut results: HashMap<&'static str, Result<(), String>> = HashMap::new();
-        for index in 0..self.reports.len() {
-            let mut refused = Vec::new();
-            while let Outcome::Attached(attach) = self.reports[index].outcome {
-                let result = match results.get(attach.program) {
-                    Some(earlier) => earlier.clone(),
-                    None => self
-                        .program(attach.program)
-                        .and_then(|program| attach.via.attach(program))
-                        .map(|link| {
-                            links.insert(attach.program, link);
-                        }),
-                };
-                results.insert(attach.program, result.clone());
-                let Err(reason) = result else {
-                    break;
-                };
-                refused.push((attach.via.as_str(), reason));
-                let next = self.reports[index].hook.after(attach);
-                self.reports[index].outcome = match self.load(next, kernel, types, loaded) {
-                    Outcome::Skipped { reasons } => Outcome::Skipped {
-                        reasons: [std::mem::take(&mut refused), reasons].concat(),
-                    },
-                    attached @ Outcome::Attached(_) => attached,
-                };
-            }
-        }
-        links
     }
 
     fn program(&mut self, name: &str) -> Result<&mut Program, String> {

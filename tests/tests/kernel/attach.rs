@@ -1,18 +1,13 @@
 //! Which hooks are served, and that nothing stays behind.
 
-use std::{
-    fs,
-    os::fd::{AsFd as _, AsRawFd as _, RawFd},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use aya::{maps::Map, programs::loaded_programs};
+use anyhow::{Context as _, Result, ensure};
+use aya::programs::loaded_programs;
 use sonde::{
-    kernel::attach::{Attach, Outcome, Programs, Settings, Via},
+    kernel::attach::{Attach, Outcome, Programs, Via},
     probe::{FAMILIES, Family, Hook, syscall::EXIT},
 };
-use sonde_common::event::connection::TABLE_ENTRIES;
 
 use crate::{
     child::{Child, Workload, hear, tell},
@@ -26,10 +21,6 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "attach::every_hook_is_served",
         run: every_hook_is_served,
-    },
-    Test {
-        name: "attach::the_maps_take_less_than_their_share_of_memory",
-        run: the_maps_take_less_than_their_share_of_memory,
     },
     Test {
         name: "attach::a_way_that_cannot_be_attached_gives_way_to_the_next",
@@ -131,52 +122,6 @@ fn a_way_that_cannot_be_attached_gives_way_to_the_next(observed: &mut Observed) 
     );
     ensure!(programs.is_served(EXIT));
     Ok(())
-}
-
-/// With the agent's own ring; the maps are allocated when they are made.
-fn the_maps_take_less_than_their_share_of_memory(observed: &mut Observed) -> Result<()> {
-    const SHARE: u64 = 32 << 20;
-    let settings = Settings {
-        ring_bytes: 8 << 20,
-        ..settings()
-    };
-    let programs = Programs::attach(&observed.mode.kernel(), FAMILIES, &settings)?;
-    let mut all = 0;
-    for (name, map) in programs.ebpf().maps() {
-        let (descriptor, entries) = descriptor(map).with_context(|| name.to_owned())?;
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}"))?;
-        let bytes = info.lines().find_map(|line| line.strip_prefix("memlock:"));
-        let bytes: u64 = bytes.context("no memlock")?.trim().parse()?;
-        if bytes > 1 << 20 {
-            println!("    {name}: {} KiB, {entries} entries", bytes >> 10);
-        }
-        if name == "CONNECTION_TABLE" {
-            let expected = if observed.mode.kernel().has_socket_tracepoints() {
-                1
-            } else {
-                TABLE_ENTRIES
-            };
-            ensure!(entries == expected, "{name}: {entries} entries");
-        }
-        all += bytes;
-    }
-    ensure!(all < SHARE, "{all} bytes");
-    Ok(())
-}
-
-/// Its number, and how many entries it has room for.
-fn descriptor(map: &Map) -> Result<(RawFd, u32)> {
-    let (Map::Array(data)
-    | Map::HashMap(data)
-    | Map::LruHashMap(data)
-    | Map::PerCpuArray(data)
-    | Map::ProgramArray(data)
-    | Map::RingBuf(data)
-    | Map::SkStorage(data)) = map
-    else {
-        bail!("a map of another type");
-    };
-    Ok((data.fd().as_fd().as_raw_fd(), data.info()?.max_entries()))
 }
 
 /// Ids of the programs and maps of an attached agent.

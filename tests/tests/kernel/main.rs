@@ -30,6 +30,7 @@ mod harness;
 mod host;
 mod http;
 mod loss;
+mod maps;
 mod observed;
 mod process;
 mod sys;
@@ -45,6 +46,7 @@ use harness::Test;
 /// All tests, by the family that they are about.
 const TESTS: &[&[Test]] = &[
     attach::TESTS,
+    maps::TESTS,
     syscalls::TESTS,
     process::TESTS,
     tcp::bytes::TESTS,

@@ -191,7 +191,7 @@ fn a_request_in_flight_is_known_before_its_answer(observed: &mut Observed) -> Re
     ensure!(observed.finish(child)?.success());
     check_paths(&observed.exchanges(pid), &["/slow".to_owned()], Some(200))?;
     let told = |seen: &&Seen| matches!(seen, Seen::Segment(segment) if segment.tgid == pid);
-    // Each of four reads and writes once, though the heads were let go by the sweep.
+    // Each of four reads and writes once.
     let segments = observed
         .seen
         .iter()

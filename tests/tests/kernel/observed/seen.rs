@@ -32,7 +32,7 @@ pub(crate) struct Kept {
     pub(crate) time: u64,
     pub(crate) tgid: u32,
     pub(crate) direction: Direction,
-    pub(crate) flags: u8,
+    pub(crate) flags: u32,
     pub(crate) offset: u64,
     pub(crate) length: u32,
     pub(crate) head: Vec<u8>,
