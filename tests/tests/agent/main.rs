@@ -8,6 +8,7 @@ mod exact;
 mod faults;
 mod otlp;
 mod privileges;
+mod restart;
 mod runtimes;
 mod support;
 mod syscalls;

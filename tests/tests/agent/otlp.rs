@@ -19,7 +19,7 @@ use crate::support::{curl, nginx};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
-fn start(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
+pub(crate) fn start(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
     let variables = HashMap::from([
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
@@ -29,7 +29,7 @@ fn start(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
 }
 
 /// Waits until something has come.
-fn await_received<T>(
+pub(crate) fn await_received<T>(
     agent: &Agent,
     receiver: &Receiver,
     what: &str,
