@@ -6,3 +6,4 @@ pub mod http;
 pub mod lab;
 pub mod otlp;
 pub mod process;
+pub mod reference;

@@ -12,4 +12,6 @@ mod restart;
 mod runtimes;
 mod support;
 mod syscalls;
+mod tcp;
 mod web;
+mod wire;
