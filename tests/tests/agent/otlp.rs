@@ -24,6 +24,8 @@ pub(crate) fn start(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
         ("OTEL_METRIC_EXPORT_INTERVAL", "500".to_owned()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "200".to_owned()),
     ]);
     lab.agent_with(&[], &variables)
 }
