@@ -38,7 +38,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Run(sources) => return pipeline::run(sources.resolve()?, &sources),
         Command::Check(sources, format) => return pipeline::check(&sources.resolve()?, format),
         Command::Trace(sources, format, filter) => {
-            return pipeline::trace(&sources.resolve()?, format, filter);
+            return pipeline::trace(sources.resolve()?, format, filter);
         }
         Command::PrintConfig(sources) => cli::print_config(&sources, out)?,
         Command::Validate(file) => cli::validate(&file, out)?,

@@ -34,7 +34,7 @@ mod start;
 use self::{run::Control, sink::Sink, start::Started};
 use crate::{
     cli::{self, TraceFormat, filter::Filter, style::Style, trace::Printer},
-    config::{Config, Sources},
+    config::{Config, Sources, value::Sampler},
     export::{
         otlp::{Otlp, config::OtlpConfig},
         web::{Limits, Readiness, Server, Source, WebStats},
@@ -225,8 +225,9 @@ fn reload(
             let _ = control.send(Control::Reload(Box::new(reloaded.config)));
         }
         Err(error) => {
-            let error = cli::error_lines(&error);
-            tracing::error!("configuration not reloaded, the old one stays: {error}");
+            for problem in cli::problems(&error) {
+                tracing::error!("configuration not reloaded, the old one stays: {problem}");
+            }
         }
     }
 }
@@ -249,9 +250,11 @@ async fn finish(running: Running, otlp: Arc<Otlp>, deadline: Instant) {
     }
 }
 
-/// Prints requests as they end.
-pub fn trace(config: &Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
+/// Prints requests as they end: all of them, whatever the sampler keeps for export.
+pub fn trace(mut config: Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
     use std::io::IsTerminal as _;
+    config.trace.sampler = Sampler::AlwaysOn;
+    let config = &config;
     Telemetry::start(config.log.level.into(), config.log.format)?;
     let started = Started::begin(config, &[])?;
     if !started.is_attached() {

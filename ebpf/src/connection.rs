@@ -250,38 +250,42 @@ pub(crate) fn note_progress(sk: &Sock<Probed>, state: &mut Connection) {
     };
 }
 
+/// The agent's listener on the socket's port.
+#[inline(always)]
+pub(crate) fn listener(tuple: &Tuple) -> Endpoint {
+    Endpoint {
+        netns: tuple.netns,
+        port: tuple.local_port,
+        peer: 0,
+    }
+}
+
+/// The agent's end of a connection that it opened.
+#[inline(always)]
+pub(crate) fn opened(tuple: &Tuple) -> Endpoint {
+    Endpoint {
+        peer: tuple.remote_port,
+        ..listener(tuple)
+    }
+}
+
 /// Remembers an endpoint of the agent.
 #[inline(always)]
-pub(crate) fn remember_own(netns: u32, port: u16, listener: bool) {
-    let endpoint = Endpoint {
-        netns,
-        port,
-        listener: listener.into(),
-    };
-    let _ = OWN.insert(&endpoint, &1, 0);
+pub(crate) fn remember_own(endpoint: &Endpoint) {
+    let _ = OWN.insert(endpoint, &1, 0);
 }
 
 /// Forgets an endpoint of the agent: another process may have the port next.
 #[inline(always)]
-pub(crate) fn forget_own(netns: u32, port: u16, listener: bool) {
-    let endpoint = Endpoint {
-        netns,
-        port,
-        listener: listener.into(),
-    };
-    let _ = OWN.remove(&endpoint);
+pub(crate) fn forget_own(endpoint: &Endpoint) {
+    let _ = OWN.remove(endpoint);
 }
 
 /// Whether this connection was accepted from one of the agent's listeners.
 #[inline(always)]
 pub(crate) fn is_accepted_by_own(tuple: &Tuple) -> bool {
-    let listener = Endpoint {
-        netns: tuple.netns,
-        port: tuple.local_port,
-        listener: 1,
-    };
     // SAFETY: the values are never written in place.
-    unsafe { OWN.get(&listener).is_some() }
+    unsafe { OWN.get(&listener(tuple)).is_some() }
 }
 
 /// Whether the other end of this connection is the agent, on this host.
@@ -290,10 +294,10 @@ pub(crate) fn peer_is_own(tuple: &Tuple) -> bool {
     let listener = Endpoint {
         netns: tuple.netns,
         port: tuple.remote_port,
-        listener: 1,
+        peer: 0,
     };
     let opened = Endpoint {
-        listener: 0,
+        peer: tuple.local_port,
         ..listener
     };
     // The same port on another host is another agent: only same-address traffic is our own.

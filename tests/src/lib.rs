@@ -7,3 +7,4 @@ pub mod lab;
 pub mod otlp;
 pub mod process;
 pub mod promql;
+pub mod reference;

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{hash::NumberMap, metric::Resource};
+use crate::{enrich::Renewed, hash::NumberMap, metric::Resource};
 
 /// A service within one aggregator's [`Services`]; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,6 +90,22 @@ impl Services {
         Some(id)
     }
 
+    /// A service has another resource from now on: it keeps its number, its start and with them
+    /// its series.
+    pub fn renew(&mut self, renewed: &Renewed) {
+        if self.by_value.contains_key(&renewed.new) {
+            return;
+        }
+        let Some(id) = self.by_value.remove(&renewed.old) else {
+            return;
+        };
+        self.by_value.insert(Arc::clone(&renewed.new), id);
+        self.by_address.retain(|_, (held, _)| *held != id);
+        if let Some(service) = self.by_id.get_mut(&id) {
+            service.resource = Arc::clone(&renewed.new);
+        }
+    }
+
     /// The service with this number.
     #[must_use]
     pub fn get(&self, id: ServiceId) -> Option<&Service> {
@@ -152,6 +168,27 @@ mod tests {
         assert!(services.get(first).is_none());
         let again = services.id(&resource("a"), || UNIX_EPOCH).unwrap();
         assert_ne!(again, first);
+    }
+
+    #[test]
+    fn a_renewed_service_keeps_its_number_and_start() {
+        let mut services = Services::new(1);
+        let (old, new) = (resource("a"), resource("b"));
+        let id = services.id(&old, || UNIX_EPOCH).unwrap();
+        services.renew(&Renewed {
+            old,
+            new: Arc::clone(&new),
+        });
+        assert_eq!(services.id(&new, std::time::SystemTime::now), Some(id));
+        let service = services.get(id).unwrap();
+        assert_eq!((&service.resource, service.start), (&new, UNIX_EPOCH));
+        // One that has no series here has none to move.
+        let (other, another) = (resource("c"), resource("d"));
+        services.renew(&Renewed {
+            old: other,
+            new: another,
+        });
+        assert_eq!(services.by_id.len(), 1);
     }
 
     #[test]

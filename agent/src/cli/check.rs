@@ -18,6 +18,9 @@ pub struct Report {
     pub lockdown: Option<String>,
     /// Which cgroup hierarchy is mounted.
     pub cgroup: CgroupMode,
+    /// Why the kernel takes nothing at all, before any hook is tried; absent where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Each hook of each family, a family's hooks together.
     pub hooks: Vec<HookLine>,
     /// Needs for capabilities that aren't met.
@@ -76,7 +79,7 @@ pub enum Outcome {
     },
     /// It doesn't.
     Missing {
-        /// Why each alternative is refused, best first.
+        /// Why each alternative is refused, best first; empty where none was tried.
         refused: Vec<Refusal>,
         /// What there is not without it.
         lost: &'static str,

@@ -127,18 +127,28 @@ pub fn man(out: &mut impl Write) -> Result<(), Failure> {
 /// The lines that tell an error: `sonde: error: WHAT: CAUSE`, one for each problem.
 #[must_use]
 pub fn error_lines(error: &(dyn Error + 'static)) -> String {
+    problems(error)
+        .iter()
+        .flat_map(|problem| ["sonde: error: ", problem, "\n"])
+        .collect()
+}
+
+/// `WHAT: CAUSE` for each problem that an error tells of. A cause that the error's own text holds
+/// already isn't told again.
+#[must_use]
+pub fn problems(error: &(dyn Error + 'static)) -> Vec<String> {
+    let told = error.to_string();
     let mut causes = String::new();
     let mut source = error.source();
     while let Some(cause) = source {
-        causes.push_str(": ");
-        causes.push_str(&cause.to_string());
+        let text = cause.to_string();
+        if !told.contains(&text) && !causes.contains(&text) {
+            causes.push_str(": ");
+            causes.push_str(&text);
+        }
         source = cause.source();
     }
-    let told = error.to_string();
-    let lines = told
-        .lines()
-        .map(|line| format!("sonde: error: {line}{causes}\n"));
-    lines.collect()
+    told.lines().map(|line| format!("{line}{causes}")).collect()
 }
 
 /// Whether an error comes from a reader that went away (`sonde man | head`), which is no fault.

@@ -220,7 +220,7 @@ fn help_reads_well() {
         "  check         Say what works on this host: kernel, hooks, capabilities, and what is lost",
         "Collectors (--no-collector.NAME switches one off):",
         "      --web.listen-address <ADDRESS>",
-        "          Where /metrics and the page are served; repeatable",
+        "          Where /metrics is served; repeatable",
         "          [default: 127.0.0.1:9464] [env: SONDE_WEB_LISTEN_ADDRESS]",
         "          [default: on] [env: SONDE_COLLECTOR_RUN_QUEUE]",
         "          [env: SONDE_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT]",

@@ -179,7 +179,7 @@ const HEADINGS: &[&str] = &[WEB, PATHS, LOG, COLLECT, LIMITS, TRACES, OTLP];
 fn field_settings() -> impl Iterator<Item = Setting> {
     [
         field!("web.listen-address", WEB, "ADDRESS", Restart, Many: web.listen_addresses, None,
-            "Where /metrics and the page are served; repeatable"),
+            "Where /metrics is served; repeatable"),
         field!("path.procfs", PATHS, "DIR", Restart, One: path.procfs, None,
             "Mount point of procfs"),
         field!("path.sysfs", PATHS, "DIR", Restart, One: path.sysfs, None,

@@ -10,9 +10,17 @@
 //! `service.instance.id` is the declared one, else the container's id, else the host's: with name
 //! and namespace it is unique, and it stays over restarts of the service.
 //!
-//! `process.*` describe the oldest process. When it ends while others go on or come (a restart),
-//! [`Instances::renew`] tells which resource takes whose place; until then nothing changes, so
-//! that series stay with one resource while a snapshot is made.
+//! # What it says of processes
+//!
+//! The identity stays over a restart, so series and counters go on. `process.*` are a description
+//! beside it: they are those of the main process, the oldest one. When that one has ended,
+//! [`Instances::renew`] gives the instance a new resource: with its successor, once one has run
+//! for [`SETTLES`]; until then without a `process.pid`, rather than with that of a process that is
+//! gone. Commands that end sooner never lend an instance their number: a service `curl` has none,
+//! instead of another one each second.
+//!
+//! Nothing changes but in [`Instances::renew`], so that series stay with one resource while a
+//! snapshot is made.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -22,6 +30,9 @@ use super::{
     start::StartTime,
 };
 use crate::metric::{Attributes, Resource};
+
+/// How long a process must have run to take the place of a main process that ended, nanoseconds.
+const SETTLES: u64 = 5_000_000_000;
 
 /// Index of an instance; valid while a process or the table of exited ones refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +46,16 @@ pub(super) struct Member {
     pub(super) image: Arc<Image>,
 }
 
+/// A member that runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Living<'a> {
+    pub(super) tgid: u32,
+    pub(super) start: StartTime,
+    /// When it began, on the clock of the events; 0 for before the agent.
+    pub(super) since: u64,
+    pub(super) image: &'a Arc<Image>,
+}
+
 /// A resource that another takes the place of: whoever keeps series by resource moves them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewed {
@@ -44,11 +65,23 @@ pub struct Renewed {
     pub new: Arc<Resource>,
 }
 
+/// The process that `process.*` of an instance's resource is about.
+#[derive(Clone, Copy, Debug)]
+enum Main {
+    /// It runs.
+    Runs(u32, StartTime),
+    /// It ended, or runs another program. All data is of its time as long as nobody has come.
+    Ended(u32, StartTime),
+    /// It ended, and others have come.
+    Followed(u32, StartTime),
+    /// The resource names no process any more.
+    Nobody,
+}
+
 #[derive(Debug)]
 struct Instance {
     resource: Arc<Resource>,
-    /// The process that `process.*` of the resource is about; `None` when it is gone.
-    main: Option<(u32, StartTime)>,
+    main: Main,
     /// Live and lately exited processes that refer to this instance.
     references: usize,
 }
@@ -104,6 +137,9 @@ impl Instances {
         if let Some(id) = self.by_identity.get(identity).copied() {
             let instance = self.slots.get_mut(id.0)?.as_mut()?;
             instance.references += 1;
+            if let Main::Ended(tgid, start) = instance.main {
+                instance.main = Main::Followed(tgid, start);
+            }
             return Some(id);
         }
         if self.by_identity.len() >= self.capacity {
@@ -113,7 +149,7 @@ impl Instances {
         let resource = member.image.resource(Some(member.tgid), &self.host);
         let instance = Instance {
             resource: Arc::new(resource),
-            main: Some((member.tgid, member.start)),
+            main: Main::Runs(member.tgid, member.start),
             references: 1,
         };
         let index = self.free.pop().unwrap_or_else(|| {
@@ -130,11 +166,11 @@ impl Instances {
     pub(super) fn end(&mut self, id: Option<InstanceId>, tgid: u32, start: StartTime) {
         let instance = id.and_then(|id| self.slots.get_mut(id.0)?.as_mut());
         if let Some(instance) = instance
-            && instance
-                .main
-                .is_some_and(|(main, its_start)| main == tgid && its_start.matches(start))
+            && let Main::Runs(main, its_start) = instance.main
+            && main == tgid
+            && its_start.matches(start)
         {
-            instance.main = None;
+            instance.main = Main::Ended(tgid, start);
         }
     }
 
@@ -158,43 +194,86 @@ impl Instances {
         }
     }
 
-    /// Gives instances whose main process is gone the oldest of `living` as the new one.
+    /// Gives instances whose main process has ended, but which live on, another resource: see the
+    /// module. `now` is on the clock of the events.
     pub(super) fn renew<'a>(
         &mut self,
-        living: impl Iterator<Item = (InstanceId, Member)> + 'a,
+        now: u64,
+        living: impl Iterator<Item = (InstanceId, Living<'a>)>,
     ) -> Vec<Renewed> {
-        if !self.slots.iter().flatten().any(|one| one.main.is_none()) {
-            return Vec::new();
-        }
-        let mut oldest: HashMap<InstanceId, Member> = HashMap::new();
+        let mut orphaned: HashMap<InstanceId, Option<Living<'a>>> = HashMap::new();
         for (id, member) in living {
-            let orphaned = self
-                .slots
-                .get(id.0)
-                .and_then(Option::as_ref)
-                .is_some_and(|instance| instance.main.is_none());
-            if !orphaned {
-                continue;
-            }
-            match oldest.get(&id) {
-                Some(other) if !member.start.is_before(other.start) => {}
-                _ => {
-                    oldest.insert(id, member);
-                }
-            }
-        }
-        let mut renewed = Vec::new();
-        for (id, member) in oldest {
-            let Some(instance) = self.slots.get_mut(id.0).and_then(Option::as_mut) else {
+            let Some(instance) = self.slots.get(id.0).and_then(Option::as_ref) else {
                 continue;
             };
-            instance.main = Some((member.tgid, member.start));
-            let new = Arc::new(member.image.resource(Some(member.tgid), &self.host));
-            if *new != *instance.resource {
-                let old = std::mem::replace(&mut instance.resource, Arc::clone(&new));
-                renewed.push(Renewed { old, new });
+            if matches!(instance.main, Main::Runs(..)) {
+                continue;
+            }
+            let successor = orphaned.entry(id).or_default();
+            if instance.may_follow(&member, now)
+                && successor.is_none_or(|other| member.start.is_before(other.start))
+            {
+                *successor = Some(member);
             }
         }
-        renewed
+        for (index, slot) in self.slots.iter().enumerate() {
+            if let Some(instance) = slot
+                && matches!(instance.main, Main::Followed(..))
+            {
+                orphaned.entry(InstanceId(index)).or_default();
+            }
+        }
+        orphaned
+            .into_iter()
+            .filter_map(|(id, successor)| {
+                let instance = self.slots.get_mut(id.0)?.as_mut()?;
+                instance.succeed(successor, &self.host)
+            })
+            .collect()
+    }
+}
+
+impl Instance {
+    /// Whether a living member may be the next main process: it has run for a while, or it is the
+    /// last one, which runs another program.
+    fn may_follow(&self, member: &Living<'_>, now: u64) -> bool {
+        let is_same = match self.main {
+            Main::Ended(tgid, start) | Main::Followed(tgid, start) => {
+                tgid == member.tgid && start.matches(member.start)
+            }
+            Main::Runs(..) | Main::Nobody => false,
+        };
+        is_same || now.saturating_sub(member.since) >= SETTLES
+    }
+
+    /// Makes `successor`, or nobody, the main process; `None` when that changes nothing.
+    fn succeed(&mut self, successor: Option<Living<'_>>, host: &Resource) -> Option<Renewed> {
+        let new = if let Some(member) = successor {
+            self.main = Main::Runs(member.tgid, member.start);
+            member.image.resource(Some(member.tgid), host)
+        } else if let Main::Nobody = self.main {
+            return None;
+        } else {
+            self.main = Main::Nobody;
+            without_process(&self.resource)
+        };
+        if new == *self.resource {
+            return None;
+        }
+        let new = Arc::new(new);
+        let old = std::mem::replace(&mut self.resource, Arc::clone(&new));
+        Some(Renewed { old, new })
+    }
+}
+
+/// The same instance, none of its processes named. The program stays: the next one runs it, too.
+fn without_process(resource: &Resource) -> Resource {
+    let attributes = resource.attributes.iter();
+    Resource {
+        attributes: attributes
+            .filter(|(key, _)| *key != "process.pid")
+            .cloned()
+            .collect(),
+        identity: resource.identity.clone(),
     }
 }

@@ -17,7 +17,7 @@ use super::{
     cgroup::Cgroups,
     counter::{Loss, Losses},
     image::{Image, Source},
-    instance::{InstanceId, Instances, Member, Renewed},
+    instance::{InstanceId, Instances, Living, Member, Renewed},
     observe::{self, Observed},
     runtime::{ContainerNames, Names},
     start::StartTime,
@@ -171,20 +171,21 @@ impl Processes {
         self.instances.resource(instance)
     }
 
-    /// Gives instances whose main process ended, but which live on, a resource with the new main
-    /// process. The caller moves what it keeps by resource from `old` to `new`; a caller that
-    /// never asks keeps the first main process's description.
-    pub fn renew(&mut self) -> Vec<Renewed> {
+    /// Gives instances whose main process has ended, but which live on, a resource that tells so.
+    /// `now` is `CLOCK_MONOTONIC` in nanoseconds. The caller moves what it keeps by resource from
+    /// `old` to `new`; a caller that never asks keeps the first main process's description.
+    pub fn renew(&mut self, now: u64) -> Vec<Renewed> {
         let living = self.slots.iter().filter_map(|(tgid, slot)| {
             let live = slot.live.as_ref()?;
-            let member = Member {
+            let member = Living {
                 tgid: *tgid,
                 start: live.start,
-                image: Arc::clone(&live.image),
+                since: live.since,
+                image: &live.image,
             };
             Some((live.instance?, member))
         });
-        self.instances.renew(living)
+        self.instances.renew(now, living)
     }
 
     /// Resources of the processes that run, each perhaps several times, and that of the processes

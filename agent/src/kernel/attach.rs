@@ -239,7 +239,7 @@ impl Programs {
             // Namespace inodes come from a counter of 32 bits.
             netns: u32::try_from(netns).unwrap_or(0),
             port: *port,
-            listener: 1,
+            peer: 0,
         });
         map::insert(
             &mut self.ebpf,

@@ -8,7 +8,7 @@ use super::start;
 use crate::{
     capability::{Held, KernelVersion},
     cli::{
-        ReportFormat,
+        self, ReportFormat,
         check::{Btf, CgroupMode, HookLine, Outcome, Refusal, Report, lack_lines},
         style::Style,
     },
@@ -29,9 +29,9 @@ pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> 
     let version = KernelVersion::current().context("can't read the kernel's version")?;
     let held = Held::read(&config.path.procfs).context("can't read capabilities")?;
     let families = start::families(config);
-    let hooks = match Programs::attach(&kernel, &families, &start::settings(config)) {
-        Ok(programs) => lines(&families, programs.reports()),
-        Err(error) => refused(&families, &error),
+    let (hooks, refused) = match Programs::attach(&kernel, &families, &start::settings(config)) {
+        Ok(programs) => (lines(&families, programs.reports()), None),
+        Err(error) => (untried(&families), Some(cli::problems(&error).join("; "))),
     };
     let main_job = MAIN_JOB.iter().any(|family| works(family, &hooks));
     let report = Report {
@@ -49,6 +49,7 @@ pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> 
         kernel: kernel.release,
         lockdown: kernel.lockdown,
         cgroup: cgroup_mode(&config.path.sysfs),
+        refused,
         hooks,
         capabilities: lack_lines(&held, version),
         main_job,
@@ -102,8 +103,8 @@ fn switched_off(families: &[&'static Family]) -> impl Iterator<Item = HookLine> 
         })
 }
 
-/// Nothing could be loaded at all.
-fn refused(families: &[&'static Family], error: &attach::Error) -> Vec<HookLine> {
+/// Nothing could be loaded at all, so no alternative was tried.
+fn untried(families: &[&'static Family]) -> Vec<HookLine> {
     let tried = families
         .iter()
         .flat_map(|family| family.hooks.iter().map(move |hook| (family.name, hook)))
@@ -112,14 +113,7 @@ fn refused(families: &[&'static Family], error: &attach::Error) -> Vec<HookLine>
             hook: hook.name,
             required: hook.required,
             outcome: Outcome::Missing {
-                refused: hook
-                    .any_of
-                    .iter()
-                    .map(|attach| Refusal {
-                        alternative: attach.via.as_str().to_owned(),
-                        reason: error.to_string(),
-                    })
-                    .collect(),
+                refused: Vec::new(),
                 lost: hook.lost,
             },
         });

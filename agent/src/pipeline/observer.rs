@@ -201,6 +201,16 @@ impl Observer {
         }
     }
 
+    /// Gives the series of services whose main process was replaced to their new resources.
+    pub(super) fn renew(&mut self, now: u64) {
+        for renewed in self.processes.renew(now) {
+            self.red.renew(&renewed);
+            self.tcp.renew(&renewed);
+            self.syscalls.renew(&renewed);
+            self.lifecycle.renew(&renewed);
+        }
+    }
+
     /// Takes in what the open connections have done.
     pub(super) fn open_connections(&mut self, totals: &[Totals]) {
         let now = std::time::SystemTime::now();

@@ -1,9 +1,9 @@
 //! Forgets the series of services that are gone.
 
-use std::{cell::RefCell, collections::HashMap, ptr, sync::Arc};
+use std::{cell::RefCell, collections::HashMap};
 
 use super::observer::Observer;
-use crate::metric::Resource;
+use crate::metric::{Attributes, Resource};
 
 /// Ticks between two looks.
 pub(super) const EVERY: u32 = 60;
@@ -14,8 +14,8 @@ const KEEP: u32 = 15 * 60;
 /// When each service was last seen with a process.
 #[derive(Debug, Default)]
 pub(super) struct Retention {
-    /// By the address of the resource, which the series share.
-    alive: RefCell<HashMap<usize, u32>>,
+    /// By identity, which stays when a service's resource is renewed.
+    alive: RefCell<HashMap<Attributes, u32>>,
 }
 
 impl Retention {
@@ -24,11 +24,11 @@ impl Retention {
         {
             let mut alive = self.alive.borrow_mut();
             for resource in observer.processes.live_resources() {
-                alive.insert(address(resource), tick);
+                alive.insert(resource.identity.clone(), tick);
             }
-            alive.insert(address(&observer.host), tick);
+            alive.insert(observer.host.identity.clone(), tick);
         }
-        let keep = |resource: &Resource| self.keep(ptr::from_ref(resource).addr(), tick);
+        let keep = |resource: &Resource| self.keep(&resource.identity, tick);
         observer.red.retain(keep);
         observer.tcp.retain(keep);
         observer.syscalls.retain(keep);
@@ -40,14 +40,11 @@ impl Retention {
     }
 
     /// A service that came and went between two looks counts from the first look that finds it.
-    fn keep(&self, address: usize, tick: u32) -> bool {
-        let last = *self.alive.borrow_mut().entry(address).or_insert(tick);
+    fn keep(&self, identity: &Attributes, tick: u32) -> bool {
+        let mut alive = self.alive.borrow_mut();
+        let last = *alive.entry(identity.clone()).or_insert(tick);
         tick.wrapping_sub(last) <= KEEP
     }
-}
-
-fn address(resource: &Arc<Resource>) -> usize {
-    Arc::as_ptr(resource).addr()
 }
 
 #[cfg(test)]
@@ -57,10 +54,14 @@ mod tests {
     #[test]
     fn a_service_is_kept_for_a_while_after_it_was_last_seen() {
         let retention = Retention::default();
-        assert!(retention.keep(7, 100), "found for the first time");
-        assert!(retention.keep(7, 100 + KEEP));
-        assert!(!retention.keep(7, 101 + KEEP));
-        retention.alive.borrow_mut().insert(7, 101 + KEEP);
-        assert!(retention.keep(7, 102 + KEEP), "seen again");
+        let shop = Attributes::from([("service.name", "shop".into())]);
+        assert!(retention.keep(&shop, 100), "found for the first time");
+        assert!(retention.keep(&shop, 100 + KEEP));
+        assert!(!retention.keep(&shop, 101 + KEEP));
+        retention
+            .alive
+            .borrow_mut()
+            .insert(shop.clone(), 101 + KEEP);
+        assert!(retention.keep(&shop, 102 + KEEP), "seen again");
     }
 }

@@ -163,6 +163,7 @@ impl Worker {
         self.ticks = self.ticks.wrapping_add(1);
         self.observer.tick(now);
         self.observer.processes.sweep(now, SWEEP);
+        self.observer.renew(now);
         if self.ticks == STATISTICS
             && !self.keep_statistics
             && let Some(kernel) = &mut self.kernel

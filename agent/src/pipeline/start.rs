@@ -10,7 +10,8 @@ use crate::{
         span::{Sampler, Tracer},
         tcp::{Tcp, TcpLimits},
     },
-    capability::{self, Held, KernelVersion},
+    capability::{self, Held, KernelVersion, Lack},
+    cli,
     clock::Clock,
     config::{
         Config,
@@ -118,9 +119,7 @@ fn attach(config: &Config, listening: &[u16]) -> anyhow::Result<Option<LoadedKer
     }
     let version = KernelVersion::current().context("can't read the kernel's version")?;
     let held = Held::read(&config.path.procfs).context("can't read capabilities")?;
-    if let Some(text) = capability::explain(&held, &held.lacks(version)) {
-        tracing::warn!("{text}");
-    }
+    warn_of(&held, &held.lacks(version));
     let kernel = Kernel::probe(&config.path.procfs, &config.path.sysfs);
     let loaded = match Programs::attach(&kernel, &families, &settings(config)) {
         Ok(mut programs) => {
@@ -128,13 +127,29 @@ fn attach(config: &Config, listening: &[u16]) -> anyhow::Result<Option<LoadedKer
             Some(ready(programs)?)
         }
         Err(error) => {
-            tracing::error!(%error, "no kernel program can be loaded: no requests, connections, \
-                system calls or processes are seen; `sonde check` says why");
+            let error = cli::problems(&error).join("; ");
+            tracing::error!(
+                error,
+                "no kernel program can be loaded: no requests, connections, \
+                system calls or processes are seen; `sonde check` says why"
+            );
             None
         }
     };
     drop_capabilities(&held, version)?;
     Ok(loaded)
+}
+
+/// Names the capabilities that are missing, and what is lost without them.
+fn warn_of(held: &Held, lacks: &[Lack]) {
+    if let Some(text) = capability::explain(held, lacks) {
+        tracing::warn!("{text}");
+    }
+    for lack in lacks.iter().filter(|lack| !lack.need.essential) {
+        let missing = capability::names(&lack.missing, " and ");
+        let (purpose, lost) = (lack.need.purpose, lack.need.lost);
+        tracing::warn!("{missing} is missing, to {purpose}; lost without: {lost}");
+    }
 }
 
 fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {

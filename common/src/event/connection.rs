@@ -78,8 +78,9 @@ pub struct Endpoint {
     pub netns: u32,
     /// Local port.
     pub port: u16,
-    /// 1 for a listener.
-    pub listener: u16,
+    /// Port of the other end of a connection; 0 for a listener. The kernel gives a port to several
+    /// connections at once, when they go to different places.
+    pub peer: u16,
 }
 
 /// Counters of the socket.

@@ -131,16 +131,14 @@ fn current_tgid() -> u32 {
 #[inline(always)]
 fn listening<A: Access>(sk: &Sock<A>) {
     if is_self(current_tgid()) {
-        let tuple = sk.tuple();
-        connection::remember_own(tuple.netns, tuple.local_port, true);
+        connection::remember_own(&connection::listener(&sk.tuple()));
     }
 }
 
 #[inline(always)]
 fn listening_ended<A: Access>(sk: &Sock<A>) {
     if is_self(current_tgid()) {
-        let tuple = sk.tuple();
-        connection::forget_own(tuple.netns, tuple.local_port, true);
+        connection::forget_own(&connection::listener(&sk.tuple()));
     }
 }
 
@@ -176,7 +174,7 @@ fn established<S: Store>(sk: &Sock<S::Access>, old: u32) {
     if old == state::SYN_SENT && connection.connect_start != 0 {
         connection.connect_duration = now - connection.connect_start;
         if connection.own != 0 {
-            connection::remember_own(tuple.netns, tuple.local_port, false);
+            connection::remember_own(&connection::opened(&tuple));
         }
     } else {
         connection::reset(connection, S::next_id());
@@ -216,8 +214,7 @@ fn closed<S: Store>(sk: &Sock<S::Access>, old: u32) {
             report_closed(sk, connection);
         }
     } else if connection.own != 0 && connection.role == Role::Outbound as u8 {
-        let tuple = sk.tuple();
-        connection::forget_own(tuple.netns, tuple.local_port, false);
+        connection::forget_own(&connection::opened(&sk.tuple()));
     }
     S::remove(sk);
 }

@@ -19,17 +19,19 @@ use crate::support::{curl, nginx};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
-fn start(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
+pub(crate) fn start(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
     let variables = HashMap::from([
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
         ("OTEL_METRIC_EXPORT_INTERVAL", "500".to_owned()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "200".to_owned()),
     ]);
     lab.agent_with(&[], &variables)
 }
 
 /// Waits until something has come.
-fn await_received<T>(
+pub(crate) fn await_received<T>(
     agent: &Agent,
     receiver: &Receiver,
     what: &str,

@@ -62,7 +62,13 @@ fn fault_27_without_privileges_the_rest_goes_on() -> Result<()> {
         metrics.sum("use_utilization_ratio", &[("resource", "cpu")])
     })?;
     let log = agent.log();
-    for word in ["CAP_BPF", "CAP_PERFMON", "Run it as root"] {
+    for word in [
+        "CAP_BPF",
+        "CAP_PERFMON",
+        "Run it as root",
+        "CAP_SYS_PTRACE is missing",
+        "Operation not permitted",
+    ] {
         assert!(log.contains(word), "{word} isn't in\n{log}");
     }
     let ready = agent.get("/-/ready", "")?;
@@ -84,9 +90,11 @@ fn fault_27_check_says_what_is_missing() -> Result<()> {
     let found = output(as_nobody(&lab)?.arg("check"))?;
     let text = String::from_utf8_lossy(&found.stdout);
     assert_eq!(found.status.code(), Some(3), "{text}");
-    for word in ["CAP_BPF", "CAP_PERFMON"] {
+    for word in ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE"] {
         assert!(text.contains(word), "{word} isn't in\n{text}");
     }
+    let refused: Vec<_> = text.matches("Operation not permitted").collect();
+    assert_eq!(refused.len(), 1, "the reason is told once:\n{text}");
     // `trace` has nothing else to do.
     let found = output(as_nobody(&lab)?.arg("trace"))?;
     assert_eq!(found.status.code(), Some(1));

@@ -1,12 +1,13 @@
 //! What the agent serves is what its readers expect.
 
 use std::{
+    collections::HashSet,
     io::Write as _,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
-use sonde_tests::lab::Lab;
+use sonde_tests::{exposition::Metrics, lab::Lab, reference};
 
 use crate::support::{curl, nginx};
 
@@ -37,6 +38,53 @@ fn promtool_finds_nothing() -> Result<()> {
     assert_eq!(String::from_utf8_lossy(&said), "");
     assert!(output.status.success());
     println!("{} lines", text.body.lines().count());
+    Ok(())
+}
+
+/// What `# TYPE` says of a kind of the reference. A gauge that is named like a histogram's count
+/// goes without a type.
+fn type_of(name: &str, kind: &str) -> &'static str {
+    match kind {
+        "counter" => "counter",
+        "histogram" => "histogram",
+        _ if name.ends_with("_count") => "untyped",
+        "gauge" | "up-down counter" => "gauge",
+        other => panic!("{name} is a {other}"),
+    }
+}
+
+#[test]
+fn every_family_is_in_the_reference_with_its_type() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&[])?;
+    let nginx = nginx(&lab, "")?;
+    curl(&lab, &["-d", "a=b", &nginx.url("/made")])?;
+    agent.eventually("the request", |metrics| {
+        metrics.sum("http_server_request_body_size_bytes_count", &nginx.served())
+    })?;
+    let mut reference = reference::kinds()?;
+    // What tells of the resources: OpenTelemetry's rules for Prometheus name it.
+    reference.insert("target_info".to_owned(), "gauge".to_owned());
+    let text = agent.get("/metrics", "")?.body;
+    let mut families = HashSet::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, told) = line.split_once(' ').context("a type")?;
+        let kind = reference.get(name);
+        let kind = kind.with_context(|| format!("{name} isn't in docs/metrics.md"))?;
+        assert_eq!(told, type_of(name, kind), "{name}");
+        assert!(families.insert(name), "{name} comes twice");
+    }
+    // And nothing stands outside of a family.
+    for sample in Metrics::parse(&text)?.samples() {
+        let name = sample.name.as_str();
+        let in_histogram = ["_bucket", "_sum", "_count"]
+            .iter()
+            .filter_map(|suffix| name.strip_suffix(suffix))
+            .any(|family| families.contains(family));
+        assert!(in_histogram || families.contains(name), "{name}");
+    }
+    assert!(families.len() > 60, "{families:?}");
+    println!("{} families", families.len());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The metrics that there are, and which of them an expression names.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 /// What Prometheus adds itself, and the labels of all others.
 const OF_PROMETHEUS: [(&str, &str); 2] = [("up", "gauge"), ("target_info", "gauge")];
@@ -10,11 +10,9 @@ pub(crate) struct Contract(HashMap<String, String>);
 
 impl Contract {
     pub(crate) fn read() -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
-        let page = crate::read(&file);
-        let reference = page.lines().filter_map(row);
+        let reference = sonde_tests::reference::kinds().expect("the reference");
         let others = OF_PROMETHEUS.map(|(name, kind)| (name.to_owned(), kind.to_owned()));
-        Self(reference.chain(others).collect())
+        Self(reference.into_iter().chain(others).collect())
     }
 
     /// Whether a series of this name can exist: a histogram has only those with its suffixes.
@@ -38,16 +36,6 @@ impl Contract {
             );
         }
     }
-}
-
-/// Name and kind of a line of the reference's tables of metrics, which have five columns.
-fn row(line: &str) -> Option<(String, String)> {
-    let cells: Vec<_> = line.split('|').map(str::trim).collect();
-    let [_, name, _, kind, _, _, _] = cells[..] else {
-        return None;
-    };
-    let name = name.strip_prefix('`')?.strip_suffix('`')?;
-    Some((name.to_owned(), kind.to_owned()))
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    enrich::Renewed,
     metric::{AttributeValue, Attributes, Collector, Descriptor, Kind, Resource, Unit, Value},
     signal::{LogRecord, Severity},
 };
@@ -158,6 +159,11 @@ impl Processes {
             Series::new(collector, &self.services, &slot, Ending::attributes)
                 .push(&EXITS, Value::Integer(*count));
         }
+    }
+
+    /// A service's resource has changed: its series go on under the new one.
+    pub fn renew(&mut self, renewed: &Renewed) {
+        self.services.renew(renewed);
     }
 
     /// Forgets the services that `keep` doesn't hold to: those without a process for a while.

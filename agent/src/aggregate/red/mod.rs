@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    enrich::Renewed,
     l7::exchange::{Exchange, Method, Role},
     metric::{Attributes, Collector, Resource, Value},
     signal::SpanContext,
@@ -212,6 +213,11 @@ impl Red {
         Series::new(collector, &self.services, slot, |key| {
             key.attributes(&self.routes, &self.servers)
         })
+    }
+
+    /// A service's resource has changed: its series go on under the new one.
+    pub fn renew(&mut self, renewed: &Renewed) {
+        self.services.renew(renewed);
     }
 
     /// Forgets the services that `keep` doesn't hold to: those without a process for a while.

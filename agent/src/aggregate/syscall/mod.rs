@@ -18,6 +18,7 @@ use super::{
     service::Services,
 };
 use crate::{
+    enrich::Renewed,
     errno,
     metric::{Attributes, Collector, Descriptor, Kind, Resource, Unit, Value},
 };
@@ -165,6 +166,11 @@ impl Syscalls {
                     .push(&DURATION, Value::Histogram(histogram));
             }
         }
+    }
+
+    /// A service's resource has changed: its series go on under the new one.
+    pub fn renew(&mut self, renewed: &Renewed) {
+        self.services.renew(renewed);
     }
 
     /// Forgets the services that `keep` doesn't hold to: those without a process for a while.

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    enrich::Renewed,
     errno,
     metric::{Attributes, Collector, Resource, Value},
     signal::{LogRecord, Severity},
@@ -193,6 +194,11 @@ impl Tcp {
             })
             .push(&CONNECT_FAILURES, Value::Integer(*count));
         }
+    }
+
+    /// A service's resource has changed: its series go on under the new one.
+    pub fn renew(&mut self, renewed: &Renewed) {
+        self.services.renew(renewed);
     }
 
     /// Forgets the services that `keep` doesn't hold to: those without a process for a while.

@@ -8,6 +8,7 @@ fn report() -> Report {
         btf: Btf::Found("/sys/kernel/btf/vmlinux".into()),
         lockdown: Some("none".into()),
         cgroup: CgroupMode::V2,
+        refused: None,
         hooks: vec![
             HookLine {
                 family: "tcp",
@@ -117,6 +118,32 @@ fn fault_27_missing_btf_and_lockdown_are_told() {
         "{text}"
     );
     assert!(text.contains("lockdown  not in this kernel\ncgroup    hybrid (v1 and v2)\n"));
+}
+
+#[test]
+fn fault_27_what_is_refused_as_a_whole_is_told_once() {
+    let report = Report {
+        refused: Some("can't load: Operation not permitted (os error 1)".into()),
+        hooks: vec![HookLine {
+            family: "tcp",
+            hook: "inet_sock_set_state",
+            required: true,
+            outcome: Outcome::Missing {
+                refused: Vec::new(),
+                lost: "connections",
+            },
+        }],
+        ..report()
+    };
+    let text = report.to_text(Style::Plain);
+    let table = "\
+FAMILY  HOOK                 STATE     HOW
+tcp     inet_sock_set_state  missing   lost: connections
+
+refused by the kernel: can't load: Operation not permitted (os error 1)
+
+missing CAP_SYS_PTRACE";
+    assert!(text.contains(table), "{text}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ impl Report {
         let sections = [
             self.host(style),
             self.hook_table(style),
+            self.refusal(style),
             self.missing_capabilities(style),
             self.verdict(style),
         ];
@@ -82,6 +83,13 @@ impl Report {
             line.state(&mut text, style, widths.0 + widths.1 + STATE_WIDTH + 6);
         }
         text
+    }
+
+    fn refusal(&self, style: Style) -> String {
+        self.refused.as_ref().map_or_else(String::new, |reason| {
+            let refused = style.paint(Tone::Bad, "refused");
+            format!("{refused} by the kernel: {}\n", printable(reason))
+        })
     }
 
     fn missing_capabilities(&self, style: Style) -> String {

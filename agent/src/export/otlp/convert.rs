@@ -4,6 +4,7 @@ pub mod exponential;
 mod log;
 pub(super) mod metric;
 mod span;
+mod succession;
 mod temporality;
 
 use std::{

@@ -1,6 +1,6 @@
 //! Metrics.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{
@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 
 use super::{
     ByResource, attributes, exponential, nanoseconds,
+    succession::Successions,
     temporality::{Deltas, Since},
 };
 use crate::{
@@ -21,10 +22,11 @@ use crate::{
     metric::{Descriptor, Exemplar, Histogram, Kind, Point, Snapshot, Value},
 };
 
-/// Turns snapshots into metrics; remembers the last one's totals where deltas are wanted.
+/// Turns snapshots into metrics; remembers the last one, and its totals where deltas are wanted.
 #[derive(Debug)]
 pub(in super::super) struct MetricBuilder {
     deltas: Deltas,
+    successions: Successions,
     aggregation: HistogramAggregation,
 }
 
@@ -43,13 +45,15 @@ impl MetricBuilder {
     ) -> Self {
         Self {
             deltas: Deltas::new(temporality),
+            successions: Successions::default(),
             aggregation,
         }
     }
 
     /// The points of `snapshot` by resource and metric.
-    pub(in super::super) fn build(&mut self, snapshot: &Snapshot) -> Built {
+    pub(in super::super) fn build(&mut self, snapshot: &Arc<Snapshot>) -> Built {
         self.deltas.next_export();
+        self.successions.next_export(snapshot);
         let mut by_resource: ByResource<Metric> = ByResource::new();
         let mut invalid = 0;
         for family in &snapshot.families {
@@ -87,10 +91,7 @@ impl MetricBuilder {
         if self.deltas.wanted(descriptor.kind) {
             return self.deltas.take(descriptor.name, point, time);
         }
-        Some(Since {
-            start: point.start,
-            value: point.value.clone(),
-        })
+        Some(self.successions.since(descriptor.name, point))
     }
 
     /// The metric without points.

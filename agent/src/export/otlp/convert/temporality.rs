@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use crate::{
     export::otlp::config::TemporalityPreference,
-    metric::{Attributes, Histogram, Kind, Point, Resource, Value},
+    metric::{Attributes, Histogram, Kind, Point, Value},
 };
 
 /// Exports for which a series that is missing from the snapshot is still remembered. Without
@@ -19,11 +19,23 @@ pub(super) struct Deltas {
     export: u64,
 }
 
+/// A series, whatever its resource says besides whose it is: it goes on when a service restarts.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Series {
+pub(super) struct Series {
     name: &'static str,
-    resource: Arc<Resource>,
+    pub(super) identity: Attributes,
     attributes: Attributes,
+}
+
+impl Series {
+    /// The series of `point`, of the metric `name`.
+    pub(super) fn of(name: &'static str, point: &Point) -> Self {
+        Self {
+            name,
+            identity: point.resource.identity.clone(),
+            attributes: point.attributes.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -75,11 +87,7 @@ impl Deltas {
         point: &Point,
         time: SystemTime,
     ) -> Option<Since> {
-        let series = Series {
-            name,
-            resource: Arc::clone(&point.resource),
-            attributes: point.attributes.clone(),
-        };
+        let series = Series::of(name, point);
         let now = Last {
             start: point.start,
             time,
@@ -100,7 +108,7 @@ impl Deltas {
 }
 
 /// `now - before`; `None` where any part of it would be negative or the two don't compare.
-fn difference(now: &Value, before: &Value) -> Option<Value> {
+pub(super) fn difference(now: &Value, before: &Value) -> Option<Value> {
     match (now, before) {
         (Value::Integer(now), Value::Integer(before)) => {
             now.checked_sub(*before).map(Value::Integer)
@@ -127,13 +135,18 @@ fn difference(now: &Value, before: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Resource;
     use std::time::Duration;
 
     fn point(start: u64, value: Value) -> Point {
+        of_process(1, start, value)
+    }
+
+    fn of_process(pid: i64, start: u64, value: Value) -> Point {
         Point {
             resource: Arc::new(Resource {
-                attributes: Attributes::none(),
-                identity: Attributes::none(),
+                attributes: Attributes::from([("process.pid", pid.into())]),
+                identity: Attributes::from([("service.name", "shop".into())]),
             }),
             attributes: Attributes::from([("k", "v".into())]),
             start: at(start),
@@ -179,6 +192,16 @@ mod tests {
             take(&mut deltas, 15, Value::Integer(4), 20),
             Some((15, Value::Integer(4)))
         );
+    }
+
+    #[test]
+    fn a_restarted_service_goes_on_with_its_deltas() {
+        let mut deltas = Deltas::new(TemporalityPreference::Delta);
+        take(&mut deltas, 5, Value::Integer(100), 10);
+        deltas.next_export();
+        let restarted = of_process(2, 5, Value::Integer(103));
+        let since = deltas.take("m", &restarted, at(20)).expect("a delta");
+        assert_eq!((since.start, since.value), (at(10), Value::Integer(3)));
     }
 
     #[test]

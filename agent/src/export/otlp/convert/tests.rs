@@ -90,7 +90,7 @@ fn a_log_record_names_its_event_and_span() {
 
 #[test]
 fn each_kind_of_metric_has_its_shape() {
-    let built = builder(TemporalityPreference::Cumulative).build(&snapshot(60, 10));
+    let built = builder(TemporalityPreference::Cumulative).build(&Arc::new(snapshot(60, 10)));
     assert_eq!((built.groups.len(), built.invalid), (2, 0));
     let Data::Sum(counter) = service_metric(&built.groups, "test.requests") else {
         panic!("a counter is a sum");
@@ -129,8 +129,8 @@ fn each_kind_of_metric_has_its_shape() {
 #[test]
 fn deltas_are_marked_and_begin_where_the_last_one_ended() {
     let mut builder = builder(TemporalityPreference::Delta);
-    builder.build(&snapshot(60, 10));
-    let built = builder.build(&snapshot(120, 25));
+    builder.build(&Arc::new(snapshot(60, 10)));
+    let built = builder.build(&Arc::new(snapshot(120, 25)));
     let Data::Sum(counter) = service_metric(&built.groups, "test.requests") else {
         panic!("a sum");
     };
@@ -160,7 +160,7 @@ fn exponential_histograms_keep_count_sum_and_exemplars() {
         TemporalityPreference::Cumulative,
         HistogramAggregation::Base2ExponentialBucketHistogram,
     );
-    let built = builder.build(&snapshot(60, 10));
+    let built = builder.build(&Arc::new(snapshot(60, 10)));
     let Data::ExponentialHistogram(duration) = service_metric(&built.groups, "test.duration")
     else {
         panic!("an exponential histogram");
@@ -200,7 +200,8 @@ fn values_that_do_not_fit_their_kind_are_counted() {
         Attributes::none(),
         Value::Histogram(lopsided),
     );
-    let built = builder(TemporalityPreference::Cumulative).build(&collector.finish(at(1)));
+    let built =
+        builder(TemporalityPreference::Cumulative).build(&Arc::new(collector.finish(at(1))));
     assert_eq!(built.invalid, 3);
 }
 
@@ -208,7 +209,8 @@ fn values_that_do_not_fit_their_kind_are_counted() {
 fn a_clock_that_went_back_makes_no_negative_interval() {
     let mut collector = Collector::new(resource("host"), at(100));
     collector.push(&fixture::REQUESTS, Attributes::none(), Value::Integer(1));
-    let built = builder(TemporalityPreference::Cumulative).build(&collector.finish(at(50)));
+    let built =
+        builder(TemporalityPreference::Cumulative).build(&Arc::new(collector.finish(at(50))));
     let Some(Data::Sum(sum)) = &built.groups[0].records[0].data else {
         panic!("a sum");
     };
@@ -224,7 +226,8 @@ fn counters_beyond_a_signed_integer_become_doubles() {
         Attributes::none(),
         Value::Integer(u64::MAX),
     );
-    let built = builder(TemporalityPreference::Cumulative).build(&collector.finish(at(1)));
+    let built =
+        builder(TemporalityPreference::Cumulative).build(&Arc::new(collector.finish(at(1))));
     let Some(Data::Sum(sum)) = &built.groups[0].records[0].data else {
         panic!("a sum");
     };
