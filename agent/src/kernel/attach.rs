@@ -116,8 +116,6 @@ impl Programs {
         } else {
             period
         };
-        // The helper is of 5.11, what makes it worth while of 6.10.
-        let typed_task = u32::from(kernel.has_socket_tracepoints());
         let mut loader = EbpfLoader::new();
         loader
             .btf(types.as_ref())
@@ -126,7 +124,6 @@ impl Programs {
             .map_max_entries(TABLE, settings.table_entries)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
-            .override_global("TYPED_TASK", &typed_task, true)
             .override_global("SYSCALL_PERIOD", &period, true);
         for map in size::unused(kernel, families) {
             loader.map_max_entries(map, 1);
