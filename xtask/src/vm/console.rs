@@ -1,16 +1,8 @@
 //! What the kernel said while the programs ran.
 
 /// How the lines start with which the kernel tells of something that should not be: `WARN`, `BUG`,
-/// `Oops`, lockdep, RCU stalls, hung tasks.
-const COMPLAINTS: [&str; 7] = [
-    "------------[ cut here ]",
-    "WARNING: ",
-    "BUG: ",
-    "Oops",
-    "INFO: task ",
-    "INFO: rcu",
-    "rcu: INFO: ",
-];
+/// Oops. Not stalls, of which an emulated machine tells when its host is busy with others.
+const COMPLAINTS: [&str; 4] = ["------------[ cut here ]", "WARNING: ", "BUG: ", "Oops"];
 
 /// The first complaint of the kernel's log; the line that follows `cut here`, which says more.
 pub(super) fn complaint(log: &str) -> Option<&str> {
@@ -52,8 +44,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kernel_says_while_it_boots_is_no_complaint() {
+    fn what_is_not_the_programs_fault_is_no_complaint() {
         let log = "[    0.100000] Linux version 6.1.0\n\
+                   [    0.200000] rcu: INFO: rcu_preempt self-detected stall on CPU\n\
                    [    0.200000] Spectre V2 : WARNING: Unprivileged eBPF is enabled\n\
                    [    9.000000] mark_victim: Killed process 99 (eater)\n";
         assert_eq!(complaint(log), None);
