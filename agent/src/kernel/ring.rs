@@ -1,18 +1,27 @@
 //! The ring buffer's reading end: bytes to typed events.
 
+use std::{io, os::fd::AsFd as _};
+
 use aya::{
     Ebpf,
-    maps::{MapData, MapError, RingBuf},
+    maps::{Map, MapError},
 };
 
+use self::area::{Area, Next};
 use crate::{
     event::Event,
     probe::decode::{Malformed, decode},
 };
 
+mod area;
+
+/// Records after which their space is given back: often enough for a full ring, seldom enough for
+/// the programs that look there.
+const RELEASE: usize = 64;
+
 /// Reads what the programs send.
 pub struct Ring {
-    buffer: RingBuf<MapData>,
+    area: Area,
     /// Records read.
     records: u64,
     /// Records that are no known event: the two sides don't match.
@@ -25,17 +34,24 @@ pub enum Error {
     /// The object has no such map.
     #[error("the kernel side has no map EVENTS")]
     Missing,
+    /// The kernel doesn't tell how large it is.
+    #[error("can't read the ring buffer's size: {0}")]
+    Size(#[from] MapError),
     /// It can't be mapped into memory.
     #[error("can't map the ring buffer: {0}")]
-    Map(#[from] MapError),
+    Map(#[from] io::Error),
 }
 
 impl Ring {
     /// Takes the ring out of the loaded object.
     pub fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
-        let map = ebpf.take_map("EVENTS").ok_or(Error::Missing)?;
+        let Some(Map::RingBuf(map)) = ebpf.take_map("EVENTS") else {
+            return Err(Error::Missing);
+        };
+        let size = map.info()?.max_entries();
         Ok(Self {
-            buffer: RingBuf::try_from(map)?,
+            // The mapping keeps the ring when this descriptor is closed.
+            area: Area::new(map.fd().as_fd(), size as usize)?,
             records: 0,
             malformed: 0,
         })
@@ -46,14 +62,21 @@ impl Ring {
     pub fn drain(&mut self, limit: usize, mut sink: impl FnMut(Event<'_>)) -> usize {
         let mut count = 0;
         while count < limit {
-            let Some(record) = self.buffer.next() else {
-                break;
-            };
-            count += 1;
-            if let Err(Malformed) = decode(&record, &mut sink) {
-                self.malformed += 1;
+            match self.area.next() {
+                Next::Nothing => break,
+                Next::Discarded => {}
+                Next::Record(record) => {
+                    count += 1;
+                    if let Err(Malformed) = decode(record, &mut sink) {
+                        self.malformed += 1;
+                    }
+                }
+            }
+            if count.is_multiple_of(RELEASE) {
+                self.area.release();
             }
         }
+        self.area.release();
         self.records += count as u64;
         count
     }
