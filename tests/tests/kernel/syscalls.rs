@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use sonde::{
-    kernel::{attach::Outcome, map},
+    kernel::{
+        attach::{Outcome, Settings},
+        map,
+    },
     probe::syscall::EXIT,
 };
 use sonde_common::{
@@ -19,7 +22,7 @@ use sonde_common::{
 use crate::{
     child::Workload,
     harness::Test,
-    observed::{Observed, kernel},
+    observed::{Observed, kernel, settings},
     sys,
 };
 
@@ -39,6 +42,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "syscall::durations_are_about_as_long_as_the_calls",
         run: durations_are_about_as_long_as_the_calls,
+    },
+    Test {
+        name: "syscall::sampled_calls_are_timed_in_windows_only",
+        run: sampled_calls_are_timed_in_windows_only,
     },
     Test {
         name: "syscall::the_agent_itself_is_not_counted",
@@ -242,6 +249,39 @@ fn durations_are_about_as_long_as_the_calls(observed: &mut Observed) -> Result<(
         (0.2..2.0).contains(&seconds),
         "ten sleeps of 20 ms took {seconds} s"
     );
+    Ok(())
+}
+
+/// The clock is the test's own: a look at it closes the window, one an age later opens it again.
+fn sampled_calls_are_timed_in_windows_only(observed: &mut Observed) -> Result<()> {
+    const CALLS: u64 = 20_000;
+    const AGE: u64 = 3600 * 1_000_000_000;
+    const PERIOD: u64 = 64;
+    let settings = Settings {
+        syscall_period: Some(PERIOD as u32),
+        ..settings()
+    };
+    let observed = &mut Observed::with(observed.mode, &settings)?;
+    let timed = |observed: &mut Observed| -> Result<u64> {
+        let pid = observed.run("syscalls", &[&CALLS.to_string()])?;
+        let counted = count_of(observed, pid, libc::SYS_getppid, 0, CALLS)?;
+        ensure!(counted == CALLS || may_miss(observed), "counted {counted}");
+        Ok(durations_of(observed, pid, libc::SYS_getppid)?.count)
+    };
+    let windows = !observed.mode.kernel().has_preemptible_tracepoints();
+    for round in 1..4 {
+        observed.programs.turn_window((2 * round - 1) * AGE);
+        let closed = timed(observed)?;
+        ensure!(closed == 0 || !windows, "{closed} timed outside a window");
+        observed.programs.turn_window(2 * round * AGE);
+        let open = timed(observed)?;
+        // An eighth of them, where a sixty-fourth is asked for.
+        let expected = if windows { CALLS / 8 } else { CALLS / PERIOD };
+        ensure!(
+            (expected / 2..expected * 2).contains(&open),
+            "{open} timed in a window, not about {expected}"
+        );
+    }
     Ok(())
 }
 

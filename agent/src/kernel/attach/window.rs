@@ -23,13 +23,13 @@ pub(super) struct Windows {
     attach: &'static Attach,
     /// The program's attachment while a window is open.
     open: Option<Link>,
-    /// When that changes: `CLOCK_MONOTONIC`, nanoseconds; 0 for the first window, whose time starts
-    /// with the first look at the clock.
+    /// When that changes: `CLOCK_MONOTONIC`, nanoseconds.
     until: u64,
 }
 
 impl Windows {
-    /// A first window is open.
+    /// The program is attached, which ends with the first look at the clock: how soon after the
+    /// agent's start a call begins says nothing of how often it should be timed.
     pub(super) fn new(attach: &'static Attach, link: Link) -> Self {
         Self {
             attach,
@@ -46,17 +46,11 @@ impl Programs {
         let Some(mut windows) = self.windows.take() else {
             return;
         };
-        if windows.until == 0 {
-            windows.until = now + LENGTH;
-        }
-        if now >= windows.until {
-            match self.turn(&mut windows, now) {
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "system calls are not timed any more");
-                    return;
-                }
-            }
+        if now >= windows.until
+            && let Err(error) = self.turn(&mut windows, now)
+        {
+            tracing::warn!(%error, "system calls are not timed any more");
+            return;
         }
         self.windows = Some(windows);
     }
