@@ -26,7 +26,6 @@
     clippy::cast_ptr_alignment,
     reason = "records and map values stand at multiples of 8"
 )]
-#![expect(clippy::similar_names, reason = "tgid and tid are the kernel's names")]
 
 mod atomic;
 mod connection;

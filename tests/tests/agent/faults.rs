@@ -99,12 +99,14 @@ while connection.recv(65536):
 fn connected_from(pid: u32, remote: u16) -> Result<u16> {
     let table = fs::read_to_string(format!("/proc/{pid}/net/tcp"))?;
     let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
-    let established = table.lines().filter_map(|line| {
+    let mut established = table.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let (local, peer, state) = (fields.next()?, fields.next()?, fields.next()?);
         (state == "01" && port(peer) == Some(remote)).then(|| port(local))?
     });
-    established.last().context("the agent has no connection")
+    established
+        .next_back()
+        .context("the agent has no connection")
 }
 
 #[test]

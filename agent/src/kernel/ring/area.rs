@@ -12,6 +12,8 @@ use std::{
     sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
+use crate::kernel::pod;
+
 /// Size of `struct bpf_ringbuf_hdr`, which stands before each record: its length with two flags, and
 /// where it is.
 const HEADER: usize = 8;
@@ -120,9 +122,23 @@ impl Area {
         unsafe { self.writers.start.cast().as_ref() }
     }
 
-    /// The data from a position of the ring on, up to its end.
+    /// Where a position of the ring stands in the data.
+    fn offset(&self, position: usize) -> usize {
+        position & (self.size - 1)
+    }
+
+    /// The header that stands at a position before the writers'.
+    fn header(&self, position: usize) -> &AtomicU32 {
+        // SAFETY: inside the mapping; headers stand at multiples of 8.
+        unsafe {
+            let place = self.writers.start.add(self.page + self.offset(position));
+            place.cast().as_ref()
+        }
+    }
+
+    /// The data from a position on, up to the data's end.
     fn data(&self, position: usize) -> &[u8] {
-        let offset = position & (self.size - 1);
+        let offset = self.offset(position);
         // SAFETY: inside the mapping. The kernel leaves alone what is written and not yet released.
         unsafe {
             let start = self.writers.start.add(self.page + offset);
@@ -130,7 +146,7 @@ impl Area {
         }
     }
 
-    /// The next record. What it held before may be used until [`Area::release`].
+    /// The next record, to be used before the next look.
     pub(super) fn next(&mut self) -> Next<'_> {
         if self.position == self.written {
             self.written = self.written_position().load(Ordering::Acquire);
@@ -138,9 +154,7 @@ impl Area {
                 return Next::Nothing;
             }
         }
-        let header = self.data(self.position).as_ptr().cast::<AtomicU32>();
-        // SAFETY: headers stand at multiples of 8; this one is before the writers' position.
-        let header = unsafe { (*header).load(Ordering::Acquire) };
+        let header = self.header(self.position).load(Ordering::Acquire);
         if header & BUSY != 0 {
             return Next::Nothing;
         }
@@ -152,7 +166,7 @@ impl Area {
         }
         if length > self.data(start).len() {
             self.join(start, length);
-            return Next::Record(&super::super::pod::bytes_of(&self.joined)[..length]);
+            return Next::Record(&pod::bytes_of(&self.joined)[..length]);
         }
         Next::Record(&self.data(start)[..length])
     }
@@ -161,7 +175,7 @@ impl Area {
         let mut joined = std::mem::take(&mut self.joined);
         joined.resize(length.div_ceil(size_of::<u64>()), 0);
         let first = self.data(start);
-        let bytes = &mut super::super::pod::bytes_mut(&mut joined)[..length];
+        let bytes = &mut pod::bytes_mut(&mut joined)[..length];
         let (front, rest) = bytes.split_at_mut(first.len());
         front.copy_from_slice(first);
         rest.copy_from_slice(&self.data(start + first.len())[..rest.len()]);

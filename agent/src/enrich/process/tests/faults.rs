@@ -20,7 +20,7 @@ fn fault_17_a_connection_older_than_the_child_that_serves_it_is_the_childs() {
     let mut table = host.table(Limits::default());
     table.exec(&exec(10, 100, SECOND, b"/usr/sbin/sshd\0"));
     table.fork(&fork(10, 11, 300, 3 * SECOND));
-    assert_eq!(service(&table.owner_at(11, 2 * SECOND)), "sshd");
+    assert_eq!(service(table.owner_at(11, 2 * SECOND)), "sshd");
 }
 
 #[test]
@@ -33,8 +33,8 @@ fn fault_16_a_reused_pid_is_told_apart_by_start_and_time() {
     table.fork(&fork(1, 10, 300, 3 * SECOND));
     table.exec(&exec(10, 300, 3 * SECOND + 5, b"/bin/second\0"));
     assert_eq!(service(&table.owner(10)), "second");
-    assert_eq!(service(&table.owner_at(10, 4 * SECOND)), "second");
-    assert_eq!(service(&table.owner_at(10, 2 * SECOND)), "first");
+    assert_eq!(service(table.owner_at(10, 4 * SECOND)), "second");
+    assert_eq!(service(table.owner_at(10, 2 * SECOND)), "first");
     // The first one's exit, told once more, doesn't end the second.
     table.exit(&exit(10, 100, 4 * SECOND));
     assert_eq!(table.counters().processes, 1);
@@ -46,7 +46,7 @@ fn fault_16_a_reused_pid_whose_exit_was_lost_is_replaced() {
     let mut table = host.table(Limits::default());
     table.exec(&exec(10, 100, SECOND, b"/bin/first\0"));
     table.exec(&exec(10, 300, 3 * SECOND, b"/bin/second\0"));
-    assert_eq!(service(&table.owner_at(10, 2 * SECOND)), "first");
+    assert_eq!(service(table.owner_at(10, 2 * SECOND)), "first");
     assert_eq!(service(&table.owner(10)), "second");
 }
 
@@ -66,9 +66,9 @@ fn fault_20_a_process_that_is_gone_is_described_by_its_exec_record() {
     table.exec(&exec(10, 100, SECOND, b"/usr/bin/python3\0/opt/job.py\0"));
     table.exit(&exit(10, 100, SECOND + 1));
     let owner = table.owner_at(10, SECOND);
-    assert_eq!(service(&owner), "job");
+    assert_eq!(service(owner), "job");
     assert_eq!(
-        get(&owner, "process.executable.name").as_deref(),
+        get(owner, "process.executable.name").as_deref(),
         Some("python3")
     );
 }

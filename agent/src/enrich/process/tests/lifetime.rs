@@ -103,5 +103,5 @@ fn a_sweep_finds_new_gone_and_replaced_processes() {
     for (tgid, name) in [(10, "stays"), (11, "goes"), (12, "after"), (13, "new")] {
         assert_eq!(service(&table.owner(tgid)), name);
     }
-    assert_eq!(service(&table.owner_at(12, 2 * SECOND)), "before");
+    assert_eq!(service(table.owner_at(12, 2 * SECOND)), "before");
 }
