@@ -78,6 +78,11 @@ impl Listeners {
         self.owners.get(&(netns, port)).copied()
     }
 
+    /// Ports that are listened on, each with the inode number of its network namespace.
+    pub fn ports(&self) -> impl Iterator<Item = (u32, u16)> {
+        self.owners.keys().copied()
+    }
+
     /// How many sockets are known.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -42,7 +42,7 @@ pub(super) struct Observer {
     pub(super) clock: Clock,
     pub(super) host: Arc<Resource>,
     pub(super) processes: Processes,
-    pub(super) listeners: Listeners,
+    listeners: Listeners,
     pub(super) connections: Connections,
     pub(super) red: Red,
     pub(super) tracer: Tracer,
@@ -70,11 +70,11 @@ pub(super) struct Parts {
 
 impl Observer {
     pub(super) fn new(parts: Parts) -> Self {
-        Self {
+        let mut observer = Self {
             clock: parts.clock,
             host: parts.host,
             processes: parts.processes,
-            listeners: parts.listeners,
+            listeners: Listeners::default(),
             connections: parts.connections,
             red: parts.red,
             tracer: parts.tracer,
@@ -84,7 +84,15 @@ impl Observer {
             ended: Vec::new(),
             forks: HashMap::new(),
             sink: parts.sink,
-        }
+        };
+        observer.set_listeners(parts.listeners);
+        observer
+    }
+
+    /// Says who listens where at present.
+    pub(super) fn set_listeners(&mut self, listeners: Listeners) {
+        self.tcp.set_listening(listeners.ports().collect());
+        self.listeners = listeners;
     }
 
     /// Takes one event in.

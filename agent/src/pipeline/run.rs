@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::{Config, value::Statistics},
+    enrich::listener::Listeners,
     metric::{Collector, Family, Resource, Snapshot},
 };
 
@@ -174,7 +175,7 @@ impl Worker {
             self.retention.apply(self.ticks, &mut self.observer);
         }
         if self.ticks.is_multiple_of(LISTENERS) {
-            self.observer.listeners = crate::enrich::listener::Listeners::read(&self.procfs);
+            self.observer.set_listeners(Listeners::read(&self.procfs));
         }
     }
 

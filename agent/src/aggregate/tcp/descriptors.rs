@@ -59,7 +59,7 @@ pub const IO: Descriptor = Descriptor {
 /// Open connections.
 pub const CONNECTIONS: Descriptor = Descriptor {
     name: "tcp.connections",
-    help: "Open connections by TCP state",
+    help: "Open connections by TCP state; of those that were open before the agent, the ones that have carried data since",
     unit: Unit::Count("{connection}"),
     kind: Kind::UpDownCounter,
 };
