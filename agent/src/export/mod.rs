@@ -1,6 +1,6 @@
 //! Writers of a snapshot: Prometheus text over HTTP, and OTLP.
 
-use crate::metric::{Descriptor, Kind, Unit};
+use crate::metric::{Descriptor, Unit};
 
 pub mod otlp;
 pub mod prometheus;
@@ -10,17 +10,15 @@ pub mod web;
 pub const DESCRIPTORS: &[&Descriptor] = &[&IO, &DROPPED];
 
 /// Bytes handed over.
-pub static IO: Descriptor = Descriptor {
-    name: "sonde.export.io",
-    help: "Bytes of telemetry that a scraper or receiver took, before compression",
-    unit: Unit::Bytes,
-    kind: Kind::Counter,
-};
+pub static IO: Descriptor = Descriptor::counter(
+    "sonde.export.io",
+    "Bytes of telemetry that a scraper or receiver took, before compression",
+    Unit::Bytes,
+);
 
 /// Losses on the way out.
-pub static DROPPED: Descriptor = Descriptor {
-    name: "sonde.export.dropped",
-    help: "Spans, log records or data points that the exporter gave up, by reason",
-    unit: Unit::Count("{item}"),
-    kind: Kind::Counter,
-};
+pub static DROPPED: Descriptor = Descriptor::counter(
+    "sonde.export.dropped",
+    "Spans, log records or data points that the exporter gave up, by reason",
+    Unit::Count("{item}"),
+);

@@ -60,3 +60,38 @@ pub struct Descriptor {
     /// Meaning of the values.
     pub kind: Kind,
 }
+
+impl Descriptor {
+    /// Describes a [`Kind::Counter`].
+    #[must_use]
+    pub const fn counter(name: &'static str, help: &'static str, unit: Unit) -> Self {
+        Self::new(Kind::Counter, name, help, unit)
+    }
+
+    /// Describes a [`Kind::UpDownCounter`].
+    #[must_use]
+    pub const fn up_down_counter(name: &'static str, help: &'static str, unit: Unit) -> Self {
+        Self::new(Kind::UpDownCounter, name, help, unit)
+    }
+
+    /// Describes a [`Kind::Gauge`].
+    #[must_use]
+    pub const fn gauge(name: &'static str, help: &'static str, unit: Unit) -> Self {
+        Self::new(Kind::Gauge, name, help, unit)
+    }
+
+    /// Describes a [`Kind::Histogram`].
+    #[must_use]
+    pub const fn histogram(name: &'static str, help: &'static str, unit: Unit) -> Self {
+        Self::new(Kind::Histogram, name, help, unit)
+    }
+
+    const fn new(kind: Kind, name: &'static str, help: &'static str, unit: Unit) -> Self {
+        Self {
+            name,
+            help,
+            unit,
+            kind,
+        }
+    }
+}

@@ -11,26 +11,24 @@ use super::{counts::SyscallReader, observer::Observer};
 use crate::{
     aggregate::{cardinality::collect_usage, log2},
     kernel::{attach::Programs, map, ring::Ring, sweep},
-    metric::{Attributes, Collector, Descriptor, Family, Kind, Snapshot, Unit, Value},
+    metric::{Attributes, Collector, Descriptor, Family, Snapshot, Unit, Value},
     probe::syscall,
     selfmon,
 };
 
 /// Time from runnable to running.
-pub const RUN_QUEUE_LATENCY: Descriptor = Descriptor {
-    name: "system.cpu.run_queue.latency",
-    help: "Time that tasks waited for a CPU once they were runnable (tracepoints sched_wakeup, sched_switch)",
-    unit: Unit::Seconds,
-    kind: Kind::Histogram,
-};
+pub const RUN_QUEUE_LATENCY: Descriptor = Descriptor::histogram(
+    "system.cpu.run_queue.latency",
+    "Time that tasks waited for a CPU once they were runnable (tracepoints sched_wakeup, sched_switch)",
+    Unit::Seconds,
+);
 
 /// Time from issue to completion.
-pub const DISK_LATENCY: Descriptor = Descriptor {
-    name: "system.disk.operation.latency",
-    help: "Time that block requests spent at the device, from issue to completion (tracepoints block_rq_issue, block_rq_complete)",
-    unit: Unit::Seconds,
-    kind: Kind::Histogram,
-};
+pub const DISK_LATENCY: Descriptor = Descriptor::histogram(
+    "system.disk.operation.latency",
+    "Time that block requests spent at the device, from issue to completion (tracepoints block_rq_issue, block_rq_complete)",
+    Unit::Seconds,
+);
 
 /// Metrics that the kernel side's histograms give.
 pub const DESCRIPTORS: &[&Descriptor] = &[&RUN_QUEUE_LATENCY, &DISK_LATENCY];

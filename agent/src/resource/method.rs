@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::read::Skipped;
-use crate::metric::{Attributes, Collector, Descriptor, Kind, Point, Unit, Value};
+use crate::metric::{Attributes, Collector, Descriptor, Point, Unit, Value};
 
 /// Share of a resource's time or room that is in use.
 pub static UTILIZATION: Descriptor = gauge(
@@ -198,24 +198,15 @@ impl Use {
 
 /// Describes a counter.
 pub(super) const fn counter(name: &'static str, help: &'static str, unit: Unit) -> Descriptor {
-    describe(name, help, unit, Kind::Counter)
+    Descriptor::counter(name, help, unit)
 }
 
 /// Describes something that adds up over its attributes and may shrink.
 pub(super) const fn amount(name: &'static str, help: &'static str, unit: Unit) -> Descriptor {
-    describe(name, help, unit, Kind::UpDownCounter)
+    Descriptor::up_down_counter(name, help, unit)
 }
 
 /// Describes a gauge.
 pub(super) const fn gauge(name: &'static str, help: &'static str, unit: Unit) -> Descriptor {
-    describe(name, help, unit, Kind::Gauge)
-}
-
-const fn describe(name: &'static str, help: &'static str, unit: Unit, kind: Kind) -> Descriptor {
-    Descriptor {
-        name,
-        help,
-        unit,
-        kind,
-    }
+    Descriptor::gauge(name, help, unit)
 }

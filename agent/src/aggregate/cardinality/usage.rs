@@ -1,6 +1,6 @@
 //! What tables hold, for the agent's own metrics.
 
-use crate::metric::{Attributes, Collector, Descriptor, Kind, Unit, Value};
+use crate::metric::{Attributes, Collector, Descriptor, Unit, Value};
 
 /// What a table holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,20 +14,18 @@ pub struct Usage {
 }
 
 /// Series held.
-pub const SERIES: Descriptor = Descriptor {
-    name: "sonde.series",
-    help: "Series held, by the group of metrics that share them",
-    unit: Unit::None,
-    kind: Kind::Gauge,
-};
+pub const SERIES: Descriptor = Descriptor::gauge(
+    "sonde.series",
+    "Series held, by the group of metrics that share them",
+    Unit::None,
+);
 
 /// Observations without a series of their own.
-pub const SERIES_OVERFLOW: Descriptor = Descriptor {
-    name: "sonde.series.overflow",
-    help: "Observations that were counted in an overflow series because a cap was reached",
-    unit: Unit::Count("{observation}"),
-    kind: Kind::Counter,
-};
+pub const SERIES_OVERFLOW: Descriptor = Descriptor::counter(
+    "sonde.series.overflow",
+    "Observations that were counted in an overflow series because a cap was reached",
+    Unit::Count("{observation}"),
+);
 
 /// Adds [`SERIES`] and [`SERIES_OVERFLOW`].
 pub fn collect_usage(usages: impl IntoIterator<Item = Usage>, collector: &mut Collector) {

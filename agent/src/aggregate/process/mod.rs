@@ -15,24 +15,22 @@ use super::{
 use crate::{
     clock::Clock,
     enrich::Renewed,
-    metric::{AttributeValue, Attributes, Collector, Descriptor, Kind, Resource, Unit, Value},
+    metric::{AttributeValue, Attributes, Collector, Descriptor, Resource, Unit, Value},
     signal::{LogRecord, Severity},
 };
 
 /// Processes that began.
-pub const STARTS: Descriptor = Descriptor {
-    name: "process.starts",
-    help: "Processes that began",
-    unit: Unit::Count("{process}"),
-    kind: Kind::Counter,
-};
+pub const STARTS: Descriptor = Descriptor::counter(
+    "process.starts",
+    "Processes that began",
+    Unit::Count("{process}"),
+);
 /// Processes that ended.
-pub const EXITS: Descriptor = Descriptor {
-    name: "process.exits",
-    help: "Processes that ended, by reason and exit code or signal",
-    unit: Unit::Count("{process}"),
-    kind: Kind::Counter,
-};
+pub const EXITS: Descriptor = Descriptor::counter(
+    "process.exits",
+    "Processes that ended, by reason and exit code or signal",
+    Unit::Count("{process}"),
+);
 
 /// All of them, for the reference.
 pub const DESCRIPTORS: &[&Descriptor] = &[&STARTS, &EXITS];

@@ -20,30 +20,27 @@ use super::{
 use crate::{
     enrich::Renewed,
     errno,
-    metric::{Attributes, Collector, Descriptor, Kind, Resource, Unit, Value},
+    metric::{Attributes, Collector, Descriptor, Resource, Unit, Value},
 };
 
 /// System calls made.
-pub const CALLS: Descriptor = Descriptor {
-    name: "syscalls",
-    help: "System calls that returned",
-    unit: Unit::Count("{call}"),
-    kind: Kind::Counter,
-};
+pub const CALLS: Descriptor = Descriptor::counter(
+    "syscalls",
+    "System calls that returned",
+    Unit::Count("{call}"),
+);
 /// System calls that failed.
-pub const ERRORS: Descriptor = Descriptor {
-    name: "syscall.errors",
-    help: "System calls that returned an error, by errno",
-    unit: Unit::Count("{call}"),
-    kind: Kind::Counter,
-};
+pub const ERRORS: Descriptor = Descriptor::counter(
+    "syscall.errors",
+    "System calls that returned an error, by errno",
+    Unit::Count("{call}"),
+);
 /// How long system calls took.
-pub const DURATION: Descriptor = Descriptor {
-    name: "syscall.duration",
-    help: "Time in system calls, of those that were timed",
-    unit: Unit::Seconds,
-    kind: Kind::Histogram,
-};
+pub const DURATION: Descriptor = Descriptor::histogram(
+    "syscall.duration",
+    "Time in system calls, of those that were timed",
+    Unit::Seconds,
+);
 
 /// All of them, for the reference.
 pub const DESCRIPTORS: &[&Descriptor] = &[&CALLS, &ERRORS, &DURATION];

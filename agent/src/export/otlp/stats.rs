@@ -9,7 +9,7 @@ use std::sync::{
 
 use super::signal::SignalKind;
 use crate::export::{DROPPED, IO};
-use crate::metric::{Attributes, Collector, Descriptor, Kind, Unit, Value};
+use crate::metric::{Attributes, Collector, Descriptor, Unit, Value};
 
 /// Why something was not exported; the `reason` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,45 +228,38 @@ pub const DESCRIPTORS: &[&Descriptor] = &[
     &RETRIES,
 ];
 
-static CAPTURED: Descriptor = Descriptor {
-    name: "sonde.export.captured",
-    help: "Spans, log records or data points handed to an exporter",
-    unit: ITEM,
-    kind: Kind::Counter,
-};
-static EXPORTED: Descriptor = Descriptor {
-    name: "sonde.export.exported",
-    help: "Items that the receiver took",
-    unit: ITEM,
-    kind: Kind::Counter,
-};
-static WAITING: Descriptor = Descriptor {
-    name: "sonde.export.waiting",
-    help: "Items in the exporter's queue or on their way",
-    unit: ITEM,
-    kind: Kind::UpDownCounter,
-};
-static QUEUE_BYTES: Descriptor = Descriptor {
-    name: "sonde.export.queue.size",
-    help: "Bytes in the exporter's queue",
-    unit: Unit::Bytes,
-    kind: Kind::UpDownCounter,
-};
-static BATCHES: Descriptor = Descriptor {
-    name: "sonde.export.batches",
-    help: "Messages that the receiver answered with success",
-    unit: Unit::Count("{batch}"),
-    kind: Kind::Counter,
-};
-static FAILURES: Descriptor = Descriptor {
-    name: "sonde.export.failures",
-    help: "Export requests that failed",
-    unit: Unit::Count("{request}"),
-    kind: Kind::Counter,
-};
-static RETRIES: Descriptor = Descriptor {
-    name: "sonde.export.retries",
-    help: "Export requests that repeated an earlier one",
-    unit: Unit::Count("{request}"),
-    kind: Kind::Counter,
-};
+static CAPTURED: Descriptor = Descriptor::counter(
+    "sonde.export.captured",
+    "Spans, log records or data points handed to an exporter",
+    ITEM,
+);
+static EXPORTED: Descriptor = Descriptor::counter(
+    "sonde.export.exported",
+    "Items that the receiver took",
+    ITEM,
+);
+static WAITING: Descriptor = Descriptor::up_down_counter(
+    "sonde.export.waiting",
+    "Items in the exporter's queue or on their way",
+    ITEM,
+);
+static QUEUE_BYTES: Descriptor = Descriptor::up_down_counter(
+    "sonde.export.queue.size",
+    "Bytes in the exporter's queue",
+    Unit::Bytes,
+);
+static BATCHES: Descriptor = Descriptor::counter(
+    "sonde.export.batches",
+    "Messages that the receiver answered with success",
+    Unit::Count("{batch}"),
+);
+static FAILURES: Descriptor = Descriptor::counter(
+    "sonde.export.failures",
+    "Export requests that failed",
+    Unit::Count("{request}"),
+);
+static RETRIES: Descriptor = Descriptor::counter(
+    "sonde.export.retries",
+    "Export requests that repeated an earlier one",
+    Unit::Count("{request}"),
+);

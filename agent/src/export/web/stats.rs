@@ -9,8 +9,7 @@ use std::{
 use crate::{
     export::{DROPPED, IO},
     metric::{
-        AttributeValue, Attributes, Collector, DURATION_BOUNDS, Descriptor, Histogram, Kind, Unit,
-        Value,
+        AttributeValue, Attributes, Collector, DURATION_BOUNDS, Descriptor, Histogram, Unit, Value,
     },
 };
 
@@ -18,28 +17,25 @@ use crate::{
 pub const DESCRIPTORS: &[&Descriptor] = &[&REQUESTS, &DURATION, &CONNECTIONS];
 
 /// Requests by outcome.
-static REQUESTS: Descriptor = Descriptor {
-    name: "sonde.export.requests",
-    help: "Scrapes answered or pushes made, by outcome",
-    unit: Unit::Count("{request}"),
-    kind: Kind::Counter,
-};
+static REQUESTS: Descriptor = Descriptor::counter(
+    "sonde.export.requests",
+    "Scrapes answered or pushes made, by outcome",
+    Unit::Count("{request}"),
+);
 
 /// How long writing one snapshot takes.
-static DURATION: Descriptor = Descriptor {
-    name: "sonde.export.duration",
-    help: "Time to write a snapshot in the exporter's format",
-    unit: Unit::Seconds,
-    kind: Kind::Histogram,
-};
+static DURATION: Descriptor = Descriptor::histogram(
+    "sonde.export.duration",
+    "Time to write a snapshot in the exporter's format",
+    Unit::Seconds,
+);
 
 /// Connections that ended early.
-static CONNECTIONS: Descriptor = Descriptor {
-    name: "sonde.export.connection_errors",
-    help: "Connections to the web server that were refused or cut off, by reason",
-    unit: Unit::Count("{connection}"),
-    kind: Kind::Counter,
-};
+static CONNECTIONS: Descriptor = Descriptor::counter(
+    "sonde.export.connection_errors",
+    "Connections to the web server that were refused or cut off, by reason",
+    Unit::Count("{connection}"),
+);
 
 const BUCKETS: usize = DURATION_BOUNDS.len() + 1;
 

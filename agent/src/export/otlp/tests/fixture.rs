@@ -9,8 +9,8 @@ use crate::{
     export::otlp::{OtlpStats, Reason, SignalKind},
     l7::exchange::{Role, TraceParent},
     metric::{
-        Attributes, Collector, Descriptor, Exemplar, Histogram, Kind, Point, Resource, Snapshot,
-        Unit, Value,
+        Attributes, Collector, Descriptor, Exemplar, Histogram, Point, Resource, Snapshot, Unit,
+        Value,
     },
     signal::{LogRecord, Severity, Signal, Span, SpanContext},
 };
@@ -71,30 +71,13 @@ pub(crate) fn log(resource: &Arc<Resource>) -> Arc<LogRecord> {
     })
 }
 
-pub(crate) static REQUESTS: Descriptor = Descriptor {
-    name: "test.requests",
-    help: "Requests",
-    unit: Unit::Count("{request}"),
-    kind: Kind::Counter,
-};
-pub(crate) static OPEN: Descriptor = Descriptor {
-    name: "test.open",
-    help: "Open things",
-    unit: Unit::None,
-    kind: Kind::UpDownCounter,
-};
-pub(crate) static LOAD: Descriptor = Descriptor {
-    name: "test.load",
-    help: "Load",
-    unit: Unit::Ratio,
-    kind: Kind::Gauge,
-};
-pub(crate) static DURATION: Descriptor = Descriptor {
-    name: "test.duration",
-    help: "Duration",
-    unit: Unit::Seconds,
-    kind: Kind::Histogram,
-};
+pub(crate) static REQUESTS: Descriptor =
+    Descriptor::counter("test.requests", "Requests", Unit::Count("{request}"));
+pub(crate) static OPEN: Descriptor =
+    Descriptor::up_down_counter("test.open", "Open things", Unit::None);
+pub(crate) static LOAD: Descriptor = Descriptor::gauge("test.load", "Load", Unit::Ratio);
+pub(crate) static DURATION: Descriptor =
+    Descriptor::histogram("test.duration", "Duration", Unit::Seconds);
 
 /// One metric of each kind for one service, and a counter of the host: 5 points.
 pub(crate) fn snapshot(time: u64, total: u64) -> Snapshot {

@@ -6,46 +6,31 @@ use std::{
 };
 
 use crate::metric::{
-    Attributes, Collector, DURATION_BOUNDS, Descriptor, Exemplar, Histogram, Kind, Point, Resource,
+    Attributes, Collector, DURATION_BOUNDS, Descriptor, Exemplar, Histogram, Point, Resource,
     Snapshot, Unit, Value,
 };
 
-pub(super) static DURATION: Descriptor = Descriptor {
-    name: "http.server.request.duration",
-    help: "Duration of \"server\" requests,\nfrom C:\\first to last byte",
-    unit: Unit::Seconds,
-    kind: Kind::Histogram,
-};
-pub(super) static IO: Descriptor = Descriptor {
-    name: "tcp.io",
-    help: "Bytes sent and received",
-    unit: Unit::Bytes,
-    kind: Kind::Counter,
-};
-pub(super) static CPU: Descriptor = Descriptor {
-    name: "system.cpu.time",
-    help: "Time spent",
-    unit: Unit::Seconds,
-    kind: Kind::Counter,
-};
-pub(super) static UTILIZATION: Descriptor = Descriptor {
-    name: "system.cpu.utilization",
-    help: "Share of the time that the CPU was busy",
-    unit: Unit::Ratio,
-    kind: Kind::Gauge,
-};
-pub(super) static ACTIVE: Descriptor = Descriptor {
-    name: "http.server.active_requests",
-    help: "Requests that are being answered",
-    unit: Unit::Count("{request}"),
-    kind: Kind::UpDownCounter,
-};
-pub(super) static THREADS: Descriptor = Descriptor {
-    name: "process.thread.count",
-    help: "Threads",
-    unit: Unit::Count("{thread}"),
-    kind: Kind::UpDownCounter,
-};
+pub(super) static DURATION: Descriptor = Descriptor::histogram(
+    "http.server.request.duration",
+    "Duration of \"server\" requests,\nfrom C:\\first to last byte",
+    Unit::Seconds,
+);
+pub(super) static IO: Descriptor =
+    Descriptor::counter("tcp.io", "Bytes sent and received", Unit::Bytes);
+pub(super) static CPU: Descriptor =
+    Descriptor::counter("system.cpu.time", "Time spent", Unit::Seconds);
+pub(super) static UTILIZATION: Descriptor = Descriptor::gauge(
+    "system.cpu.utilization",
+    "Share of the time that the CPU was busy",
+    Unit::Ratio,
+);
+pub(super) static ACTIVE: Descriptor = Descriptor::up_down_counter(
+    "http.server.active_requests",
+    "Requests that are being answered",
+    Unit::Count("{request}"),
+);
+pub(super) static THREADS: Descriptor =
+    Descriptor::up_down_counter("process.thread.count", "Threads", Unit::Count("{thread}"));
 
 pub(super) fn time() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(1_700_000_000_123)
