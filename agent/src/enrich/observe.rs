@@ -32,6 +32,9 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 pub(super) struct Stat {
     /// Field 2 without its parentheses.
     pub(super) comm: String,
+    /// Field 3 says that it has ended and isn't reaped yet: its memory is gone, and with it the
+    /// arguments and the environment.
+    pub(super) is_zombie: bool,
     /// Field 9 says that the kernel itself runs it.
     pub(super) kernel_thread: bool,
     /// Field 22.
@@ -159,10 +162,12 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // `fields` begins with field 3.
+    let state = fields.first()?;
     let flags: u64 = fields.get(9 - 3)?.parse().ok()?;
     let start: u64 = fields.get(22 - 3)?.parse().ok()?;
     Some(Stat {
         comm: String::from_utf8_lossy(comm).into_owned(),
+        is_zombie: matches!(*state, "Z" | "X"),
         kernel_thread: flags & PF_KTHREAD != 0,
         start: StartTime::from_ticks(start),
     })

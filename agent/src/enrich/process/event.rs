@@ -116,9 +116,9 @@ impl Processes {
         let placement = self.placement_of(record, observed.as_ref(), before.as_deref());
         let names = self.names_of(&placement);
         let declared = match (&observed, &before) {
-            (Some(observed), _) => observed.declared.clone(),
-            (None, Some(before)) => before.declared().clone(),
-            (None, None) => Declared::default(),
+            (Some(observed), _) if !observed.stat.is_zombie => observed.declared.clone(),
+            (_, Some(before)) => before.declared().clone(),
+            (_, None) => Declared::default(),
         };
         let told = prefix(&record.args, record.args_length);
         // The record is cut off; only the same command line may complete it.

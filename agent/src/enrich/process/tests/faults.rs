@@ -83,10 +83,23 @@ fn fault_20_a_gone_child_keeps_what_its_parent_declared() {
             ..PLAIN
         },
     );
+    // One is gone without a trace, one waits for its parent to take note.
+    let zombie = Entry {
+        args: b"",
+        environ: b"",
+        start: 600,
+        ..PLAIN
+    };
+    host.add(11, &zombie);
+    let stat = host.path(11).join("stat");
+    let ended = fs::read_to_string(&stat).unwrap().replace(") S ", ") Z ");
+    fs::write(stat, ended).unwrap();
     let mut table = host.table(Limits::default());
-    table.fork(&fork(9, 10, 600, SECOND));
-    table.exec(&exec(10, 600, SECOND, b"/bin/ls\0"));
-    assert_eq!(service(&table.owner(10)), "shop");
+    for tgid in [10, 11] {
+        table.fork(&fork(9, tgid, 600, SECOND));
+        table.exec(&exec(tgid, 600, SECOND, b"/bin/ls\0"));
+        assert_eq!(service(&table.owner(tgid)), "shop");
+    }
 }
 
 #[test]
