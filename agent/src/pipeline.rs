@@ -24,6 +24,7 @@ mod check;
 mod counts;
 mod disk;
 mod observer;
+mod paths;
 mod retention;
 mod run;
 mod sampler;

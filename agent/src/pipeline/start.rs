@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use super::{counts::SyscallReader, sampler, snapshot::Kernel as LoadedKernel};
+use super::{counts::SyscallReader, paths, sampler, snapshot::Kernel as LoadedKernel};
 use crate::{
     aggregate::{
         red::{Red, RedLimits},
@@ -51,6 +51,10 @@ impl Started {
     /// Reads who runs, loads and attaches the kernel side, and drops the capabilities that took.
     /// `listening` are the ports that it listens on already.
     pub(super) fn begin(config: &Config, listening: &[u16]) -> anyhow::Result<Self> {
+        paths::check(&config.path)?;
+        if let Some(warning) = paths::sysfs_warning(&config.path) {
+            tracing::warn!("{warning}");
+        }
         let root = sampler::root(config);
         let host = host::resource(&root);
         let clock = Clock::read().context("can't read CLOCK_MONOTONIC")?;
