@@ -4,7 +4,7 @@ pub mod process;
 
 use std::os::fd::AsFd as _;
 
-use aya::{Ebpf, maps::MapInfo, programs::ProgramInfo};
+use aya::{Ebpf, programs::ProgramInfo};
 use sonde_common::{fault::Fault, header::KINDS};
 
 use crate::{
@@ -54,9 +54,9 @@ descriptors! {
     /// Entries of a table of the agent.
     TABLE_ENTRIES = Gauge "sonde.table.entries", Unit::None, "Entries of the agent's own tables";
     /// Entries of a kernel map.
-    MAP_ENTRIES = Gauge "sonde.map.entries", Unit::None, "Entries of each kernel map that grows with what is seen";
+    MAP_ENTRIES = Gauge "sonde.map.entries", Unit::None, "Entries of each kernel map that is in use and grows with what is seen";
     /// Their limit.
-    MAP_CAPACITY = Gauge "sonde.map.capacity", Unit::None, "Most entries that each kernel map can hold";
+    MAP_CAPACITY = Gauge "sonde.map.capacity", Unit::None, "Most entries that each of these kernel maps can hold";
 }
 
 /// Reason of runs that the kernel left out because the program was already running on that CPU.
@@ -83,28 +83,6 @@ pub fn collect_programs(programs: &Programs, collector: &mut Collector) {
         }
     }
     dropped("kernel", PROGRAM_BUSY, missed, collector);
-    for (name, info) in map_infos(programs.ebpf()) {
-        let attributes = Attributes::from([("map", name.into())]);
-        let capacity = Value::Integer(info.max_entries().into());
-        collector.push(&MAP_CAPACITY, attributes, capacity);
-    }
-}
-
-fn map_infos(ebpf: &Ebpf) -> impl Iterator<Item = (&str, MapInfo)> {
-    const GROWING: [&str; 5] = [
-        "SYSCALL_COUNTS",
-        "SYSCALL_DURATIONS",
-        "CONNECTION_TABLE",
-        "BLOCK_ISSUED",
-        "BLOCK_LATENCY",
-    ];
-    ebpf.maps().filter_map(|(name, map)| {
-        let aya::maps::Map::HashMap(data) = map else {
-            return None;
-        };
-        let info = data.info().ok()?;
-        GROWING.contains(&name).then_some((name, info))
-    })
 }
 
 fn collect_report(report: &HookReport, collector: &mut Collector) {
@@ -199,10 +177,22 @@ pub fn collect_processes(counters: &ProcessCounters, collector: &mut Collector) 
     }
 }
 
-/// Adds the fill of a kernel map.
-pub fn collect_map_entries(map: &'static str, count: usize, collector: &mut Collector) {
-    let attributes = Attributes::from([("map", map.into())]);
-    collector.push(&MAP_ENTRIES, attributes, Value::Integer(count as u64));
+/// Adds how many entries kernel maps hold, and how many they have room for: of those that can be
+/// full, which least recently used ones never are.
+pub fn collect_fill(
+    ebpf: &Ebpf,
+    filled: impl IntoIterator<Item = (&'static str, usize)>,
+    collector: &mut Collector,
+) -> Result<(), map::Error> {
+    for (name, entries) in filled {
+        let capacity = map::capacity(ebpf, name)?;
+        let attributes = || Attributes::from([("map", name.into())]);
+        let entries = Value::Integer(entries as u64);
+        collector.push(&MAP_ENTRIES, attributes(), entries);
+        let capacity = Value::Integer(capacity.into());
+        collector.push(&MAP_CAPACITY, attributes(), capacity);
+    }
+    Ok(())
 }
 
 /// Adds the fill of a table of the agent.

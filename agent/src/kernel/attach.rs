@@ -16,7 +16,7 @@ use sonde_common::event::connection::Endpoint;
 
 pub use self::via::{Attach, Via};
 use self::window::Windows;
-use super::{feature::Kernel, map};
+use super::{feature::Kernel, map, sweep::TABLE};
 use crate::probe::{Family, Hook, syscall};
 
 mod choose;
@@ -24,9 +24,6 @@ mod refusal;
 mod size;
 mod via;
 mod window;
-
-/// The map of connection states where they don't live on the sockets.
-const TABLE: &str = "CONNECTION_TABLE";
 
 /// The kernel side, as built beside the agent.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sonde-ebpf"));
