@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 mod check;
 mod counts;
 mod disk;
+mod hooks;
 mod observer;
 mod paths;
 mod retention;

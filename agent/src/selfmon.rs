@@ -10,7 +10,7 @@ use sonde_common::{fault::Fault, header::KINDS};
 use crate::{
     enrich::process::Counters as ProcessCounters,
     kernel::{
-        attach::{HookReport, Outcome, Programs},
+        attach::{HookReport, Outcome, Programs, distinct},
         map,
         ring::Ring,
         sys,
@@ -40,7 +40,7 @@ descriptors! {
     /// 1 per hook that works.
     PROBE_ATTACHED = Gauge "sonde.probe.attached", Unit::None, "Hooks that are served, with the alternative that serves them";
     /// 1 per hook that doesn't.
-    PROBE_SKIPPED = Gauge "sonde.probe.skipped", Unit::None, "Hooks that no alternative serves on this kernel, with the reason";
+    PROBE_SKIPPED = Gauge "sonde.probe.skipped", Unit::None, "Hooks that no alternative serves on this kernel, with the reason in brief (the log and `sonde check` have all of it)";
     /// From BPF statistics.
     PROBE_RUNS = Counter "sonde.probe.runs", Unit::None, "Runs of each kernel program while BPF statistics were on (--probe.statistics)";
     /// From BPF statistics.
@@ -96,15 +96,29 @@ fn collect_report(report: &HookReport, collector: &mut Collector) {
             collector.push(&PROBE_ATTACHED, attributes, one);
         }
         Outcome::Skipped { reasons } => {
-            let reason = reasons
-                .iter()
-                .map(|(alternative, reason)| format!("{alternative}: {reason}"))
-                .collect::<Vec<_>>()
-                .join("; ");
-            let attributes = Attributes::from([family, hook, ("reason", reason.into())]);
+            let reason = ("reason", label(reasons).into());
+            let attributes = Attributes::from([family, hook, reason]);
             collector.push(&PROBE_SKIPPED, attributes, one);
         }
     }
+}
+
+/// Longest `reason` of a hook that isn't served, bytes.
+const REASON: usize = 100;
+
+/// The reasons in brief, each once. The log and `sonde check` tell them in full.
+fn label(reasons: &[(&'static str, String)]) -> String {
+    let distinct = distinct(reasons);
+    let mut text = distinct
+        .iter()
+        .map(|(_, reason)| *reason)
+        .collect::<Vec<_>>()
+        .join("; ");
+    if text.len() > REASON {
+        text.truncate(text.floor_char_boundary(REASON - 3));
+        text.push_str("...");
+    }
+    text
 }
 
 fn collect_cost(name: &str, info: &ProgramInfo, collector: &mut Collector) {
@@ -223,4 +237,17 @@ fn by_reason(
 ) {
     let attributes = Attributes::from([("stage", stage.into()), ("reason", reason.into())]);
     collector.push(descriptor, attributes, Value::Integer(count));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skipped_hooks_reason_is_short_and_says_nothing_twice() {
+        let same = |reason: &str| [("tp_btf", reason.to_owned()), ("raw_tp", reason.to_owned())];
+        assert_eq!(label(&same("no BTF")), "no BTF");
+        let long = label(&same(&"\u{e9}x".repeat(100)));
+        assert!(long.len() <= REASON && long.ends_with("..."), "{long}");
+    }
 }

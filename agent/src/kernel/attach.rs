@@ -14,8 +14,11 @@ use aya::{
 
 use sonde_common::event::connection::Endpoint;
 
-pub use self::via::{Attach, Via};
 use self::window::Windows;
+pub use self::{
+    refusal::distinct,
+    via::{Attach, Via},
+};
 use super::{feature::Kernel, map, sweep::TABLE};
 use crate::probe::{Family, Hook, syscall};
 

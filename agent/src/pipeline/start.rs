@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use super::{counts::SyscallReader, paths, sampler, snapshot::Kernel as LoadedKernel};
+use super::{counts::SyscallReader, hooks, paths, sampler, snapshot::Kernel as LoadedKernel};
 use crate::{
     aggregate::{
         red::{Red, RedLimits},
@@ -61,6 +61,9 @@ impl Started {
         let mut processes = Processes::new(&root, Arc::clone(&host), ProcessLimits::default());
         let kernel = attach(config, listening)?;
         let now = Clock::monotonic_now().context("can't read CLOCK_MONOTONIC")?;
+        let reports = kernel.as_ref().map(|kernel| kernel.programs.reports());
+        let hooks = hooks::summary(reports, &families(config));
+        tracing::info!("sonde {}: {hooks}", env!("CARGO_PKG_VERSION"));
         // After attaching, so that a process which starts in between is seen by one of the two.
         while !processes.sweep(now, 1024) {}
         let listeners = Listeners::read(&root.procfs);
@@ -157,16 +160,9 @@ fn warn_of(held: &Held, lacks: &[Lack]) {
 }
 
 fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {
-    for report in programs.reports() {
-        if let crate::kernel::attach::Outcome::Skipped { reasons } = &report.outcome {
-            let lost = report.hook.lost;
-            tracing::warn!(
-                family = report.family,
-                hook = report.hook.name,
-                ?reasons,
-                "hook is not served: {lost}"
-            );
-        }
+    for unserved in hooks::unserved(programs.reports()) {
+        let (hooks, reason) = (unserved.hooks, unserved.reason);
+        tracing::warn!(hooks, reason, "hooks are not served: {}", unserved.lost);
     }
     let ring = Ring::take(programs.ebpf_mut())?;
     Ok(LoadedKernel {
