@@ -228,6 +228,15 @@ impl Programs {
         self.served(hook).is_some()
     }
 
+    /// Whether all that a family needs is served, and anything of it at all.
+    #[must_use]
+    pub fn serves(&self, family: &Family) -> bool {
+        let of_family = |report: &&HookReport| report.family == family.name;
+        let served = |report: &HookReport| matches!(report.outcome, Outcome::Attached(_));
+        let mut reports = self.reports.iter().filter(of_family);
+        reports.clone().any(served) && reports.all(|report| served(report) || !report.hook.required)
+    }
+
     /// Tells the programs of ports that the agent already listens on: traffic between them and
     /// this host's programs is the agent's own. Later ones the programs see for themselves.
     pub fn own_listeners(&mut self, ports: &[u16]) -> Result<(), map::Error> {

@@ -77,6 +77,13 @@ impl Started {
         })
     }
 
+    /// Whether what a family needs is attached.
+    pub(super) fn serves(&self, family: &Family) -> bool {
+        self.kernel
+            .as_ref()
+            .is_some_and(|kernel| kernel.programs.serves(family))
+    }
+
     /// Whether any probe is attached.
     pub(super) fn is_attached(&self) -> bool {
         self.kernel
