@@ -59,8 +59,17 @@ descriptors! {
     MAP_CAPACITY = Gauge "sonde.map.capacity", Unit::None, "Most entries that each of these kernel maps can hold";
 }
 
-/// Reason of runs that the kernel left out because the program was already running on that CPU.
-pub const PROGRAM_BUSY: &str = "program_busy";
+/// Reason of runs that the kernel left out, and what it means.
+pub const PROGRAM_BUSY: (&str, &str) = (
+    "program_busy",
+    "The kernel left out a run of a program because one was already running on that CPU.",
+);
+
+/// Reason of records that the ring's reader makes nothing of, and what it means.
+pub const MALFORMED: (&str, &str) = (
+    "malformed",
+    "A record of the ring that has not the form that the two sides agreed on.",
+);
 
 /// Adds what holds for the whole run.
 pub fn collect_build(collector: &mut Collector) {
@@ -82,7 +91,7 @@ pub fn collect_programs(programs: &Programs, collector: &mut Collector) {
             missed += sys::recursion_misses(fd.as_fd()).unwrap_or(0);
         }
     }
-    dropped("kernel", PROGRAM_BUSY, missed, collector);
+    dropped("kernel", PROGRAM_BUSY.0, missed, collector);
 }
 
 fn collect_report(report: &HookReport, collector: &mut Collector) {
@@ -138,7 +147,7 @@ pub fn collect_ring(ebpf: &Ebpf, ring: &Ring, collector: &mut Collector) -> Resu
     let sent: u64 = map::sums(ebpf, "EMITTED", KINDS)?.into_iter().sum();
     events("kernel", sent, collector);
     events("ring", ring.records(), collector);
-    dropped("ring", "malformed", ring.malformed(), collector);
+    dropped("ring", MALFORMED.0, ring.malformed(), collector);
     let faults = map::sums(ebpf, "FAULTS", Fault::COUNT)?;
     for (fault, count) in Fault::ALL.into_iter().zip(faults) {
         let add = if fault.is_loss() { dropped } else { ignored };
