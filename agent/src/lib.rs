@@ -17,6 +17,7 @@ pub mod l7;
 pub mod metric;
 pub mod pipeline;
 pub mod probe;
+mod reason;
 pub mod reference;
 pub mod resource;
 pub mod root;

@@ -23,28 +23,30 @@ use tokio_util::sync::CancellationToken;
 mod check;
 mod counts;
 mod disk;
+mod hooks;
 mod observer;
+mod paths;
 mod retention;
 mod run;
 mod sampler;
 mod sink;
 pub mod snapshot;
 mod start;
+mod trace;
 
 use self::{run::Control, sink::Sink, start::Started};
 use crate::{
-    cli::{self, TraceFormat, filter::Filter, style::Style, trace::Printer},
-    config::{Config, Sources, value::Sampler},
+    cli,
+    config::{Config, Sources},
     export::{
         otlp::{Otlp, config::OtlpConfig},
         web::{Limits, Readiness, Server, Source, WebStats},
     },
     metric::{Collector, Snapshot},
-    signal::Signal,
     telemetry::Telemetry,
 };
 
-pub use self::check::check;
+pub use self::{check::check, trace::trace};
 
 /// Time in which everything is drained and flushed after a signal to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -248,55 +250,6 @@ async fn finish(running: Running, otlp: Arc<Otlp>, deadline: Instant) {
     } else {
         tracing::error!("OTLP is not flushed: the observer still uses it");
     }
-}
-
-/// Prints requests as they end: all of them, whatever the sampler keeps for export.
-pub fn trace(mut config: Config, format: TraceFormat, filter: Filter) -> anyhow::Result<ExitCode> {
-    use std::io::IsTerminal as _;
-    config.trace.sampler = Sampler::AlwaysOn;
-    let config = &config;
-    Telemetry::start(config.log.level.into(), config.log.format)?;
-    let started = Started::begin(config, &[])?;
-    if !started.is_attached() {
-        anyhow::bail!("no probe can be attached; `sonde check` says why");
-    }
-    let format =
-        cli::trace::Format::choose(format, std::io::stdout().is_terminal(), Style::of_stdout());
-    let mut printer = Printer::new(std::io::stdout(), format, filter);
-    let (control, commands) = mpsc::channel();
-    let closed = control.clone();
-    let sink = Sink::To(Box::new(move |signal| {
-        if let Signal::Span(span) = signal
-            && !matches!(
-                printer.print(&span),
-                Ok(std::ops::ControlFlow::Continue(()))
-            )
-        {
-            // Nobody reads any more.
-            let _ = closed.send(Control::Stop);
-        }
-    }));
-    let worker = run::Worker::new(started, config, sink, Box::new(|_| {}), Box::new(|_| {}));
-    let stopper = control.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            runtime.block_on(async move {
-                if let (Ok(mut terminate), Ok(mut interrupt)) = (
-                    signal(SignalKind::terminate()),
-                    signal(SignalKind::interrupt()),
-                ) {
-                    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-                }
-                let _ = stopper.send(Control::Stop);
-            });
-        })?;
-    worker.run(&commands);
-    drop(control);
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Moment at which cumulative values begin.

@@ -13,7 +13,7 @@ use crate::{
     },
     enrich::counter::Loss,
     export::{self, otlp, prometheus, web},
-    l7::counters::{Counters, Dropped, GivenUp, Rejection},
+    l7::counters::{Dropped, GivenUp, Other, Rejection},
     metric::{Descriptor, Kind},
     pipeline::snapshot,
     resource::{OWN_METRICS, RESOURCES, Registration, SATURATION, Signal, USE_ERRORS, UTILIZATION},
@@ -156,32 +156,42 @@ fn signals(page: &mut String, title: &str, of: fn(&Registration) -> &[&Signal]) 
 /// The values that the attributes `stage` and `reason` can have, where the code lists them.
 fn reasons(page: &mut String) {
     heading(page, "Reasons of `sonde_dropped_total`");
-    let lost = Fault::ALL.into_iter().filter(|fault| fault.is_loss());
-    table(page, ["stage", "reason"]);
-    stage(
-        page,
-        "kernel",
-        lost.map(Fault::reason).chain([selfmon::PROGRAM_BUSY]),
-    );
-    stage(page, "ring", ["malformed"]);
-    stage(page, "http", Dropped::ALL.iter().map(|it| it.reason()));
+    let kernel = |is_loss| {
+        let faults = Fault::ALL.into_iter();
+        faults
+            .filter(move |fault| fault.is_loss() == is_loss)
+            .map(|fault| (fault.reason(), fault.meaning()))
+    };
+    table(page, ["stage", "reason", "what"]);
+    stage(page, "kernel", kernel(true).chain([selfmon::PROGRAM_BUSY]));
+    stage(page, "ring", [selfmon::MALFORMED]);
+    let dropped = Dropped::ALL.iter();
+    stage(page, "http", dropped.map(|it| (it.reason(), it.meaning())));
 
     heading(page, "Reasons of `sonde_ignored_total`");
-    let left = Fault::ALL.into_iter().filter(|fault| !fault.is_loss());
-    let connection = GivenUp::ALL.iter().map(|it| it.reason());
-    let message = Rejection::ALL.iter().map(|it| it.reason());
-    table(page, ["stage", "reason"]);
-    stage(page, "kernel", left.map(Fault::reason));
+    let connection = GivenUp::ALL.iter().map(|it| (it.reason(), it.meaning()));
+    let message = Rejection::ALL.iter().map(|it| (it.reason(), it.meaning()));
+    let others = Other::ALL.iter().map(|it| (it.reason(), it.meaning()));
+    let enrich = Loss::ALL.iter().map(|it| (it.reason(), it.meaning()));
+    table(page, ["stage", "reason", "what"]);
+    stage(page, "kernel", kernel(false));
     stage(page, "http_connection", connection);
-    stage(page, "http_message", message);
-    let others = Counters::default().others_by_reason();
-    stage(page, "http_message", others.map(|(reason, _)| reason));
-    stage(page, "enrich", Loss::ALL.map(Loss::reason));
+    stage(page, "http_message", message.chain(others));
+    stage(page, "enrich", enrich);
 }
 
-fn stage<'a>(page: &mut String, stage: &str, reasons: impl IntoIterator<Item = &'a str>) {
-    for reason in reasons {
-        row(page, [&code(stage), &code(reason)]);
+fn stage<'a>(
+    page: &mut String,
+    stage: &str,
+    reasons: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
+    for (reason, meaning) in reasons {
+        // As the other tables' texts: without the full stop of a single sentence.
+        let meaning = match meaning.strip_suffix('.') {
+            Some(sentence) if !sentence.contains(". ") => sentence,
+            _ => meaning,
+        };
+        row(page, [&code(stage), &code(reason), meaning]);
     }
 }
 

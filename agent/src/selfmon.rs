@@ -4,13 +4,13 @@ pub mod process;
 
 use std::os::fd::AsFd as _;
 
-use aya::{Ebpf, maps::MapInfo, programs::ProgramInfo};
+use aya::{Ebpf, programs::ProgramInfo};
 use sonde_common::{fault::Fault, header::KINDS};
 
 use crate::{
     enrich::process::Counters as ProcessCounters,
     kernel::{
-        attach::{HookReport, Outcome, Programs},
+        attach::{HookReport, Outcome, Programs, distinct},
         map,
         ring::Ring,
         sys,
@@ -40,7 +40,7 @@ descriptors! {
     /// 1 per hook that works.
     PROBE_ATTACHED = Gauge "sonde.probe.attached", Unit::None, "Hooks that are served, with the alternative that serves them";
     /// 1 per hook that doesn't.
-    PROBE_SKIPPED = Gauge "sonde.probe.skipped", Unit::None, "Hooks that no alternative serves on this kernel, with the reason";
+    PROBE_SKIPPED = Gauge "sonde.probe.skipped", Unit::None, "Hooks that no alternative serves on this kernel, with the reason in brief (the log and `sonde check` have all of it)";
     /// From BPF statistics.
     PROBE_RUNS = Counter "sonde.probe.runs", Unit::None, "Runs of each kernel program while BPF statistics were on (--probe.statistics)";
     /// From BPF statistics.
@@ -54,13 +54,22 @@ descriptors! {
     /// Entries of a table of the agent.
     TABLE_ENTRIES = Gauge "sonde.table.entries", Unit::None, "Entries of the agent's own tables";
     /// Entries of a kernel map.
-    MAP_ENTRIES = Gauge "sonde.map.entries", Unit::None, "Entries of each kernel map that grows with what is seen";
+    MAP_ENTRIES = Gauge "sonde.map.entries", Unit::None, "Entries of each kernel map that is in use and grows with what is seen";
     /// Their limit.
-    MAP_CAPACITY = Gauge "sonde.map.capacity", Unit::None, "Most entries that each kernel map can hold";
+    MAP_CAPACITY = Gauge "sonde.map.capacity", Unit::None, "Most entries that each of these kernel maps can hold";
 }
 
-/// Reason of runs that the kernel left out because the program was already running on that CPU.
-pub const PROGRAM_BUSY: &str = "program_busy";
+/// Reason of runs that the kernel left out, and what it means.
+pub const PROGRAM_BUSY: (&str, &str) = (
+    "program_busy",
+    "The kernel left out a run of a program because one was already running on that CPU.",
+);
+
+/// Reason of records that the ring's reader makes nothing of, and what it means.
+pub const MALFORMED: (&str, &str) = (
+    "malformed",
+    "A record of the ring that has not the form that the two sides agreed on.",
+);
 
 /// Adds what holds for the whole run.
 pub fn collect_build(collector: &mut Collector) {
@@ -82,29 +91,7 @@ pub fn collect_programs(programs: &Programs, collector: &mut Collector) {
             missed += sys::recursion_misses(fd.as_fd()).unwrap_or(0);
         }
     }
-    dropped("kernel", PROGRAM_BUSY, missed, collector);
-    for (name, info) in map_infos(programs.ebpf()) {
-        let attributes = Attributes::from([("map", name.into())]);
-        let capacity = Value::Integer(info.max_entries().into());
-        collector.push(&MAP_CAPACITY, attributes, capacity);
-    }
-}
-
-fn map_infos(ebpf: &Ebpf) -> impl Iterator<Item = (&str, MapInfo)> {
-    const GROWING: [&str; 5] = [
-        "SYSCALL_COUNTS",
-        "SYSCALL_DURATIONS",
-        "CONNECTION_TABLE",
-        "BLOCK_ISSUED",
-        "BLOCK_LATENCY",
-    ];
-    ebpf.maps().filter_map(|(name, map)| {
-        let aya::maps::Map::HashMap(data) = map else {
-            return None;
-        };
-        let info = data.info().ok()?;
-        GROWING.contains(&name).then_some((name, info))
-    })
+    dropped("kernel", PROGRAM_BUSY.0, missed, collector);
 }
 
 fn collect_report(report: &HookReport, collector: &mut Collector) {
@@ -118,15 +105,29 @@ fn collect_report(report: &HookReport, collector: &mut Collector) {
             collector.push(&PROBE_ATTACHED, attributes, one);
         }
         Outcome::Skipped { reasons } => {
-            let reason = reasons
-                .iter()
-                .map(|(alternative, reason)| format!("{alternative}: {reason}"))
-                .collect::<Vec<_>>()
-                .join("; ");
-            let attributes = Attributes::from([family, hook, ("reason", reason.into())]);
+            let reason = ("reason", label(reasons).into());
+            let attributes = Attributes::from([family, hook, reason]);
             collector.push(&PROBE_SKIPPED, attributes, one);
         }
     }
+}
+
+/// Longest `reason` of a hook that isn't served, bytes.
+const REASON: usize = 100;
+
+/// The reasons in brief, each once. The log and `sonde check` tell them in full.
+fn label(reasons: &[(&'static str, String)]) -> String {
+    let distinct = distinct(reasons);
+    let mut text = distinct
+        .iter()
+        .map(|(_, reason)| *reason)
+        .collect::<Vec<_>>()
+        .join("; ");
+    if text.len() > REASON {
+        text.truncate(text.floor_char_boundary(REASON - 3));
+        text.push_str("...");
+    }
+    text
 }
 
 fn collect_cost(name: &str, info: &ProgramInfo, collector: &mut Collector) {
@@ -146,7 +147,7 @@ pub fn collect_ring(ebpf: &Ebpf, ring: &Ring, collector: &mut Collector) -> Resu
     let sent: u64 = map::sums(ebpf, "EMITTED", KINDS)?.into_iter().sum();
     events("kernel", sent, collector);
     events("ring", ring.records(), collector);
-    dropped("ring", "malformed", ring.malformed(), collector);
+    dropped("ring", MALFORMED.0, ring.malformed(), collector);
     let faults = map::sums(ebpf, "FAULTS", Fault::COUNT)?;
     for (fault, count) in Fault::ALL.into_iter().zip(faults) {
         let add = if fault.is_loss() { dropped } else { ignored };
@@ -199,10 +200,22 @@ pub fn collect_processes(counters: &ProcessCounters, collector: &mut Collector) 
     }
 }
 
-/// Adds the fill of a kernel map.
-pub fn collect_map_entries(map: &'static str, count: usize, collector: &mut Collector) {
-    let attributes = Attributes::from([("map", map.into())]);
-    collector.push(&MAP_ENTRIES, attributes, Value::Integer(count as u64));
+/// Adds how many entries kernel maps hold, and how many they have room for: of those that can be
+/// full, which least recently used ones never are.
+pub fn collect_fill(
+    ebpf: &Ebpf,
+    filled: impl IntoIterator<Item = (&'static str, usize)>,
+    collector: &mut Collector,
+) -> Result<(), map::Error> {
+    for (name, entries) in filled {
+        let capacity = map::capacity(ebpf, name)?;
+        let attributes = || Attributes::from([("map", name.into())]);
+        let entries = Value::Integer(entries as u64);
+        collector.push(&MAP_ENTRIES, attributes(), entries);
+        let capacity = Value::Integer(capacity.into());
+        collector.push(&MAP_CAPACITY, attributes(), capacity);
+    }
+    Ok(())
 }
 
 /// Adds the fill of a table of the agent.
@@ -233,4 +246,17 @@ fn by_reason(
 ) {
     let attributes = Attributes::from([("stage", stage.into()), ("reason", reason.into())]);
     collector.push(descriptor, attributes, Value::Integer(count));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_skipped_hooks_reason_is_short_and_says_nothing_twice() {
+        let same = |reason: &str| [("tp_btf", reason.to_owned()), ("raw_tp", reason.to_owned())];
+        assert_eq!(label(&same("no BTF")), "no BTF");
+        let long = label(&same(&"\u{e9}x".repeat(100)));
+        assert!(long.len() <= REASON && long.ends_with("..."), "{long}");
+    }
 }

@@ -139,10 +139,13 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
-    match format {
+    let layer = match format {
         LogFormat::Text => layer.with_ansi(has_colour).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
-    }
+    };
+    // The SDK's complaint that its own bridge names no logger: nobody can do anything about it.
+    let told = filter_fn(|metadata| metadata.name() != "LoggerNameEmpty");
+    layer.with_filter(told).boxed()
 }
 
 fn otlp_layer<S>(provider: &SdkLoggerProvider) -> Box<dyn Layer<S> + Send + Sync>

@@ -93,11 +93,17 @@ pub(super) struct TraceArguments {
     #[arg(long, value_name = "PATTERN")]
     route: Vec<Pattern>,
     /// Only requests that took at least this long, such as 100ms
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = at_least)]
     min_duration: Option<Duration>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: TraceFormat,
+}
+
+/// humantime's own errors tell a position rather than what is accepted.
+fn at_least(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text)
+        .map_err(|_| "expected a duration with its unit, such as 100ms, 2s or 1m 30s")
 }
 
 impl From<TraceArguments> for Filter {

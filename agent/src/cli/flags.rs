@@ -87,7 +87,10 @@ fn default(setting: &Setting, defaults: &Config) -> String {
     match (setting.shape, setting.get(defaults).join(", ")) {
         (Shape::Switch, on) if on == "true" => "[default: on] ".to_owned(),
         (Shape::Switch, _) => "[default: off] ".to_owned(),
-        (_, none) if none.is_empty() => String::new(),
+        (_, none) if none.is_empty() => setting
+            .default
+            .map(|words| format!("[default: {words}] "))
+            .unwrap_or_default(),
         (_, words) => format!("[default: {words}] "),
     }
 }

@@ -148,21 +148,12 @@ fn text_line(span: &Span, style: Style) -> String {
     } else {
         line.path
     };
-    let end = line.status.map_or_else(
-        || {
-            if line.error.is_empty() {
-                "-".to_owned()
-            } else {
-                line.error.to_owned()
-            }
-        },
-        |code| code.to_string(),
-    );
+    let (end, tone) = ending(&line);
     let columns = [
         style.paint(Tone::Dim, time).into_owned(),
         style.pad(Tone::Accent, &printable(line.service), 16),
         style.pad(Tone::Dim, line.role, 6),
-        style.pad(status_tone(span), &printable(&end), 3),
+        style.pad(tone, &printable(&end), 3),
         format!("{:>9}", short_duration(line.duration)),
         style.pad(Tone::Bold, &printable(line.method), 6),
         printable(target).into_owned(),
@@ -190,11 +181,25 @@ const fn role(role: Role) -> &'static str {
     }
 }
 
-fn status_tone(span: &Span) -> Tone {
-    match status(span) {
-        Some(100..=299) => Tone::Good,
-        Some(300..=399) => Tone::Accent,
-        Some(400..=499) => Tone::Warning,
+/// The status, the error or both: an answer may have begun well and been cut off
+/// (`200 connection_reset`).
+fn ending(line: &Line<'_>) -> (String, Tone) {
+    let failure = line.error;
+    match line.status {
+        None if failure.is_empty() => ("-".to_owned(), Tone::Bad),
+        None => (failure.to_owned(), Tone::Bad),
+        Some(code) if failure.is_empty() || failure == code.to_string() => {
+            (code.to_string(), status_tone(code))
+        }
+        Some(code) => (format!("{code} {failure}"), Tone::Bad),
+    }
+}
+
+const fn status_tone(code: u16) -> Tone {
+    match code {
+        100..=299 => Tone::Good,
+        300..=399 => Tone::Accent,
+        400..=499 => Tone::Warning,
         _ => Tone::Bad,
     }
 }

@@ -44,6 +44,8 @@ pub struct Setting {
     pub value_name: &'static str,
     /// What it does; one line without a final dot.
     pub help: &'static str,
+    /// What holds where nobody sets it and it has no value of its own.
+    pub default: Option<&'static str>,
     /// OpenTelemetry's variable of the same meaning; `SONDE_...` wins over it.
     pub otel: Option<&'static str>,
     /// How many words it takes.
@@ -144,6 +146,7 @@ macro_rules! field {
             heading: $heading,
             value_name: $value_name,
             help: $help,
+            default: None,
             otel: $otel,
             shape: Shape::$shape,
             reload: Reload::$reload,
@@ -225,6 +228,7 @@ fn collector_settings() -> impl Iterator<Item = Setting> {
         heading: COLLECT,
         value_name: "BOOL",
         help: collector.help,
+        default: None,
         otel: None,
         shape: Shape::Switch,
         reload: Reload::Restart,
@@ -239,6 +243,7 @@ fn otlp_settings() -> impl Iterator<Item = Setting> {
         heading: OTLP,
         value_name: variable.value_name,
         help: variable.help,
+        default: variable.default,
         otel: Some(variable.name),
         shape: Shape::One,
         reload: Reload::Restart,

@@ -31,7 +31,7 @@ pub(super) struct Facts<'a> {
 type Rule = fn(&Facts<'_>) -> Option<String>;
 
 /// The rules, best first. Kubernetes metadata belongs after `declared`.
-const RULES: &[Rule] = &[declared, container, unit, script, executable];
+const RULES: &[Rule] = &[declared, container, unit, script, executable, invoked];
 
 /// The value of `service.name`: what the first rule says, else the kernel's name of the process,
 /// else `unknown`.
@@ -98,6 +98,17 @@ fn executable(facts: &Facts<'_>) -> Option<String> {
     Some(executable.to_owned())
 }
 
+/// What a program without a file was started as: the kernel's name for it is that of the memory it
+/// was started from, which may be another one each time, or a descriptor's number (fexecve(3)).
+fn invoked(facts: &Facts<'_>) -> Option<String> {
+    let is_descriptor = facts.comm.chars().all(|c| c.is_ascii_digit());
+    if facts.executable.is_some() || !(is_descriptor || facts.comm.starts_with("memfd:")) {
+        return None;
+    }
+    let name = script::base_name(facts.args.first()?);
+    Some(name.to_owned()).filter(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +172,27 @@ mod tests {
             ..Process::default()
         };
         assert_eq!(process.name(), "nginx");
+    }
+
+    #[test]
+    fn a_program_in_memory_is_called_as_it_was_started() {
+        for comm in ["memfd:sealed-91", "5"] {
+            let mut process = Process {
+                args: vec!["/opt/shop/cart".into(), "--port=1".into()],
+                comm,
+                ..Process::default()
+            };
+            assert_eq!(process.name(), "cart");
+            process.args.clear();
+            assert_eq!(process.name(), comm);
+        }
+        // Whose link can't be read may call itself anything.
+        let process = Process {
+            args: vec!["sshd: root [priv]".into()],
+            comm: "sshd",
+            ..Process::default()
+        };
+        assert_eq!(process.name(), "sshd");
     }
 
     #[test]

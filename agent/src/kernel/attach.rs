@@ -14,9 +14,12 @@ use aya::{
 
 use sonde_common::event::connection::Endpoint;
 
-pub use self::via::{Attach, Via};
 use self::window::Windows;
-use super::{feature::Kernel, map};
+pub use self::{
+    refusal::distinct,
+    via::{Attach, Via},
+};
+use super::{feature::Kernel, map, sweep::TABLE};
 use crate::probe::{Family, Hook, syscall};
 
 mod choose;
@@ -24,9 +27,6 @@ mod refusal;
 mod size;
 mod via;
 mod window;
-
-/// The map of connection states where they don't live on the sockets.
-const TABLE: &str = "CONNECTION_TABLE";
 
 /// The kernel side, as built beside the agent.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sonde-ebpf"));
@@ -226,6 +226,15 @@ impl Programs {
     #[must_use]
     pub fn is_served(&self, hook: &str) -> bool {
         self.served(hook).is_some()
+    }
+
+    /// Whether all that a family needs is served, and anything of it at all.
+    #[must_use]
+    pub fn serves(&self, family: &Family) -> bool {
+        let of_family = |report: &&HookReport| report.family == family.name;
+        let served = |report: &HookReport| matches!(report.outcome, Outcome::Attached(_));
+        let mut reports = self.reports.iter().filter(of_family);
+        reports.clone().any(served) && reports.all(|report| served(report) || !report.hook.required)
     }
 
     /// Tells the programs of ports that the agent already listens on: traffic between them and

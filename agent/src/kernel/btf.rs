@@ -13,7 +13,7 @@ use sonde_common::field::{self, ABSENT};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
-    #[error("can't read {path}: {source} (the kernel needs CONFIG_DEBUG_INFO_BTF=y)")]
+    #[error("the kernel needs CONFIG_DEBUG_INFO_BTF=y: can't read {path}: {source}")]
     Read {
         /// Which file.
         path: String,

@@ -55,11 +55,33 @@ pub fn entries<K: Pod, V: Pod>(ebpf: &Ebpf, name: &'static str) -> Result<Vec<(K
 }
 
 fn batches<K: Pod, V: Pod>(data: &MapData) -> io::Result<Vec<(K, V)>> {
-    // Words, so that the entries are aligned for every record of this tree.
-    let mut keys = vec![0u64; (BATCH as usize * size_of::<K>()).div_ceil(8)];
-    let mut values = vec![0u64; (BATCH as usize * size_of::<V>()).div_ceil(8)];
-    let mut cursor = sys::Cursor::default();
     let mut entries = Vec::new();
+    let sizes = (size_of::<K>(), size_of::<V>());
+    each_batch(data, sizes, |mut keys, mut values, count| {
+        for _ in 0..count {
+            let (Some((key, more_keys)), Some((value, more_values))) =
+                (pod::view::<K>(keys), pod::view::<V>(values))
+            else {
+                return Err(io::ErrorKind::InvalidData.into());
+            };
+            entries.push((*key, *value));
+            (keys, values) = (more_keys, more_values);
+        }
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+/// Hands over the bytes of keys and values, a batch at a time, with the number of entries.
+fn each_batch(
+    data: &MapData,
+    (key_size, value_size): (usize, usize),
+    mut take: impl FnMut(&[u8], &[u8], usize) -> io::Result<()>,
+) -> io::Result<()> {
+    // Words, so that the entries are aligned for every record of this tree.
+    let mut keys = vec![0u64; (BATCH as usize * key_size).div_ceil(8)];
+    let mut values = vec![0u64; (BATCH as usize * value_size).div_ceil(8)];
+    let mut cursor = sys::Cursor::default();
     loop {
         let (count, more) = sys::lookup_batch(
             data.fd().as_fd(),
@@ -68,20 +90,36 @@ fn batches<K: Pod, V: Pod>(data: &MapData) -> io::Result<Vec<(K, V)>> {
             pod::bytes_mut(&mut values),
             BATCH,
         )?;
-        let (mut key_bytes, mut value_bytes) = (pod::bytes_of(&keys), pod::bytes_of(&values));
-        for _ in 0..count {
-            let (Some((key, more_keys)), Some((value, more_values))) =
-                (pod::view::<K>(key_bytes), pod::view::<V>(value_bytes))
-            else {
-                return Err(io::ErrorKind::InvalidData.into());
-            };
-            entries.push((*key, *value));
-            (key_bytes, value_bytes) = (more_keys, more_values);
-        }
+        take(pod::bytes_of(&keys), pod::bytes_of(&values), count)?;
         if !more {
-            return Ok(entries);
+            return Ok(());
         }
     }
+}
+
+/// Number of entries that a hash map holds, by looking at all of them: for maps that hold few.
+pub fn count(ebpf: &Ebpf, name: &'static str) -> Result<usize, Error> {
+    let (Map::HashMap(data) | Map::LruHashMap(data)) = find(ebpf, name)? else {
+        return Err(Error::Missing(name));
+    };
+    let info = data.info().map_err(|source| Error::Map { name, source })?;
+    let sizes = (info.key_size() as usize, info.value_size() as usize);
+    let mut entries = 0;
+    each_batch(data, sizes, |_, _, count| {
+        entries += count;
+        Ok(())
+    })
+    .map_err(|source| Error::Read { name, source })?;
+    Ok(entries)
+}
+
+/// Most entries that a map can hold.
+pub fn capacity(ebpf: &Ebpf, name: &'static str) -> Result<u32, Error> {
+    let Map::HashMap(data) = find(ebpf, name)? else {
+        return Err(Error::Missing(name));
+    };
+    let info = data.info().map_err(|source| Error::Map { name, source })?;
+    Ok(info.max_entries())
 }
 
 fn one_by_one<K: Pod, V: Pod>(map: &Map, name: &'static str) -> Result<Vec<(K, V)>, Error> {

@@ -38,6 +38,9 @@ pub enum Error {
     Table(#[from] map::Error),
 }
 
+/// The map of connection states where they don't live on the sockets.
+pub const TABLE: &str = "CONNECTION_TABLE";
+
 /// Runs an iterator program over a socket storage map; what it wrote.
 fn run(ebpf: &Ebpf, program: &'static str, map: &'static str) -> Result<Vec<u8>, Error> {
     let iterator: &Iter = ebpf
@@ -80,13 +83,25 @@ pub fn storage(ebpf: &Ebpf) -> Result<Vec<Totals>, Error> {
     Ok(totals)
 }
 
-/// Totals of the connections of the table (kernels before 6.3).
-pub fn table(ebpf: &Ebpf) -> Result<Vec<Totals>, Error> {
-    let entries = map::entries::<u64, Connection>(ebpf, "CONNECTION_TABLE")?;
-    Ok(entries
-        .iter()
-        .filter_map(|(_, connection)| open_totals(connection))
-        .collect())
+/// What the table of connections holds (kernels before 6.3).
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Entries, those of closed and of the agent's own connections too.
+    pub entries: usize,
+    /// Totals of the open connections.
+    pub open: Vec<Totals>,
+}
+
+/// Reads the table of connections.
+pub fn table(ebpf: &Ebpf) -> Result<Table, Error> {
+    let entries = map::entries::<u64, Connection>(ebpf, TABLE)?;
+    Ok(Table {
+        entries: entries.len(),
+        open: entries
+            .iter()
+            .filter_map(|(_, connection)| open_totals(connection))
+            .collect(),
+    })
 }
 
 /// A connection in the table is open; which of the open states it is in is not known.

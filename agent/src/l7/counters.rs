@@ -1,24 +1,6 @@
 //! What became of everything that the byte-stream model was given.
 
-/// Declares an enum whose variants index an array of counters and carry a `reason` label.
-macro_rules! reasons {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $label:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$doc])* $variant,)+ }
-
-        impl $name {
-            /// All of them, in the order of their counters.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The value of the `reason` label.
-            #[must_use]
-            pub const fn reason(self) -> &'static str {
-                match self { $(Self::$variant => $label,)+ }
-            }
-        }
-    };
-}
+use crate::reason::reasons;
 
 reasons! {
     /// Why a request that was seen gave no exchange.
@@ -58,9 +40,9 @@ reasons! {
     GivenUp {
         /// The table had no room.
         TableFull => "table_full",
-        /// See [`Dropped::PipelineFull`].
+        /// More requests in flight on the connection than allowed.
         PipelineFull => "pipeline_full",
-        /// See [`Dropped::InFlightFull`].
+        /// More requests in flight in all than allowed.
         InFlightFull => "in_flight_full",
         /// A client that pipelines, and a gap that may have held messages.
         PipelineLost => "pipeline_lost",
@@ -68,8 +50,29 @@ reasons! {
         InvalidResponse => "invalid_response",
         /// Silent for a long time while the table was full.
         Idle => "idle",
-        /// Another protocol; see [`Rejection`].
+        /// Another protocol; the stage `http_message` counts which.
         OtherProtocol => "other_protocol",
+    }
+}
+
+reasons! {
+    /// What was seen and is no message of its own, or not a whole one.
+    Other {
+        /// An exchange was given up because no answer, or no more of it, came in time: it counts
+        /// as one that failed.
+        Aged => "aged",
+        /// An answer without a request that it could belong to.
+        OrphanResponse => "orphan_response",
+        /// A message with a head longer than what was captured of it.
+        TruncatedHead => "truncated_head",
+        /// A body whose framing stood in bytes that were not captured.
+        FramingLost => "framing_lost",
+        /// A stream's position jumped: records were lost.
+        Gap => "gap",
+        /// A segment began before the end of an earlier one; the overlap was left out.
+        Overlap => "overlap",
+        /// A segment of a connection that is not in the table.
+        UnknownConnection => "unknown_connection",
     }
 }
 
@@ -145,16 +148,20 @@ impl Counters {
 
     /// What was seen and is no message of its own, or not a whole one, by the label of its reason.
     #[must_use]
-    pub const fn others_by_reason(&self) -> [(&'static str, u64); 7] {
-        [
-            ("aged", self.aged),
-            ("orphan_response", self.orphan_responses),
-            ("truncated_head", self.truncated),
-            ("framing_lost", self.framing_lost),
-            ("gap", self.gaps),
-            ("overlap", self.overlaps),
-            ("unknown_connection", self.unknown_connection),
-        ]
+    pub fn others_by_reason(&self) -> [(&'static str, u64); Other::ALL.len()] {
+        std::array::from_fn(|index| {
+            let other = Other::ALL[index];
+            let count = match other {
+                Other::Aged => self.aged,
+                Other::OrphanResponse => self.orphan_responses,
+                Other::TruncatedHead => self.truncated,
+                Other::FramingLost => self.framing_lost,
+                Other::Gap => self.gaps,
+                Other::Overlap => self.overlaps,
+                Other::UnknownConnection => self.unknown_connection,
+            };
+            (other.reason(), count)
+        })
     }
 
     pub(super) fn drop_request(&mut self, reason: Dropped) {

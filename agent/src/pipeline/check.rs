@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 
-use super::start;
+use super::{paths, start};
 use crate::{
     capability::{Held, KernelVersion},
     cli::{
@@ -25,6 +25,10 @@ const MAIN_JOB: [&str; 4] = ["http", "tcp", "syscall", "process"];
 
 /// Says what works on this host: every program is loaded and attached for a moment.
 pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> {
+    paths::check(&config.path)?;
+    if let Some(warning) = paths::sysfs_warning(&config.path) {
+        eprintln!("sonde: warning: {warning}");
+    }
     let kernel = Kernel::probe(&config.path.procfs, &config.path.sysfs);
     let version = KernelVersion::current().context("can't read the kernel's version")?;
     let held = Held::read(&config.path.procfs).context("can't read capabilities")?;

@@ -14,6 +14,9 @@ use sonde_common::{
 use super::observer::Observer;
 use crate::kernel::map;
 
+const COUNTS: &str = "SYSCALL_COUNTS";
+const DURATIONS: &str = "SYSCALL_DURATIONS";
+
 /// Reads the counts, and removes those of processes that have ended.
 #[derive(Debug, Default)]
 pub(super) struct SyscallReader {
@@ -23,19 +26,19 @@ pub(super) struct SyscallReader {
 }
 
 impl SyscallReader {
-    /// Brings the counts up to now.
+    /// Brings the counts up to now; how many entries each map held.
     pub(super) fn read(
         &mut self,
         ebpf: &mut Ebpf,
         observer: &mut Observer,
-    ) -> Result<(), map::Error> {
+    ) -> Result<[(&'static str, usize); 2], map::Error> {
         let now = SystemTime::now();
         // First the shared map: a count that moves there from a cache meanwhile is missed until
         // the next reading, and not counted twice.
-        let mut counts: HashMap<CountKey, u64> =
-            map::entries::<CountKey, u64>(ebpf, "SYSCALL_COUNTS")?
-                .into_iter()
-                .collect();
+        let mut counts: HashMap<CountKey, u64> = map::entries::<CountKey, u64>(ebpf, COUNTS)?
+            .into_iter()
+            .collect();
+        let shared = counts.len();
         let mut cached = HashSet::new();
         for copies in map::per_cpu::<CachedCount>(ebpf, "SYSCALL_CACHE", CACHE_SLOTS)? {
             for slot in copies.iter().filter(|slot| slot.count != 0) {
@@ -43,7 +46,7 @@ impl SyscallReader {
                 cached.insert(slot.key.tgid);
             }
         }
-        let durations = map::entries::<DurationKey, Log2>(ebpf, "SYSCALL_DURATIONS")?;
+        let durations = map::entries::<DurationKey, Log2>(ebpf, DURATIONS)?;
         let processes = &mut observer.processes;
         observer.syscalls.fold_counts(
             now,
@@ -60,7 +63,8 @@ impl SyscallReader {
         self.ended
             .retain(|tgid, _| !observer.processes.is_live(*tgid));
         let gone = self.settle(&cached);
-        remove(ebpf, observer, &gone, counts.keys(), &durations)
+        remove(ebpf, observer, &gone, counts.keys(), &durations)?;
+        Ok([(COUNTS, shared), (DURATIONS, durations.len())])
     }
 
     /// Processes whose counts have all been in the shared map for a whole reading: what was
@@ -97,12 +101,12 @@ fn remove<'a>(
         .filter(|key| gone.contains(&key.tgid))
         .copied()
         .collect();
-    map::remove::<CountKey, u64>(ebpf, "SYSCALL_COUNTS", keys)?;
+    map::remove::<CountKey, u64>(ebpf, COUNTS, keys)?;
     let keys = durations
         .iter()
         .map(|(key, _)| *key)
         .filter(|key| gone.contains(&key.tgid));
-    map::remove::<DurationKey, Log2>(ebpf, "SYSCALL_DURATIONS", keys)?;
+    map::remove::<DurationKey, Log2>(ebpf, DURATIONS, keys)?;
     for tgid in gone {
         observer.syscalls.deleted(*tgid);
     }

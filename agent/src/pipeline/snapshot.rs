@@ -12,7 +12,7 @@ use crate::{
     aggregate::{cardinality::collect_usage, log2},
     kernel::{attach::Programs, map, ring::Ring, sweep},
     metric::{Attributes, Collector, Descriptor, Family, Snapshot, Unit, Value},
-    probe::syscall,
+    probe::{block, syscall},
     selfmon,
 };
 
@@ -32,6 +32,9 @@ pub const DISK_LATENCY: Descriptor = Descriptor::histogram(
 
 /// Metrics that the kernel side's histograms give.
 pub const DESCRIPTORS: &[&Descriptor] = &[&RUN_QUEUE_LATENCY, &DISK_LATENCY];
+
+const BLOCK_ISSUED: &str = "BLOCK_ISSUED";
+const BLOCK_LATENCY: &str = "BLOCK_LATENCY";
 
 /// The kernel side, loaded, with the reading end of its ring.
 pub(super) struct Kernel {
@@ -60,8 +63,9 @@ impl Kernel {
     }
 
     /// Brings everything that is read rather than told up to now: open connections, system call
-    /// counts.
-    fn read(&mut self, observer: &mut Observer) {
+    /// counts. How many entries the maps held that were read whole.
+    fn read(&mut self, observer: &mut Observer) -> Vec<(&'static str, usize)> {
+        let mut filled = Vec::new();
         if self.has("tcp_sweep") {
             match sweep::storage(self.programs.ebpf()) {
                 Ok(totals) => observer.open_connections(&totals),
@@ -69,20 +73,30 @@ impl Kernel {
             }
         } else if self.has("tcp_state_table") {
             match sweep::table(self.programs.ebpf()) {
-                Ok(totals) => observer.open_connections(&totals),
+                Ok(table) => {
+                    filled.push((sweep::TABLE, table.entries));
+                    observer.open_connections(&table.open);
+                }
                 Err(error) => tracing::warn!(%error, "open connections are not counted"),
             }
         }
         if self.programs.is_served(syscall::EXIT) {
             let result = self.syscalls.read(self.programs.ebpf_mut(), observer);
-            report("system calls", result);
+            filled.extend(report("system calls", result).into_iter().flatten());
         }
+        filled
     }
 
     fn collect(&self, collector: &mut Collector) -> Result<(), map::Error> {
         let ebpf = self.programs.ebpf();
         selfmon::collect_programs(&self.programs, collector);
         selfmon::collect_ring(ebpf, &self.ring, collector)?;
+        self.collect_histograms(collector)
+    }
+
+    /// Adds what the kernel side has told apart by size alone, and the fill of its maps.
+    fn collect_histograms(&self, collector: &mut Collector) -> Result<(), map::Error> {
+        let ebpf = self.programs.ebpf();
         let mut waits = Log2::EMPTY;
         for copies in map::per_cpu::<Log2>(ebpf, "RUN_QUEUE_LATENCY", 1)? {
             copies.iter().for_each(|copy| waits.merge(copy));
@@ -91,8 +105,11 @@ impl Kernel {
             let value = Value::Histogram(histogram);
             collector.push(&RUN_QUEUE_LATENCY, Attributes::none(), value);
         }
-        let latencies = map::entries::<LatencyKey, Log2>(ebpf, "BLOCK_LATENCY")?;
-        selfmon::collect_map_entries("BLOCK_LATENCY", latencies.len(), collector);
+        if !self.programs.is_served(block::ISSUE) {
+            return Ok(());
+        }
+        let latencies = map::entries::<LatencyKey, Log2>(ebpf, BLOCK_LATENCY)?;
+        let told = latencies.len();
         for (key, latency) in latencies {
             if let Some(histogram) = log2::histogram(&latency, &log2::FINE) {
                 collector.push(
@@ -102,14 +119,17 @@ impl Kernel {
                 );
             }
         }
-        Ok(())
+        // In flight at the devices: few.
+        let issued = map::count(ebpf, BLOCK_ISSUED)?;
+        let filled = [(BLOCK_LATENCY, told), (BLOCK_ISSUED, issued)];
+        selfmon::collect_fill(ebpf, filled, collector)
     }
 }
 
-fn report<E: std::fmt::Display>(what: &str, result: Result<(), E>) {
-    if let Err(error) = result {
-        tracing::warn!(%error, "{what}: can't be read");
-    }
+fn report<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Option<T> {
+    result
+        .inspect_err(|error| tracing::warn!(%error, "{what}: can't be read"))
+        .ok()
 }
 
 /// Makes the snapshot: first brings the observer up to now, then writes it all down.
@@ -125,7 +145,10 @@ pub(super) fn take(
     selfmon::collect_build(&mut collector);
     selfmon::process::collect(start, &mut collector);
     if let Some(kernel) = kernel {
-        kernel.read(observer);
+        let filled = kernel.read(observer);
+        let ebpf = kernel.programs.ebpf();
+        let fill = selfmon::collect_fill(ebpf, filled, &mut collector);
+        report("fill of kernel maps", fill);
         report("kernel maps", kernel.collect(&mut collector));
     }
     observer.requests_in_flight();

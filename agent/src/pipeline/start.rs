@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use super::{counts::SyscallReader, sampler, snapshot::Kernel as LoadedKernel};
+use super::{counts::SyscallReader, hooks, paths, sampler, snapshot::Kernel as LoadedKernel};
 use crate::{
     aggregate::{
         red::{Red, RedLimits},
@@ -51,12 +51,19 @@ impl Started {
     /// Reads who runs, loads and attaches the kernel side, and drops the capabilities that took.
     /// `listening` are the ports that it listens on already.
     pub(super) fn begin(config: &Config, listening: &[u16]) -> anyhow::Result<Self> {
+        paths::check(&config.path)?;
+        if let Some(warning) = paths::sysfs_warning(&config.path) {
+            tracing::warn!("{warning}");
+        }
         let root = sampler::root(config);
         let host = host::resource(&root);
         let clock = Clock::read().context("can't read CLOCK_MONOTONIC")?;
         let mut processes = Processes::new(&root, Arc::clone(&host), ProcessLimits::default());
         let kernel = attach(config, listening)?;
         let now = Clock::monotonic_now().context("can't read CLOCK_MONOTONIC")?;
+        let reports = kernel.as_ref().map(|kernel| kernel.programs.reports());
+        let hooks = hooks::summary(reports, &families(config));
+        tracing::info!("sonde {}: {hooks}", env!("CARGO_PKG_VERSION"));
         // After attaching, so that a process which starts in between is seen by one of the two.
         while !processes.sweep(now, 1024) {}
         let listeners = Listeners::read(&root.procfs);
@@ -68,6 +75,13 @@ impl Started {
             processes,
             listeners,
         })
+    }
+
+    /// Whether what a family needs is attached.
+    pub(super) fn serves(&self, family: &Family) -> bool {
+        self.kernel
+            .as_ref()
+            .is_some_and(|kernel| kernel.programs.serves(family))
     }
 
     /// Whether any probe is attached.
@@ -153,16 +167,9 @@ fn warn_of(held: &Held, lacks: &[Lack]) {
 }
 
 fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {
-    for report in programs.reports() {
-        if let crate::kernel::attach::Outcome::Skipped { reasons } = &report.outcome {
-            let lost = report.hook.lost;
-            tracing::warn!(
-                family = report.family,
-                hook = report.hook.name,
-                ?reasons,
-                "hook is not served: {lost}"
-            );
-        }
+    for unserved in hooks::unserved(programs.reports()) {
+        let (hooks, reason) = (unserved.hooks, unserved.reason);
+        tracing::warn!(hooks, reason, "hooks are not served: {}", unserved.lost);
     }
     let ring = Ring::take(programs.ebpf_mut())?;
     Ok(LoadedKernel {

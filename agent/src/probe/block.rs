@@ -6,6 +6,9 @@ use crate::kernel::{
     feature::Kernel,
 };
 
+/// The hook that begins what is measured.
+pub const ISSUE: &str = "block_rq_issue";
+
 const LOST: &str = "no block I/O latency";
 
 /// The family.
@@ -14,18 +17,18 @@ pub const FAMILY: Family = Family {
     help: "block I/O latency by device and operation",
     hooks: &[
         Hook {
-            name: "block_rq_issue",
+            name: ISSUE,
             required: true,
             lost: LOST,
             any_of: &[
                 Attach {
                     program: "block_issue",
-                    via: Via::BtfTracepoint("block_rq_issue"),
+                    via: Via::BtfTracepoint(ISSUE),
                     when: |kernel| passes(kernel, 1),
                 },
                 Attach {
                     program: "block_issue_queue",
-                    via: Via::BtfTracepoint("block_rq_issue"),
+                    via: Via::BtfTracepoint(ISSUE),
                     when: |kernel| passes(kernel, 2),
                 },
             ],
@@ -46,12 +49,12 @@ pub const FAMILY: Family = Family {
 
 /// `block_rq_issue` passes the request alone since 5.11, its queue and the request before.
 fn passes(kernel: &Kernel, arguments: u32) -> Result<(), String> {
-    kernel.has_tracepoint("block_rq_issue")?;
+    kernel.has_tracepoint(ISSUE)?;
     let here = kernel
         .btf
         .as_ref()
         .ok()
-        .and_then(|btf| btf.tracepoint_arguments("block_rq_issue"));
+        .and_then(|btf| btf.tracepoint_arguments(ISSUE));
     if here == Some(arguments) {
         Ok(())
     } else {

@@ -92,6 +92,27 @@ fn each_row_of_the_page_has_as_many_cells_as_its_heading() {
     }
 }
 
+/// The rows of the reasons, each a stage, a reason and what it means.
+#[test]
+fn every_reason_says_what_it_means() {
+    let page = markdown();
+    let (_, reasons) = page
+        .split_once("## Reasons of `sonde_dropped_total`")
+        .expect("the section");
+    let rows = reasons.lines().filter(|line| line.starts_with("| `"));
+    let mut found = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [stage, reason, meaning] = cells[..] else {
+            panic!("{row}");
+        };
+        assert!(meaning.split(' ').count() > 2, "{row}");
+        assert!(!meaning.contains("[`"), "a link leads nowhere here: {row}");
+        assert!(found.insert((stage, reason)), "twice: {row}");
+    }
+    assert!(found.len() > 40, "{found:?}");
+}
+
 /// A gauge may not look like a counter, nor a counter like anything else.
 #[test]
 fn only_counters_end_in_total() {

@@ -147,8 +147,9 @@ fn parse(text: &str, root: &Root, skipped: &mut Skipped) -> BTreeMap<String, Dis
         .collect()
 }
 
-/// Whole disks, as the kernel lists them in `/sys/block`; of the kinds of which a host has many
-/// that nobody uses, only those that have done something.
+/// Whole disks, as the kernel lists them in `/sys/block`, without those that have nothing behind
+/// them and never had (a card reader); of the kinds of which a host has many that nobody uses, only
+/// those that have done something and still have something behind them (no detached loop device).
 fn is_reported(disk: &DiskStat, block: &Path) -> bool {
     const OFTEN_UNUSED: [&str; 6] = ["loop", "ram", "zram", "nbd", "fd", "sr"];
     let kind = disk
@@ -160,7 +161,14 @@ fn is_reported(disk: &DiskStat, block: &Path) -> bool {
     } else {
         !looks_like_partition(&disk.name)
     };
-    is_whole && (is_used || !OFTEN_UNUSED.contains(&kind))
+    let size = read::number::<u64>(&block.join(sysfs_name(&disk.name)).join("size"));
+    let is_empty = matches!(size, Ok(Some(0)));
+    is_whole
+        && if OFTEN_UNUSED.contains(&kind) {
+            is_used && !is_empty
+        } else {
+            is_used || !is_empty
+        }
 }
 
 /// `sda1`, `vda15`, `nvme0n1p2`, `mmcblk0p1`: for want of sysfs.
@@ -272,6 +280,27 @@ mod tests {
         for name in ["sda", "nvme0n1", "md0", "dm-3", "loop0", "mmcblk0", "sr0"] {
             assert!(!looks_like_partition(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_device_without_anything_behind_it_is_left_out() {
+        let block = tempfile::tempdir().unwrap();
+        let reported = |name: &str, sectors: Option<&str>, reads: u64| {
+            let directory = block.path().join(name);
+            std::fs::create_dir_all(&directory).unwrap();
+            if let Some(sectors) = sectors {
+                std::fs::write(directory.join("size"), sectors).unwrap();
+            }
+            let line = format!("7 0 {name} {reads} 0 8 1 0 0 0 0 0 1 1");
+            is_reported(&DiskStat::from_line(&line).unwrap(), block.path())
+        };
+        assert!(reported("loop0", Some("2048\n"), 5));
+        assert!(!reported("loop0", Some("2048\n"), 0), "never used");
+        assert!(!reported("loop1", Some("0\n"), 5), "detached");
+        assert!(reported("sda", Some("2048\n"), 0));
+        assert!(!reported("sda", Some("0\n"), 0), "no medium");
+        assert!(reported("sdb", Some("0\n"), 5), "its medium was taken out");
+        assert!(reported("sdc", None, 0), "not known");
     }
 
     #[test]

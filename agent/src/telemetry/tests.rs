@@ -83,22 +83,40 @@ async fn fault_24_a_hanging_receiver_of_own_logs_does_not_hold_up_the_stop() {
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
+#[derive(Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .lock()
+            .expect("not poisoned")
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_bridge_to_otlp_is_made_without_a_word() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let layer = format_layer(LogFormat::Text, move || writer.clone(), false);
+    with_default(tracing_subscriber::registry().with(layer), || {
+        let provider = SdkLoggerProvider::builder().build();
+        drop(otlp_layer::<Registry>(&provider));
+        info!("told");
+    });
+    let text = String::from_utf8(lines.0.lock().expect("not poisoned").clone()).expect("text");
+    assert!(text.contains("told"), "{text}");
+    assert!(!text.contains("Logger name is empty"), "{text}");
+}
+
 #[test]
 fn json_lines_are_json() {
-    #[derive(Clone, Default)]
-    struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0
-                .lock()
-                .expect("not poisoned")
-                .extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
     let lines = Lines::default();
     let writer = lines.clone();
     let layer = format_layer(LogFormat::Json, move || writer.clone(), false);

@@ -31,6 +31,26 @@ fn check_finds_this_host_fit() -> Result<()> {
     Ok(())
 }
 
+/// Before anything is loaded: with another procfs nothing would be told, and no word why.
+#[test]
+fn fault_30_a_procfs_that_is_none_is_refused() -> Result<()> {
+    let lab = Lab::open()?;
+    for command in ["run", "check", "trace"] {
+        let flags = [
+            command,
+            "--path.procfs=/etc",
+            "--web.listen-address=[::1]:0",
+        ];
+        let found = output(sonde(&lab)?.args(flags))?;
+        let told = String::from_utf8_lossy(&found.stderr);
+        assert_eq!(found.status.code(), Some(1), "{command}: {told}");
+        for word in ["path.procfs is /etc", "can't read /etc/stat: No such file"] {
+            assert!(told.contains(word), "{command}: {told}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn trace_prints_json_lines_that_pass_the_filter() -> Result<()> {
     let lab = Lab::open()?;

@@ -20,6 +20,31 @@ fn calls_of_a_script_are_counted_exactly() -> Result<()> {
     Ok(())
 }
 
+/// Before a map is full there is a word of it, and none of maps that nothing uses.
+#[test]
+fn the_fill_of_the_maps_that_grow_is_told() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&["--no-collector.block"])?;
+    let (perl, name) = lab.copy("perl")?;
+    lab.run(perl, ["-e", "getppid() for 1..1000"])?;
+    let labels = [(SERVICE, &*name), ("syscall", "getppid")];
+    agent.eventually("calls", |metrics| metrics.sum(CALLS, &labels))?;
+    let metrics = agent.metrics()?;
+    for map in ["SYSCALL_COUNTS", "SYSCALL_DURATIONS"] {
+        let of = [("map", map)];
+        let capacity = metrics.sum("sonde_map_capacity", &of).unwrap_or(0.0);
+        assert!(capacity >= 4096.0, "{map}: room for {capacity}");
+        let entries = metrics.sum("sonde_map_entries", &of).unwrap_or(0.0);
+        assert!(entries > 0.0 && entries <= capacity, "{map}: {entries}");
+    }
+    for unused in ["BLOCK_ISSUED", "BLOCK_LATENCY"] {
+        let of = [("map", unused)];
+        assert_eq!(metrics.sum("sonde_map_capacity", &of), None, "{unused}");
+        assert_eq!(metrics.sum("sonde_map_entries", &of), None, "{unused}");
+    }
+    Ok(())
+}
+
 /// Two at once share a service, and neither loses a call to the other.
 #[test]
 fn calls_of_processes_at_once_add_up() -> Result<()> {

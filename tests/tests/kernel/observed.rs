@@ -176,7 +176,7 @@ impl Observed {
         if self.programs.is_attached("tcp_sweep") {
             return Ok(sweep::storage(self.programs.ebpf())?);
         }
-        Ok(sweep::table(self.programs.ebpf())?)
+        Ok(sweep::table(self.programs.ebpf())?.open)
     }
 
     /// How often something was lost or left alone.

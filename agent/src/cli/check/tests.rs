@@ -147,6 +147,42 @@ missing CAP_SYS_PTRACE";
 }
 
 #[test]
+fn fault_27_what_several_hooks_miss_is_told_once() {
+    let missing = |hook, also: Option<&str>| HookLine {
+        family: "tcp",
+        hook,
+        required: true,
+        outcome: Outcome::Missing {
+            refused: [("tp_btf", "no BTF"), ("raw_tp", "no BTF")]
+                .into_iter()
+                .chain(also.map(|reason| ("iter", reason)))
+                .map(|(alternative, reason)| Refusal {
+                    alternative: alternative.into(),
+                    reason: reason.into(),
+                })
+                .collect(),
+            lost: "connections",
+        },
+    };
+    let report = Report {
+        hooks: vec![missing("one", None), missing("two", Some("too old"))],
+        ..report()
+    };
+    let text = report.to_text(Style::Plain);
+    let table = "\
+FAMILY  HOOK  STATE     HOW
+tcp     one   missing   lost: connections
+        two   missing   lost: connections
+                        iter: too old
+
+refused one, two
+        no BTF
+
+missing CAP_SYS_PTRACE";
+    assert!(text.contains(table), "{text}");
+}
+
+#[test]
 fn json_keeps_its_keys() {
     let value: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
     assert_eq!(value["btf"]["found"], "/sys/kernel/btf/vmlinux");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::style::{Style, Tone, printable},
-    Btf, CgroupMode, HookLine, Outcome, Report,
+    Btf, CgroupMode, HookLine, Outcome, Refusal, Report,
 };
 
 impl Report {
@@ -15,6 +15,7 @@ impl Report {
             self.host(style),
             self.hook_table(style),
             self.refusal(style),
+            self.shared_reasons(style),
             self.missing_capabilities(style),
             self.verdict(style),
         ];
@@ -80,7 +81,13 @@ impl Report {
             family = line.family;
             let shown = style.pad(Tone::Accent, shown, widths.0);
             let _ = write!(text, "{shown}  {:<width$}  ", line.hook, width = widths.1);
-            line.state(&mut text, style, widths.0 + widths.1 + STATE_WIDTH + 6);
+            let own = line.reasons().into_iter();
+            let own = own.filter(|(_, reason)| self.lines_with(reason).count() < 2);
+            let own: Vec<_> = own
+                .map(|(alternatives, reason)| format!("{}: {reason}", alternatives.join(", ")))
+                .collect();
+            let indent = widths.0 + widths.1 + STATE_WIDTH + 6;
+            line.state(&own, &mut text, style, indent);
         }
         text
     }
@@ -90,6 +97,35 @@ impl Report {
             let refused = style.paint(Tone::Bad, "refused");
             format!("{refused} by the kernel: {}\n", printable(reason))
         })
+    }
+
+    /// What several hooks are refused for, once with their names.
+    fn shared_reasons(&self, style: Style) -> String {
+        let mut text = String::new();
+        let mut told = Vec::new();
+        for (_, reason) in self.hooks.iter().flat_map(HookLine::reasons) {
+            if self.lines_with(reason).count() < 2 || told.contains(&reason) {
+                continue;
+            }
+            told.push(reason);
+            // Families share hooks.
+            let mut hooks: Vec<&str> = Vec::new();
+            for line in self.lines_with(reason) {
+                if !hooks.contains(&line.hook) {
+                    hooks.push(line.hook);
+                }
+            }
+            let refused = style.paint(Tone::Warning, "refused");
+            let hooks = style.paint(Tone::Bold, &hooks.join(", ")).into_owned();
+            let _ = writeln!(text, "{refused} {hooks}\n        {}", printable(reason));
+        }
+        text
+    }
+
+    /// The hooks of which an alternative is refused for this reason.
+    fn lines_with<'a>(&'a self, reason: &'a str) -> impl Iterator<Item = &'a HookLine> {
+        let refused = move |line: &&HookLine| line.reasons().iter().any(|own| own.1 == reason);
+        self.hooks.iter().filter(refused)
     }
 
     fn missing_capabilities(&self, style: Style) -> String {
@@ -130,8 +166,28 @@ impl Report {
 const STATE_WIDTH: usize = 8;
 
 impl HookLine {
-    /// State and how, then one line per refusal below, indented to the last column.
-    fn state(&self, text: &mut String, style: Style, indent: usize) {
+    /// Why it is refused, each reason once with the alternatives that it holds for.
+    fn reasons(&self) -> Vec<(Vec<&str>, &str)> {
+        let Outcome::Missing { refused, .. } = &self.outcome else {
+            return Vec::new();
+        };
+        let mut reasons: Vec<(Vec<&str>, &str)> = Vec::new();
+        for Refusal {
+            alternative,
+            reason,
+        } in refused
+        {
+            match reasons.iter_mut().find(|known| known.1 == reason) {
+                Some((known, _)) if known.contains(&alternative.as_str()) => {}
+                Some((known, _)) => known.push(alternative),
+                None => reasons.push((vec![alternative], reason)),
+            }
+        }
+        reasons
+    }
+
+    /// State and how, then one line per reason below, indented to the last column.
+    fn state(&self, reasons: &[String], text: &mut String, style: Style, indent: usize) {
         let _ = match &self.outcome {
             Outcome::Works { alternative } => {
                 let state = style.pad(Tone::Good, "works", STATE_WIDTH);
@@ -141,7 +197,7 @@ impl HookLine {
                 let state = style.pad(Tone::Dim, "off", STATE_WIDTH);
                 writeln!(text, "{state}  its collector is switched off")
             }
-            Outcome::Missing { refused, lost } => {
+            Outcome::Missing { lost, .. } => {
                 // What is optional and missing is no fault.
                 let (tone, word) = if self.required {
                     (Tone::Bad, "missing")
@@ -150,10 +206,9 @@ impl HookLine {
                 };
                 let state = style.pad(tone, word, STATE_WIDTH);
                 let _ = writeln!(text, "{state}  lost: {lost}");
-                refused.iter().try_for_each(|refusal| {
-                    let reason = printable(&refusal.reason);
+                reasons.iter().try_for_each(|reason| {
                     let blank = "";
-                    writeln!(text, "{blank:indent$}{}: {reason}", refusal.alternative)
+                    writeln!(text, "{blank:indent$}{}", printable(reason))
                 })
             }
         };

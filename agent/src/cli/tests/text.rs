@@ -3,6 +3,17 @@
 use super::*;
 
 #[test]
+fn a_wrong_duration_is_told_what_is_accepted() {
+    let error = parse("trace --min-duration abc").expect_err("no duration");
+    assert_eq!(error.exit_code(), 2);
+    let told = error.to_string();
+    assert!(
+        told.contains("expected a duration with its unit, such as 100ms"),
+        "{told}"
+    );
+}
+
+#[test]
 fn help_reads_well() {
     let help = parse("--help").expect_err("help ends the command");
     assert_eq!(help.exit_code(), 0);
@@ -16,6 +27,7 @@ fn help_reads_well() {
         "          [default: 127.0.0.1:9464] [env: SONDE_WEB_LISTEN_ADDRESS]",
         "          [default: on] [env: SONDE_COLLECTOR_RUN_QUEUE]",
         "          [env: SONDE_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT]",
+        "          [default: http/protobuf] [env: SONDE_OTLP_PROTOCOL or OTEL_EXPORTER_OTLP_PROTOCOL]",
     ] {
         assert!(
             help.lines().any(|found| found == line),

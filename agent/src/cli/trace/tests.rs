@@ -99,6 +99,23 @@ fn status_classes_have_their_colours() {
 }
 
 #[test]
+fn an_answer_that_was_cut_off_is_shown_as_an_error() {
+    let with_error = |status: u16, error: &'static str| {
+        let mut span = span("/", Some(status), 1);
+        let more = ("error.type", error.into());
+        span.attributes = span.attributes.iter().cloned().chain([more]).collect();
+        text_line(&span, Style::Colour)
+    };
+    let cut_off = with_error(200, "connection_reset");
+    assert!(
+        cut_off.contains("\x1b[31m200 connection_reset\x1b[0m"),
+        "{cut_off}"
+    );
+    let refused = with_error(404, "404");
+    assert!(refused.contains("\x1b[33m404\x1b[0m"), "{refused}");
+}
+
+#[test]
 fn json_lines_have_their_keys_and_nothing_empty() {
     let mut child = span("/a\u{1b}[31m\"\n", Some(200), 12);
     child.parent = Some(TraceParent {

@@ -73,7 +73,7 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An address can't be listened on.
-    #[error("can't listen on {address}: {reason}")]
+    #[error("can't listen on {address}")]
     Bind {
         /// The address as it was given.
         address: SocketAddr,

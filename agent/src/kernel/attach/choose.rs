@@ -10,7 +10,7 @@ use aya::{
 
 use super::{
     Outcome, Programs,
-    refusal::explain,
+    refusal::{chain, explain},
     via::{Attach, Link, Via},
 };
 use crate::kernel::feature::Kernel;
@@ -63,7 +63,7 @@ impl Programs {
         let map = map.ok_or_else(|| format!("map {place} is not in the object"))?;
         ProgramArray::try_from(map)
             .and_then(|mut programs| programs.set(index, &next, 0))
-            .map_err(|error| error.to_string())
+            .map_err(|error| chain(&error))
     }
 
     /// Attaches what has been loaded, all within a moment: the verifier needs its time for each

@@ -1,8 +1,7 @@
 //! How large each map is made: what isn't used costs next to nothing.
 
-use super::TABLE;
 use crate::{
-    kernel::feature::Kernel,
+    kernel::{feature::Kernel, sweep::TABLE},
     probe::{FAMILIES, Family},
 };
 

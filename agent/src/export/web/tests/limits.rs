@@ -143,10 +143,8 @@ async fn a_port_that_is_taken_is_named() {
         stats: Arc::clone(&running.stats),
     };
     let taken = Server::bind(&[running.address], source, Limits::default()).await;
-    let said = taken.unwrap_err().to_string();
-    assert!(
-        said.contains(&format!("can't listen on {}", running.address)),
-        "{said}"
-    );
-    assert!(said.contains("in use"), "{said}");
+    let said = crate::cli::error_lines(&taken.unwrap_err());
+    let start = format!("sonde: error: can't listen on {}: ", running.address);
+    assert!(said.starts_with(&start), "{said}");
+    assert_eq!(said.matches("in use").count(), 1, "{said}");
 }
