@@ -214,7 +214,12 @@ fn tell<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
     if starts || class as u8 == Class::Partial as u8 {
         connection.budget[direction] = BUDGET;
     }
-    if starts && io.length > front && io.payload.ends_with_blank_line(io.length) {
+    // The model goes on best from whole request heads, so the front of a request is taken for one:
+    // a body may follow. An answer's must be one, to keep bodies out of the ring.
+    if io.length > front
+        && (class as u8 == Class::Request as u8
+            || starts && io.payload.ends_with_blank_line(io.length))
+    {
         let longer = io.length.min(CAPTURE_MAX as u32);
         captured = record.capture(&io.payload, longer).unwrap_or(0);
     }
