@@ -14,6 +14,9 @@ reasons! {
         InFlightFull => "in_flight_full",
         /// The connection turned into a tunnel before its turn.
         Tunnel => "tunnel",
+        /// It stands where, after missed bytes, it can't be told from a body, or on a connection
+        /// that was given up. Only those at the start of a read or write are seen.
+        Unsynchronised => "unsynchronised",
     }
 }
 
@@ -30,8 +33,6 @@ reasons! {
         Http09 => "http_0_9",
         /// The stream ended within a head.
         Incomplete => "incomplete_head",
-        /// A well-formed request where, after missed bytes, it can't be told from a body.
-        Unsynchronised => "unsynchronised",
     }
 }
 
@@ -81,7 +82,7 @@ reasons! {
 /// `requests == exchanges + sum(dropped) + in flight` holds whenever no call is running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Request heads recognised.
+    /// Requests of which at least the beginning was seen.
     pub requests: u64,
     /// Exchanges given out.
     pub exchanges: u64,
@@ -166,6 +167,12 @@ impl Counters {
 
     pub(super) fn drop_request(&mut self, reason: Dropped) {
         self.dropped[reason as usize] += 1;
+    }
+
+    /// Counts a request that doesn't even join those in flight.
+    pub(super) fn pass_over_request(&mut self, reason: Dropped) {
+        self.requests += 1;
+        self.drop_request(reason);
     }
 
     pub(super) fn reject(&mut self, reason: Rejection) {

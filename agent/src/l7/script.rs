@@ -3,9 +3,11 @@
 
 use std::net::Ipv4Addr;
 
-use sonde_common::event::http::{Direction, Tuple, flag};
+use sonde_common::event::http::{
+    BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, TAIL, Tuple, flag,
+};
 
-use super::{Connections, exchange::Exchange};
+use super::{Connections, exchange::Exchange, http1};
 use crate::event::Segment;
 
 /// Time between two events of a script, in nanoseconds.
@@ -17,12 +19,41 @@ pub struct Script {
     connection: u64,
     tgid: u32,
     time: u64,
-    front: usize,
-    tail: usize,
+    capture: Capture,
     received: u64,
     sent: u64,
     late: bool,
     segments: Vec<Recorded>,
+}
+
+/// How much of each read and write is captured.
+#[derive(Clone, Copy, Debug)]
+enum Capture {
+    /// So many bytes of the front and of the end.
+    Sizes { front: usize, tail: usize },
+    /// As the kernel side does it; what is left of the present message's budget, by direction.
+    Kernel { budget: [usize; 2] },
+}
+
+impl Capture {
+    /// How many bytes of the front and of the end of a read or write are captured. The kernel's
+    /// rules are in `sonde_common::event::http`.
+    fn sizes(&mut self, direction: Direction, bytes: &[u8]) -> (usize, usize) {
+        let budget = match self {
+            Self::Sizes { front, tail } => return (*front, *tail),
+            Self::Kernel { budget } => &mut budget[direction as usize],
+        };
+        let request = http1::begins_request(bytes);
+        let starts = request || bytes.starts_with(b"HTTP/1.");
+        if starts {
+            *budget = BUDGET as usize;
+        }
+        let long = request || starts && bytes.ends_with(b"\r\n\r\n");
+        let most = if long { CAPTURE_MAX } else { CAPTURE_FRONT };
+        let front = bytes.len().min(most).min((*budget).max(CAPTURE_BODY));
+        *budget = budget.saturating_sub(front);
+        (front, TAIL)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -45,8 +76,10 @@ impl Script {
             connection,
             tgid: 1000,
             time: 1_000_000,
-            front: usize::MAX,
-            tail: 0,
+            capture: Capture::Sizes {
+                front: usize::MAX,
+                tail: 0,
+            },
             received: 0,
             sent: 0,
             late: false,
@@ -64,7 +97,14 @@ impl Script {
     /// From here on, only so many bytes are captured of each read or write.
     #[must_use]
     pub fn capture(mut self, front: usize, tail: usize) -> Self {
-        (self.front, self.tail) = (front, tail);
+        self.capture = Capture::Sizes { front, tail };
+        self
+    }
+
+    /// From here on, as much is captured of each read or write as the kernel side does.
+    #[must_use]
+    pub fn captured_as_by_the_kernel(mut self) -> Self {
+        self.capture = Capture::Kernel { budget: [0; 2] };
         self
     }
 
@@ -107,8 +147,9 @@ impl Script {
         if bytes.is_empty() {
             return self;
         }
-        let (head, rest) = bytes.split_at(self.front.min(bytes.len()));
-        let tail = &rest[rest.len() - self.tail.min(rest.len())..];
+        let (front, tail) = self.capture.sizes(direction, bytes);
+        let (head, rest) = bytes.split_at(front.min(bytes.len()));
+        let tail = &rest[rest.len() - tail.min(rest.len())..];
         self.record(direction, 0, bytes.len(), head, tail);
         self
     }

@@ -1,9 +1,11 @@
 //! Scripted connections, one test for each row of the fault table that the model answers for.
 
+mod conversation;
 mod early;
 mod framing;
 mod gaps;
 mod heads;
+mod kernel_capture;
 mod limits;
 mod order;
 mod plain;

@@ -9,11 +9,11 @@
 
 use crate::{header::Header, pod};
 
-/// Longest piece that is copied from the front of one read or write, when that is all one head
-/// (its last bytes are a blank line).
+/// Longest piece that is copied from the front of one read or write, when that begins with a
+/// request, or is all one head (its last bytes are a blank line).
 pub const CAPTURE_MAX: usize = 4096;
-/// Longest piece that is copied from the front of any other read or write: the head is at the
-/// front of it and a body follows.
+/// Longest piece that is copied from the front of any other read or write: a body, or an answer
+/// whose body follows its head.
 pub const CAPTURE_FRONT: usize = 1024;
 /// Bytes copied from the front of a read or write once a message has used up its capture budget.
 pub const CAPTURE_BODY: usize = 64;

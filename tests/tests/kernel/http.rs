@@ -12,6 +12,7 @@ use crate::observed::Observed;
 
 pub(crate) mod crowd;
 pub(crate) mod framing;
+pub(crate) mod heads;
 pub(crate) mod life;
 pub(crate) mod whose;
 

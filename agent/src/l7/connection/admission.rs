@@ -2,11 +2,15 @@
 
 use sonde_common::event::http::Direction;
 
-use super::{Answering, Connection, Context, set_state};
-use crate::l7::{
-    counters::{Dropped, GivenUp},
-    exchange::Method,
-    stream::{Origin, State},
+use super::{Answering, Connection, Context, opposite, set_state};
+use crate::{
+    event::Segment,
+    l7::{
+        counters::{Dropped, GivenUp},
+        exchange::Method,
+        http1,
+        stream::{Origin, State},
+    },
 };
 
 impl Connection {
@@ -29,11 +33,34 @@ impl Connection {
 
     /// Whether a head found while out of step may be a request: see the module's rules.
     pub(super) fn may_resume(&mut self) -> bool {
+        let pipelined = self.pipelined;
         let over = match self.responses().map(|stream| &stream.state) {
-            Some(State::Lost(lost)) => lost.may_be_over(),
+            Some(State::Lost(lost)) => !pipelined || lost.may_be_over(),
             _ => false,
         };
         self.stale.is_empty() && (self.queue.is_empty() || (self.queue.len() == 1 && over))
+    }
+
+    /// Counts a request that bytes at the start of a read or write begin with, and that can't be
+    /// followed.
+    pub(super) fn pass_over_request(origin: Origin, bytes: &[u8], cx: &mut Context<'_>) {
+        if origin.fresh && http1::begins_request(bytes) {
+            cx.counters.pass_over_request(Dropped::Unsynchronised);
+        }
+    }
+
+    /// The same, for a connection that was given up.
+    pub(super) fn pass_over_segment(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
+        if self.answers != Some(opposite(segment.direction)) {
+            return;
+        }
+        let stream = self.stream(segment.direction);
+        let fresh = segment.offset >= stream.next;
+        let end = segment.offset.saturating_add(segment.length.into());
+        stream.next = stream.next.max(end);
+        if fresh && http1::begins_request(segment.head) {
+            cx.counters.pass_over_request(Dropped::Unsynchronised);
+        }
     }
 
     /// Whether a request may join the queue; counts it as dropped when not.

@@ -64,21 +64,27 @@ impl Connection {
     /// A hole in which requests may be, or the rest of a head.
     fn between_requests(&mut self, direction: Direction, hole: Hole, cx: &mut Context<'_>) {
         let stream = self.stream(direction);
-        if hole == Hole::Records {
-            self.doubt_end(cx);
-        } else if let Some((head, origin)) = stream.cut_head::<Request>(cx.buffers, cx.reader) {
-            return self.begin_cut_request(head, origin, direction, cx);
+        let cut = stream.cut_head::<Request>(cx.buffers, cx.reader);
+        match hole {
+            Hole::Records => {
+                self.doubt_end(cx);
+                if let Some((Some(_), _)) = cut {
+                    cx.counters.pass_over_request(Dropped::Uncertain);
+                }
+            }
+            Hole::Uncaptured => {
+                if let Some((head, origin)) = cut {
+                    return self.begin_cut_request(head, origin, direction, cx);
+                }
+            }
         }
-        let stream = self.stream(direction);
-        if stream.is_boundary() {
+        if self.stream(direction).is_boundary() {
             self.lose_requests(direction, cx);
-        } else {
-            stream.drop_head(cx.buffers);
         }
     }
 
-    /// Requests were lost, and so were records within an answer without framing: its last bytes
-    /// may be another answer's.
+    /// Requests were lost during an answer without framing: its last bytes may be another
+    /// answer's. When it is known that some of its records were lost, it ends before those.
     fn doubt_end(&mut self, cx: &mut Context<'_>) {
         let Some(State::Lost(lost)) = self.responses().map(|stream| &stream.state) else {
             return;
@@ -86,8 +92,10 @@ impl Connection {
         let sure = lost.sure;
         if sure > 0 {
             self.response_ended(sure, None, cx);
-            self.lose_answers(cx);
+        } else {
+            self.answering = Answering::Nobody;
         }
+        self.lose_answers(cx);
     }
 
     fn response_gap(

@@ -12,7 +12,8 @@
 //!    direction ends, and is the time of the last byte before that. On a connection that was seen
 //!    to pipeline, the next request says so only if those last bytes were a blank line, as after
 //!    a last chunk. When other requests wait already, their answers may be in the hole as well,
-//!    and rule 3 holds for them.
+//!    and rule 3 holds for them. So it does when records of requests were lost by then: the last
+//!    bytes may be another answer's.
 //! 3. **Whole messages may have been in the hole** (it lies between messages, within a head, or
 //!    reaches beyond a body's end). In the request direction, the requests before the hole are
 //!    still the first in line and keep their answers; then the direction is out of step. In the
@@ -20,12 +21,13 @@
 //!    without the beginning of an answer are dropped, and counted.
 //!
 //! A direction that is out of step (and a connection that was open before the agent starts so)
-//! takes a request only from a head at the very start of a read or write, and only
-//! when nothing is in flight: a client that doesn't pipeline sends the next request after it has
-//! read the whole answer. The answer must then begin at the start of a read or write too. On a
-//! connection that was seen to pipeline no such point can be known, and it is given up. While
-//! answers of unknown requests may be under way (`suspect`), a second request before the first
-//! one's answer is out of step again: both are dropped, and their answers waited out.
+//! takes a request only from a head at the very start of a read or write, and only when nothing is
+//! in flight, or one request whose answer has begun and whose end can only be inferred: a client
+//! that doesn't pipeline sends the next request after it has read the whole answer. The answer must
+//! then begin at the start of a read or write too. On a connection that was seen to pipeline no
+//! such point can be known, and it is given up. While answers of unknown requests may be under way
+//! (`suspect`), a second request before the first one's answer is out of step again: both are
+//! dropped, and their answers waited out. A request that is not taken is counted as dropped.
 //!
 //! A body that a client offers (`Expect: 100-continue`) may be left out after a final answer
 //! (RFC 9110 section 10.1.1): what stands in its place then is the next request.
@@ -100,6 +102,8 @@ pub(super) struct Connection {
     suspect: bool,
     /// Nothing more is looked at.
     opaque: bool,
+    /// That is so although more requests may come.
+    given_up: bool,
     /// The connection has ended.
     gone: bool,
     /// It was counted that bytes were not taken for a message.
@@ -151,6 +155,7 @@ impl Connection {
             pipelined: false,
             suspect: false,
             opaque: false,
+            given_up: false,
             gone: false,
             rejected: false,
         }
@@ -169,6 +174,8 @@ impl Connection {
             if self.early.is_some() {
                 self.replay(cx);
             }
+        } else if self.given_up {
+            self.pass_over_segment(segment, cx);
         }
         let failure = if segment.flags & flag::RESET != 0 {
             Some(Failure::ConnectionReset)
@@ -236,6 +243,7 @@ impl Connection {
     /// Looks at nothing more of this connection.
     fn give_up(&mut self, reason: GivenUp, dropped: Dropped, cx: &mut Context<'_>) {
         cx.counters.give_up(reason);
+        self.given_up = true;
         self.drop_all(dropped, cx);
         self.release(cx);
     }

@@ -24,12 +24,18 @@ impl Connection {
         let stream = self.stream(direction);
         let begun = stream.has_partial();
         match &mut stream.state {
-            State::Ended | State::Lost(_) => bytes.len(),
+            State::Ended | State::Lost(_) => {
+                Self::pass_over_request(arrival.origin, bytes, cx);
+                bytes.len()
+            }
             State::Offered(_) => {
                 self.resolve_offer(direction, bytes, cx);
                 self.read_requests(arrival, bytes, cx)
             }
-            State::Seeking if !(begun || arrival.origin.fresh && may_resume) => bytes.len(),
+            State::Seeking if !(begun || arrival.origin.fresh && may_resume) => {
+                Self::pass_over_request(arrival.origin, bytes, cx);
+                bytes.len()
+            }
             State::Seeking | State::Boundary => self.read_request_head(arrival, bytes, cx),
             State::Body(body) => match body.read(bytes, &mut stream.payload) {
                 Progress::More => bytes.len(),
@@ -146,11 +152,12 @@ impl Connection {
         // An unknown method may be a known one behind a stray byte.
         let stray = request.method == Method::Other && !origin.first;
         if seeking && (stray || !self.may_resume()) {
-            cx.counters.reject(Rejection::Unsynchronised);
+            cx.counters.pass_over_request(Dropped::Unsynchronised);
             return;
         }
         self.settle(cx);
         if self.opaque {
+            cx.counters.pass_over_request(Dropped::Unsynchronised);
             return;
         }
         cx.counters.requests += 1;

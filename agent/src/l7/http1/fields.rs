@@ -12,6 +12,8 @@ pub(super) struct Fields<'a> {
     pub(super) expects: bool,
     pub(super) length: ContentLength,
     pub(super) coding: Coding,
+    /// There are credentials, or what stands for them: the head must not be remembered.
+    pub(super) secret: bool,
 }
 
 /// `Content-Length`, RFC 9112 section 6.3 rules 5 and 6.
@@ -45,18 +47,22 @@ impl<'a> Fields<'a> {
             6 if name.eq_ignore_ascii_case("expect") => {
                 self.expects |= value.eq_ignore_ascii_case(b"100-continue");
             }
+            6 if name.eq_ignore_ascii_case("cookie") => self.secret = true,
             10 if name.eq_ignore_ascii_case("user-agent") => {
                 self.user_agent.get_or_insert(value);
             }
+            10 if name.eq_ignore_ascii_case("set-cookie") => self.secret = true,
             11 if name.eq_ignore_ascii_case("traceparent") => {
                 self.parent = self.parent.or_else(|| traceparent::parse(value));
             }
+            13 if name.eq_ignore_ascii_case("authorization") => self.secret = true,
             14 if name.eq_ignore_ascii_case("content-length") => {
                 self.length = self.length.and(value);
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                 self.coding = self.coding.and(value);
             }
+            19 if name.eq_ignore_ascii_case("proxy-authorization") => self.secret = true,
             _ => {}
         }
     }

@@ -4,8 +4,9 @@
 //! one until its `Date` is another. To compare a head costs a tenth of reading it. What is found
 //! here is what the parser made of exactly these bytes, so nothing can differ but the cost.
 //!
-//! It holds on to whole heads, at most [`SLOTS`] of each kind. The ring buffer, which is mapped
-//! into the agent's memory as well, keeps many times that, until it is written over.
+//! It holds on to whole heads, at most [`SLOTS`] of each kind, but to none with credentials, cookies
+//! or a query: those are read each time. The ring buffer, which is mapped into the agent's memory as
+//! well, keeps many times that, until it is written over.
 
 /// Heads that are remembered.
 const SLOTS: usize = 128;
@@ -42,6 +43,13 @@ impl<T: Clone> Memo<T> {
             pass: 0,
         });
         Self { slots }
+    }
+
+    /// Whether some head that is held has these bytes in it.
+    #[cfg(test)]
+    pub(super) fn holds(&self, bytes: &[u8]) -> bool {
+        let mut held = self.slots.iter().map(|slot| &slot.bytes);
+        held.any(|head| head.windows(bytes.len()).any(|window| window == bytes))
     }
 
     /// What was read from the head that `bytes` begin with, and its length.

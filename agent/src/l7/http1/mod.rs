@@ -122,7 +122,9 @@ impl Head for Request {
                     fields.add(header.name, header.value);
                 }
                 let value = Self::new(line, &fields, &mut reader.texts);
-                reader.requests.remember(bytes, length, &value);
+                if !(fields.secret || line.target.contains(&b'?')) {
+                    reader.requests.remember(bytes, length, &value);
+                }
                 Parsed::Complete { value, length }
             }
             Ok(Status::Partial) if lenient::may_become_request(bytes) => Parsed::Partial,

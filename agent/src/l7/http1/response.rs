@@ -39,7 +39,9 @@ impl Head for Response {
                 let Some(value) = response.code.and_then(|code| Self::new(code, &section)) else {
                     return Parsed::Invalid(Rejection::NotHttp);
                 };
-                reader.responses.remember(bytes, length, &value);
+                if !section.fields.secret {
+                    reader.responses.remember(bytes, length, &value);
+                }
                 Parsed::Complete { value, length }
             }
             Ok(Status::Partial) => Parsed::Partial,

@@ -217,3 +217,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn heads_with_secrets_are_not_held() {
+    let mut reader = Reader::new();
+    for field in [
+        "Authorization: Bearer secret",
+        "proxy-authorization: Basic secret",
+        "Cookie: id=secret",
+    ] {
+        let head = format!("GET / HTTP/1.1\r\nHost: h\r\n{field}\r\n\r\n");
+        let _ = Request::parse(head.as_bytes(), &mut reader);
+    }
+    let _ = Request::parse(b"GET /?token=secret HTTP/1.1\r\n\r\n", &mut reader);
+    let cookie = b"HTTP/1.1 200 OK\r\nset-cookie: id=secret\r\n\r\n";
+    let _ = Response::parse(cookie, &mut reader);
+    assert!(!reader.requests.holds(b"secret") && !reader.responses.holds(b"secret"));
+
+    let _ = Request::parse(b"GET /public HTTP/1.1\r\n\r\n", &mut reader);
+    let _ = Response::parse(b"HTTP/1.1 204 Public\r\n\r\n", &mut reader);
+    assert!(reader.requests.holds(b"/public") && reader.responses.holds(b"Public"));
+}

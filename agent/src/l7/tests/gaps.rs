@@ -174,6 +174,53 @@ fn an_answer_without_framing_is_given_out_when_it_ages() {
 }
 
 #[test]
+fn a_request_whose_head_has_a_lost_part_is_counted() {
+    let (exchanges, table) = run(&Script::new(1)
+        .receive("GET /1 HTTP/1.1\r\nHost: h\r\n")
+        .lost(Receive, 50)
+        .receive("X: y\r\n\r\n")
+        .send(answer(201, ""))
+        .receive(get("/2"))
+        .send(answer(202, "")));
+    assert_eq!(paths(&exchanges), [("/2", Some(202))]);
+    assert_eq!(table.counters().dropped(Dropped::Uncertain), 1);
+    assert_eq!(table.counters().requests, 2);
+}
+
+#[test]
+fn an_answer_without_framing_is_not_prolonged_by_that_of_a_lost_request() {
+    let chunk = format!("200\r\n{}\r\n", filler(512));
+    let (exchanges, table) = run(&Script::new(1)
+        .capture(64, 16)
+        .receive(get("/1"))
+        .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .send(chunk.repeat(2))
+        .lost(Receive, 50)
+        .send(answer(202, ""))
+        .receive(get("/3"))
+        .send(answer(203, "")));
+    assert_eq!(paths(&exchanges), [("/3", Some(203))]);
+    assert_eq!(table.counters().dropped(Dropped::Uncertain), 1);
+}
+
+#[test]
+fn requests_on_a_connection_that_was_given_up_are_counted() {
+    let (exchanges, table) = run(&Script::new(1)
+        .receive([get("/1"), get("/2")].concat())
+        .send(answer(201, ""))
+        .lost(Send, 50)
+        .receive(get("/3"))
+        .send(answer(203, ""))
+        .receive(get("/4"))
+        .receive("no request"));
+    assert_eq!(paths(&exchanges), [("/1", Some(201))]);
+    // The second and the third were in flight when the hole showed.
+    assert_eq!(table.counters().requests, 4);
+    assert_eq!(table.counters().dropped_in_all(), 3);
+    assert_eq!(table.counters().dropped(Dropped::Unsynchronised), 1);
+}
+
+#[test]
 fn records_that_come_twice_count_once() {
     let mut table = table();
     let script = Script::new(1).receive(get("/1")).send(answer(201, "abc"));

@@ -2,8 +2,9 @@
 
 use super::{
     super::{
-        counters::{GivenUp, Rejection},
+        counters::{Dropped, GivenUp, Rejection},
         exchange::Method,
+        script::STEP,
     },
     *,
 };
@@ -116,6 +117,62 @@ fn fault_11_a_long_head_is_timed_and_flagged() {
         );
         assert_eq!(table.counters().truncated, 1);
     }
+}
+
+/// Ten exchanges on one connection, each with long heads and its bodies in the same read or write.
+fn long_heads_with_bodies(mut script: Script, length: usize) -> Script {
+    let (long, body) = ("c".repeat(length), "z".repeat(300));
+    for number in 0..10 {
+        script = script
+            .receive(format!(
+                "POST /{number} HTTP/1.1\r\nCookie: {long}\r\nContent-Length: 300\r\n\r\n{body}"
+            ))
+            .send(format!(
+                "HTTP/1.1 {} X\r\nX-Filler: {long}\r\nContent-Length: 1\r\n\r\ny",
+                400 + number
+            ));
+    }
+    script
+}
+
+#[test]
+fn fault_11_long_heads_with_bodies_lose_no_exchange() {
+    let short = long_heads_with_bodies(Script::new(1).capture(1024, 16), 1500);
+    let kernel = Script::new(1).captured_as_by_the_kernel();
+    let long = long_heads_with_bodies(kernel.clone(), 6000);
+    for script in [short, long, long_heads_with_bodies(kernel, 1500)] {
+        for script in [script.clone(), script.mirrored()] {
+            let (exchanges, table) = run(&script.close());
+            let seen = exchanges.iter().map(|e| (e.path.to_string(), e.status));
+            let sent = (0..10).map(|number| (format!("/{number}"), Some(400 + number)));
+            assert!(seen.eq(sent), "{exchanges:#?}");
+            for exchange in &exchanges {
+                assert!(exchange.truncated);
+                assert_eq!(exchange.response_body, None);
+                assert_eq!(exchange.end, exchange.start + STEP);
+            }
+            assert_eq!(table.counters().requests, 10);
+        }
+    }
+}
+
+#[test]
+fn fault_11_a_request_that_cannot_be_told_from_a_body_is_counted() {
+    let upload = format!(
+        "POST /1 HTTP/1.1\r\nCookie: {}\r\n\r\nbody",
+        "c".repeat(5000)
+    );
+    let script = Script::new(1)
+        .captured_as_by_the_kernel()
+        .receive(upload)
+        .receive(get("/in-body"))
+        .send(answer(201, ""))
+        .receive(get("/2"))
+        .send(answer(202, ""));
+    let (exchanges, table) = run(&script);
+    let seen: Vec<_> = exchanges.iter().map(|e| (&*e.path, e.status)).collect();
+    assert_eq!(seen, [("/1", Some(201)), ("/2", Some(202))]);
+    assert_eq!(table.counters().dropped(Dropped::Unsynchronised), 1);
 }
 
 #[test]
