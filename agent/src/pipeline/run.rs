@@ -36,9 +36,10 @@ const BATCH: usize = 65_536;
 /// nothing to do: many short ones cost less than a few long ones.
 const FEW: u32 = 256;
 /// Least and longest pause between two drains: the ring holds what comes in between, and a timed
-/// drain costs no wake-ups in the kernel's hooks.
+/// drain costs no wake-ups in the kernel's hooks. Two CPUs that begin to move large bodies after a
+/// quiet time fill 8 MiB in some 35 ms.
 const SHORTEST: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(20);
 /// Time between ticks, nanoseconds.
 const TICK: u64 = 1_000_000_000;
 /// Processes that a tick looks at in /proc.

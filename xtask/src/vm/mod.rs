@@ -23,7 +23,9 @@ const KERNELS: [&str; 3] = ["5.10", "6.1", "6.12"];
 
 const TIMEOUT: u64 = 300;
 
-const ACCEL: &str = "tcg";
+/// One thread for all of a guest's CPUs: with one for each, a CPU may run what it has translated of
+/// code that the kernel has patched meanwhile, as attaching does, and the guest panics (int3).
+const ACCEL: &str = "tcg,thread=single";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
