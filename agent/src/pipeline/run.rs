@@ -196,7 +196,7 @@ impl Worker {
         (self.publish)(snapshot);
     }
 
-    /// Detaches, drains and makes the last snapshot. The resources are those of the last one.
+    /// Detaches, drains and makes the last snapshot; the resources were told just before.
     fn stop(mut self) {
         if let Some(kernel) = &mut self.kernel {
             kernel.detach(&mut self.observer);
