@@ -68,7 +68,7 @@ fn round(exchange: &impl Fn(u64) -> Script) -> Duration {
     let scripts: Vec<_> = (1..=CONNECTIONS).map(exchange).collect();
     let mut segments: Vec<Vec<_>> = scripts.iter().map(|s| s.segments().collect()).collect();
     for connection in 1..=CONNECTIONS {
-        table.open(connection, Script::tuple(), false);
+        table.open(&Script::opened_as(connection, false));
     }
     let mut told = 0;
     let start = Instant::now();

@@ -118,7 +118,7 @@ impl Agent {
         let root = Root::default();
         let mut connections = Connections::new(Limits::default());
         for connection in 1..=2 * CONNECTIONS as u64 {
-            connections.open(connection, Script::tuple(), false);
+            connections.open(&Script::opened_as(connection, false));
         }
         let mut processes = Processes::new(&root, host::resource(&root), ProcessLimits::default());
         // Read from /proc now rather than while the clock runs.

@@ -21,16 +21,22 @@ pub enum Event<'a> {
     /// A TCP connect failed.
     TcpConnectFailed(&'a tcp::ConnectFailed),
     /// An HTTP connection was recognised.
-    HttpOpen {
-        /// Its number.
-        connection: u64,
-        /// Who talks to whom.
-        tuple: Tuple,
-        /// Whether the first bytes seen may be in the middle of a message.
-        late: bool,
-    },
+    HttpOpen(Opened),
     /// One read or write of an HTTP connection.
     HttpSegment(Segment<'a>),
+}
+
+/// A connection that carries HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Its number.
+    pub connection: u64,
+    /// Who talks to whom.
+    pub tuple: Tuple,
+    /// Whether the first bytes seen may be in the middle of a message.
+    pub late: bool,
+    /// Whether it is encrypted, and its segments have what was read and written inside.
+    pub tls: bool,
 }
 
 /// One read or write on an HTTP connection.
@@ -50,8 +56,12 @@ pub struct Segment<'a> {
     pub offset: u64,
     /// Bytes moved.
     pub length: u32,
-    /// The first bytes; may be fewer than `length`.
+    /// Bytes at the front that were left out: the rest of an HTTP/2 DATA frame.
+    pub skipped: u32,
+    /// The bytes after those; may be fewer than `length`.
     pub head: &'a [u8],
     /// The last bytes; empty when `head` is complete. Never overlaps `head`.
     pub tail: &'a [u8],
+    /// How long what was read last lay in the socket before, microseconds, where that is known.
+    pub queued: Option<u32>,
 }

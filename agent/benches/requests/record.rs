@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use sonde::kernel::pod;
 use sonde_common::{
-    event::http::{Direction, Segment},
+    event::http::{Direction, NOT_QUEUED, Segment},
     header::{Header, Kind},
 };
 
@@ -44,6 +44,8 @@ impl Record {
             tail: 0,
             direction: direction as u32,
             flags: 0,
+            skipped: 0,
+            queued: NOT_QUEUED,
         };
         let mut bytes = pod::bytes(&segment).to_vec();
         bytes.extend_from_slice(message.as_bytes());

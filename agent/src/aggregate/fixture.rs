@@ -58,6 +58,7 @@ pub(crate) fn exchange(role: Role) -> Exchange {
         connection: 1,
         tuple,
         role,
+        queued: None,
         tgid: 100,
         start: 1_000_000_000,
         response_start: Some(1_002_000_000),

@@ -116,6 +116,9 @@ pub struct Exchange {
     pub tgid: u32,
     /// First byte of the request, `CLOCK_MONOTONIC` nanoseconds.
     pub start: u64,
+    /// How long the request's first bytes lay in the socket before the process read them,
+    /// microseconds; `None` when that isn't known, and of clients.
+    pub queued: Option<u32>,
     /// First byte of the final answer; `None` when none came.
     pub response_start: Option<u64>,
     /// Last byte of the answer, or when it was given up.

@@ -8,7 +8,7 @@ use sonde_common::event::http::{
 };
 
 use super::{Connections, exchange::Exchange, http1};
-use crate::event::Segment;
+use crate::event::{Opened, Segment};
 
 /// Time between two events of a script, in nanoseconds.
 pub const STEP: u64 = 1_000;
@@ -266,6 +266,23 @@ impl Script {
         }
     }
 
+    /// What the kernel side tells first.
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        Self::opened_as(self.connection, self.late)
+    }
+
+    /// The same for a connection of this number.
+    #[must_use]
+    pub fn opened_as(connection: u64, late: bool) -> Opened {
+        Opened {
+            connection,
+            tuple: Self::tuple(),
+            late,
+            tls: false,
+        }
+    }
+
     /// What the kernel side tells.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
         self.segments.iter().map(|segment| Segment {
@@ -276,15 +293,17 @@ impl Script {
             flags: segment.flags,
             offset: segment.offset,
             length: segment.length,
+            skipped: 0,
             head: &segment.head,
             tail: &segment.tail,
+            queued: None,
         })
     }
 
     /// Plays the script; what it gave.
     pub fn play(&self, connections: &mut Connections) -> Vec<Exchange> {
         let mut exchanges = Vec::new();
-        connections.open(self.connection, Self::tuple(), self.late);
+        connections.open(&self.opened());
         for segment in self.segments() {
             connections.segment(&segment, &mut |exchange| exchanges.push(exchange.clone()));
         }

@@ -52,6 +52,8 @@ pub(super) struct Lost {
 pub(super) struct Origin {
     pub(super) time: u64,
     pub(super) tgid: u32,
+    /// How long it lay in the socket, microseconds.
+    pub(super) queued: Option<u32>,
     /// At the start of a read or write.
     pub(super) fresh: bool,
     /// At the start of the stream.

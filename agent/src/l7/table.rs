@@ -5,8 +5,6 @@ use std::{
     time::Duration,
 };
 
-use sonde_common::event::http::Tuple;
-
 use super::{
     connection::{AHEAD_MAX, Connection, Context, Fate},
     counters::{Counters, GivenUp},
@@ -15,7 +13,10 @@ use super::{
     queue::Pool,
     stream::Buffers,
 };
-use crate::{event::Segment, hash::NumberMap};
+use crate::{
+    event::{Opened, Segment},
+    hash::NumberMap,
+};
 
 /// Bounds of what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,15 +106,14 @@ impl Connections {
         }
     }
 
-    /// A connection was recognised; `late` when its first bytes that are told of may be in the
-    /// middle of a message. One that is known already stays as it is.
-    pub fn open(&mut self, connection: u64, tuple: Tuple, late: bool) {
+    /// A connection was recognised. One that is known already stays as it is.
+    pub fn open(&mut self, opened: &Opened) {
         let full = self.table.len() >= self.shared.limits.max_connections;
-        if let Entry::Vacant(place) = self.table.entry(connection) {
+        if let Entry::Vacant(place) = self.table.entry(opened.connection) {
             if full {
                 self.shared.counters.give_up(GivenUp::TableFull);
             } else {
-                place.insert(Connection::new(connection, tuple, late));
+                place.insert(Connection::new(opened));
             }
         }
     }

@@ -99,11 +99,7 @@ impl Observer {
     pub(super) fn event(&mut self, event: Event<'_>) {
         match event {
             Event::HttpSegment(segment) => self.segment(&segment),
-            Event::HttpOpen {
-                connection,
-                tuple,
-                late,
-            } => self.connections.open(connection, tuple, late),
+            Event::HttpOpen(opened) => self.connections.open(&opened),
             Event::TcpClosed(closed) => self.closed(closed),
             Event::TcpConnectFailed(failed) => self.connect_failed(failed),
             Event::Fork(fork) => self.fork(fork),
@@ -147,8 +143,10 @@ impl Observer {
             flags: flag::CLOSED | reset,
             offset: 0,
             length: 0,
+            skipped: 0,
             head: &[],
             tail: &[],
+            queued: None,
         });
     }
 

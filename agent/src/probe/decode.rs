@@ -2,11 +2,11 @@
 
 use aya::Pod;
 use sonde_common::{
-    event::http::{Direction, Open, Segment as Raw},
+    event::http::{Direction, NOT_QUEUED, Open, Segment as Raw},
     header::{Header, Kind},
 };
 
-use crate::event::{Event, Segment};
+use crate::event::{Event, Opened, Segment};
 
 /// The bytes are no record of this build's kernel side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,12 @@ pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malf
         Kind::TcpConnectFailed => sink(Event::TcpConnectFailed(record(bytes)?.0)),
         Kind::HttpOpen => {
             let open: &Open = record(bytes)?.0;
-            sink(Event::HttpOpen {
+            sink(Event::HttpOpen(Opened {
                 connection: open.connection,
                 tuple: open.tuple,
                 late: open.late != 0,
-            });
+                tls: open.tls != 0,
+            }));
         }
         Kind::HttpSegment => sink(Event::HttpSegment(segment(bytes)?)),
     }
@@ -56,8 +57,10 @@ fn segment(bytes: &[u8]) -> Result<Segment<'_>, Malformed> {
         flags: raw.flags,
         offset: raw.offset,
         length: raw.length,
+        skipped: raw.skipped,
         head,
         tail: rest.get(..tail).ok_or(Malformed)?,
+        queued: (raw.queued != NOT_QUEUED).then_some(raw.queued),
     })
 }
 
@@ -107,6 +110,8 @@ mod tests {
             tail: 1,
             direction: 1,
             flags: 0,
+            skipped: 0,
+            queued: NOT_QUEUED,
         };
         let mut data = crate::kernel::pod::bytes(&raw).to_vec();
         data.extend_from_slice(b"xyz");

@@ -75,8 +75,9 @@ pub struct Open {
     /// 1 when it may have been open before the programs were attached: the first bytes seen may
     /// be in the middle of a message. 0 when both streams have been seen from their beginning.
     pub late: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// 1 when the bytes of its segments were read before encryption and after decryption, and
+    /// positions count those.
+    pub tls: u32,
 }
 
 /// `Kind::HttpSegment`: one read or write.
@@ -101,10 +102,19 @@ pub struct Segment {
     pub direction: u32,
     /// See [`flag`].
     pub flags: u32,
+    /// Bytes between the first one and the captured ones that were left out: the rest of an HTTP/2
+    /// DATA frame.
+    pub skipped: u32,
+    /// How long what was read last lay in the socket before, microseconds; [`NOT_QUEUED`] when that
+    /// isn't known, and for what was written.
+    pub queued: u32,
 }
+
+/// [`Segment::queued`] when there is nothing to say.
+pub const NOT_QUEUED: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Tuple>() == 40);
 const _: () = assert!(size_of::<Open>() == 80);
-const _: () = assert!(size_of::<Segment>() == 56);
+const _: () = assert!(size_of::<Segment>() == 64);
 
 pod!(Tuple, Open, Segment);

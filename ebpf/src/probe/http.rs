@@ -8,7 +8,10 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sonde_common::{
     event::{
         connection::{Connection, verdict},
-        http::{BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, Open, Segment, flag},
+        http::{
+            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, NOT_QUEUED, Open, Segment,
+            flag,
+        },
     },
     fault::Fault,
     header::{Header, Kind},
@@ -63,6 +66,8 @@ impl Io {
             tail: 0,
             direction: self.direction as u32,
             flags,
+            skipped: 0,
+            queued: NOT_QUEUED,
         }
     }
 }
@@ -185,7 +190,7 @@ fn announce<A: Access>(sk: &Sock<A>, connection: &mut Connection) -> bool {
         connection: connection.id,
         tuple: sk.tuple(),
         late: connection.late.into(),
-        pad: 0,
+        tls: 0,
     };
     if send(Kind::HttpOpen, &record, Fault::RingHttp) {
         connection.announced = 1;

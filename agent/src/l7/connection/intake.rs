@@ -34,6 +34,7 @@ impl Connection {
             origin: Origin {
                 time: segment.time,
                 tgid: segment.tgid,
+                queued: segment.queued,
                 fresh: overlap == 0,
                 first: segment.offset == 0 && overlap == 0,
                 waited: false,

@@ -59,7 +59,7 @@ use super::{
     stream::{Buffers, Origin, State, Stream},
     table::Limits,
 };
-use crate::event::Segment;
+use crate::event::{Opened, Segment};
 
 /// What all connections share.
 pub(super) struct Context<'a> {
@@ -80,6 +80,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Connection {
     id: u64,
     tuple: Tuple,
+    /// `url.scheme`
+    scheme: &'static str,
     received: Stream,
     sent: Stream,
     /// Requests without a complete answer.
@@ -138,13 +140,14 @@ struct Arrival {
 }
 
 impl Connection {
-    /// A connection; `late` when what was first seen of it may be in the middle of a message.
-    pub(super) const fn new(id: u64, tuple: Tuple, late: bool) -> Self {
+    /// A connection of which nothing has been told yet.
+    pub(super) const fn new(opened: &Opened) -> Self {
         Self {
-            id,
-            tuple,
-            received: Stream::new(late),
-            sent: Stream::new(late),
+            id: opened.connection,
+            tuple: opened.tuple,
+            scheme: if opened.tls { "https" } else { "http" },
+            received: Stream::new(opened.late),
+            sent: Stream::new(opened.late),
             queue: Queue::new(),
             answers: None,
             accepted: false,

@@ -253,7 +253,7 @@ fn early_answers_have_a_cap() {
     }
     let script = and_on(script.send(get("/1")));
     let mut exchanges = Vec::new();
-    table.open(1, Script::tuple(), false);
+    table.open(&Script::opened_as(1, false));
     for segment in script.segments() {
         table.segment(&segment, &mut |e| exchanges.push(e.clone()));
         assert!(table.buffered() <= 1000);

@@ -224,7 +224,7 @@ fn requests_on_a_connection_that_was_given_up_are_counted() {
 fn records_that_come_twice_count_once() {
     let mut table = table();
     let script = Script::new(1).receive(get("/1")).send(answer(201, "abc"));
-    table.open(1, Script::tuple(), false);
+    table.open(&Script::opened_as(1, false));
     let mut exchanges = Vec::new();
     for segment in script.segments() {
         table.segment(&segment, &mut |e| exchanges.push(e.clone()));

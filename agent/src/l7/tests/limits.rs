@@ -80,7 +80,7 @@ fn partial_heads_have_a_cap_for_all_connections() {
     let head = "GET /1 HTTP/1.1\r\nX: 0123456789012345678901234567890123456789\r\n";
     for connection in 1..=3 {
         let script = Script::new(connection).receive(head);
-        table.open(connection, Script::tuple(), false);
+        table.open(&Script::opened_as(connection, false));
         for segment in script.segments() {
             table.segment(&segment, &mut give);
         }
@@ -99,7 +99,7 @@ fn a_flowing_answer_does_not_age() {
         .receive(GET)
         .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
     let mut table = table();
-    table.open(1, Script::tuple(), false);
+    table.open(&Script::opened_as(1, false));
     let mut exchanges = Vec::new();
     for _ in 0..10 {
         script = script.wait(seconds(100)).send("0123456789");
@@ -144,7 +144,7 @@ fn requests_that_age_again_and_again_leave_no_growing_state() {
         script = script.wait(seconds(61)).receive(GET);
     }
     let mut aged = 0;
-    table.open(1, Script::tuple(), false);
+    table.open(&Script::opened_as(1, false));
     for segment in script.segments() {
         table.segment(&segment, &mut |_| panic!("no answer came"));
         table.expire(segment.time + seconds(61), &mut |_| aged += 1);

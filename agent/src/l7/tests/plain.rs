@@ -101,8 +101,8 @@ fn fault_16_connections_do_not_mix() {
     let one = Script::new(1).receive(get("/1")).send(answer(201, ""));
     let two = Script::new(2).receive(get("/2")).send(answer(202, ""));
     let mut exchanges = Vec::new();
-    table.open(1, Script::tuple(), false);
-    table.open(2, Script::tuple(), false);
+    table.open(&Script::opened_as(1, false));
+    table.open(&Script::opened_as(2, false));
     for (first, second) in one.segments().zip(two.segments()) {
         table.segment(&first, &mut |e| exchanges.push(e.clone()));
         table.segment(&second, &mut |e| exchanges.push(e.clone()));

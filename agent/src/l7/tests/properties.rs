@@ -109,7 +109,7 @@ proptest! {
         let told = delayed(&script, &delays);
         let mut table = table();
         let mut exchanges = Vec::new();
-        table.open(1, Script::tuple(), false);
+        table.open(&Script::opened_as(1, false));
         for segment in &told {
             table.segment(segment, &mut |e| exchanges.push(e.clone()));
         }
@@ -169,7 +169,7 @@ proptest! {
         let script = if client { script.mirrored() } else { script };
         let mut table = table();
         let mut exchanges = Vec::new();
-        table.open(1, Script::tuple(), late > 0);
+        table.open(&Script::opened_as(1, late > 0));
         for (segment, lost) in script.segments().zip(lost.iter().cycle()) {
             if !lost {
                 table.segment(&segment, &mut |e| exchanges.push(e.clone()));
@@ -212,7 +212,7 @@ proptest! {
         let mut table = table();
         let mut count = 0;
         for (time, (received, flags, offset, length, head, tail)) in segments.iter().enumerate() {
-            table.open(1, Script::tuple(), false);
+            table.open(&Script::opened_as(1, false));
             let segment = crate::event::Segment {
                 connection: 1,
                 time: time as u64,
@@ -222,8 +222,10 @@ proptest! {
                 direction: if *received { Receive } else { Send },
                 offset: *offset,
                 length: *length,
+                skipped: 0,
                 head,
                 tail,
+                queued: None,
             };
             table.segment(&segment, &mut |_| count += 1);
             conserves(&table, count);

@@ -1,11 +1,11 @@
 //! What the programs have told, and what the agent makes of it.
 
 use sonde::{
-    event::{Event, Segment},
+    event::{Event, Opened, Segment},
     l7::{Connections, Limits, exchange::Exchange},
 };
 use sonde_common::event::{
-    http::{Direction, Tuple, flag},
+    http::{Direction, flag},
     process::{Exec, Exit, Fork, OomKill},
     tcp::{Closed, ConnectFailed},
 };
@@ -21,7 +21,7 @@ pub(crate) enum Seen {
     OomKill(OomKill),
     Closed(Box<Closed>),
     ConnectFailed(ConnectFailed),
-    Open(u64, Tuple, bool),
+    Open(Opened),
     Segment(Kept),
 }
 
@@ -35,8 +35,10 @@ pub(crate) struct Kept {
     pub(crate) flags: u32,
     pub(crate) offset: u64,
     pub(crate) length: u32,
+    pub(crate) skipped: u32,
     pub(crate) head: Vec<u8>,
     pub(crate) tail: Vec<u8>,
+    pub(crate) queued: Option<u32>,
 }
 
 impl Seen {
@@ -48,11 +50,7 @@ impl Seen {
             Event::OomKill(record) => Self::OomKill(*record),
             Event::TcpClosed(record) => Self::Closed(Box::new(*record)),
             Event::TcpConnectFailed(record) => Self::ConnectFailed(*record),
-            Event::HttpOpen {
-                connection,
-                tuple,
-                late,
-            } => Self::Open(connection, tuple, late),
+            Event::HttpOpen(opened) => Self::Open(opened),
             Event::HttpSegment(segment) => Self::Segment(Kept {
                 connection: segment.connection,
                 time: segment.time,
@@ -61,8 +59,10 @@ impl Seen {
                 flags: segment.flags,
                 offset: segment.offset,
                 length: segment.length,
+                skipped: segment.skipped,
                 head: segment.head.to_vec(),
                 tail: segment.tail.to_vec(),
+                queued: segment.queued,
             }),
         }
     }
@@ -78,8 +78,10 @@ impl Kept {
             flags: self.flags,
             offset: self.offset,
             length: self.length,
+            skipped: self.skipped,
             head: &self.head,
             tail: &self.tail,
+            queued: self.queued,
         }
     }
 }
@@ -101,7 +103,7 @@ impl Observed {
         let mut connections = Connections::new(Limits::default());
         for seen in &self.seen {
             match seen {
-                Seen::Open(connection, tuple, late) => connections.open(*connection, *tuple, *late),
+                Seen::Open(opened) => connections.open(opened),
                 Seen::Segment(segment) => connections.segment(&segment.as_segment(), &mut out),
                 Seen::Closed(closed) => connections.segment(&end_of(closed), &mut out),
                 _ => {}
@@ -148,7 +150,9 @@ fn end_of(closed: &Closed) -> Segment<'static> {
         flags: flag::CLOSED | reset,
         offset: 0,
         length: 0,
+        skipped: 0,
         head: &[],
         tail: &[],
+        queued: None,
     }
 }

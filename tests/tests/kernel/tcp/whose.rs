@@ -141,7 +141,7 @@ fn fault_29_the_agents_own_connections_are_not_seen(observed: &mut Observed) -> 
         ensure!(ends.is_empty(), "{} ends of own connections", ends.len());
     }
     let own = |seen: &&Seen| match seen {
-        Seen::Open(_, tuple, _) => [mine, theirs].contains(&tuple.remote_port),
+        Seen::Open(opened) => [mine, theirs].contains(&opened.tuple.remote_port),
         Seen::Segment(segment) => pids.contains(&segment.tgid),
         _ => false,
     };
