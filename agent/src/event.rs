@@ -2,7 +2,7 @@
 
 use sonde_common::event::{
     http::{Direction, Tuple},
-    process, tcp,
+    process, tcp, tls,
 };
 
 /// One decoded ring-buffer record.
@@ -24,6 +24,8 @@ pub enum Event<'a> {
     HttpOpen(Opened),
     /// One read or write of an HTTP connection.
     HttpSegment(Segment<'a>),
+    /// A connection whose requests can't be seen.
+    Uncovered(&'a tls::Uncovered),
 }
 
 /// A connection that carries HTTP.
@@ -37,6 +39,9 @@ pub struct Opened {
     pub late: bool,
     /// Whether it is encrypted, and its segments have what was read and written inside.
     pub tls: bool,
+    /// Whether it is HTTP/2 although its preface wasn't seen: its first bytes have the form of a
+    /// frame's header. HTTP/2 with a preface begins as any other connection does.
+    pub http2: bool,
 }
 
 /// One read or write on an HTTP connection.

@@ -9,7 +9,7 @@ use sonde_common::fault::Fault;
 use crate::{
     aggregate::{
         cardinality::{SERIES, SERIES_OVERFLOW},
-        process, red, syscall, tcp,
+        process, red, syscall, tcp, uncovered,
     },
     enrich::counter::Loss,
     export::{self, otlp, prometheus, web},
@@ -45,6 +45,7 @@ pub fn sections() -> Vec<Section> {
             "System calls and processes",
             [syscall::DESCRIPTORS, process::DESCRIPTORS],
         ),
+        section("What can't be seen", [uncovered::DESCRIPTORS]),
         section("Resources: the method (USE)", [METHOD]),
         section("Resources: kernel distributions", [snapshot::DESCRIPTORS]),
         section(

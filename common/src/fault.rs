@@ -70,10 +70,10 @@ faults! {
     PayloadUnreadable = 7 => "payload_unreadable", Lost;
     /// First bytes were no HTTP: the connection is left alone.
     NotHttp = 8 => "not_http", Ignored;
-    /// First bytes were a TLS record.
+    /// The connection is encrypted, and by nothing that is read.
     Tls = 9 => "tls", Ignored;
-    /// First bytes were the HTTP/2 preface.
-    Http2 = 10 => "http2", Ignored;
+    /// Bytes were read or written in a TLS session before its connection was known.
+    TlsUnbound = 10 => "tls_unbound", Lost;
     /// Bytes moved in a way that no hook sees (splice out of a socket, `io_uring` before 6.3).
     UnseenBytes = 11 => "unseen_bytes", Lost;
     /// Two tasks shared a slot of the wake-up table; the run-queue delay was not taken.
@@ -82,6 +82,8 @@ faults! {
     BlockMapFull = 13 => "block_map_full", Lost;
     /// A reset was sent without a socket (to a port that nobody listens on): no owner.
     ResetWithoutSocket = 14 => "reset_without_socket", Ignored;
+    /// A TLS call ended without memory to look at its bytes in, or within another one.
+    TlsBusy = 15 => "tls_busy", Lost;
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub enum Kind {
     HttpOpen = 7,
     /// [`crate::event::http::Segment`]
     HttpSegment = 8,
+    /// [`crate::event::tls::Uncovered`]
+    Uncovered = 9,
 }
 
 /// Counters that the kernel side keeps of records sent, indexed by [`Kind`].
@@ -33,7 +35,7 @@ impl Kind {
     /// The kind with this number, `None` for one that no build of this tree writes.
     #[must_use]
     pub fn from_u32(value: u32) -> Option<Self> {
-        const ALL: [Kind; 8] = [
+        const ALL: [Kind; 9] = [
             Kind::Exec,
             Kind::Fork,
             Kind::Exit,
@@ -42,6 +44,7 @@ impl Kind {
             Kind::TcpConnectFailed,
             Kind::HttpOpen,
             Kind::HttpSegment,
+            Kind::Uncovered,
         ];
         ALL.into_iter().find(|kind| *kind as u32 == value)
     }

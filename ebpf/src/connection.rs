@@ -16,9 +16,10 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
-        connection::{Connection, Endpoint, Progress, TABLE_ENTRIES, verdict},
+        connection::{Connection, Endpoint, Progress, Stream, TABLE_ENTRIES, verdict},
         http::Tuple,
         tcp::Role,
+        tls::state,
     },
     fault::Fault,
 };
@@ -73,41 +74,53 @@ pub(crate) enum Storage {}
 /// States in a hash keyed by the socket's address.
 pub(crate) enum Table {}
 
+/// A stream of which nothing was seen.
+pub(crate) const NO_STREAM: Stream = Stream {
+    connection: 0,
+    offset: [0; 2],
+    first: [0; 2],
+    budget: [0; 2],
+    first_length: [0; 2],
+    data: [0; 2],
+    verdict: verdict::UNDECIDED,
+    announced: 0,
+    late: 0,
+    tls: 0,
+    turns: 0,
+    last_direction: 0,
+    pad: [0; 6],
+};
+
+/// Addresses that aren't known.
+pub(crate) const NO_TUPLE: Tuple = Tuple {
+    local: [0; 16],
+    remote: [0; 16],
+    local_port: 0,
+    remote_port: 0,
+    netns: 0,
+};
+
 static EMPTY: Connection = Connection {
-    id: 0,
+    stream: NO_STREAM,
     opened: 0,
     connect_start: 0,
     connect_duration: 0,
     closed: 0,
-    offset: [0; 2],
-    first: [0; 2],
-    budget: [0; 2],
     copied_seq: 0,
     tgid: 0,
-    first_length: [0; 2],
-    verdict: verdict::UNDECIDED,
     role: Role::Unknown as u8,
-    announced: 0,
-    late: 0,
     own: 0,
-    turns: 0,
-    last_direction: 0,
+    tls: state::UNKNOWN,
     reset: 0,
     copied_seq_known: 0,
-    pad: [0; 5],
+    pad: [0; 3],
     progress: Progress {
         bytes_sent: 0,
         bytes_received: 0,
         srtt: 0,
         retransmits: 0,
     },
-    tuple: Tuple {
-        local: [0; 16],
-        remote: [0; 16],
-        local_port: 0,
-        remote_port: 0,
-        netns: 0,
-    },
+    tuple: NO_TUPLE,
 };
 
 impl Storage {
@@ -233,7 +246,7 @@ fn id(depth: u64, count: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn reset(state: &mut Connection, id: u64) {
     *state = EMPTY;
-    state.id = id;
+    state.stream.connection = id;
 }
 
 /// Notes what the connection has done, for a reader that can't ask the socket.

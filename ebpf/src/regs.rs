@@ -87,6 +87,13 @@ impl<A: Access> Regs<A> {
         (number >= 0 && cs == USER_CS).then_some(number as u32)
     }
 
+    /// The register in which Go keeps the goroutine.
+    #[inline(always)]
+    pub(crate) fn goroutine(&self) -> u64 {
+        const R14: usize = 8;
+        self.get(R14).unwrap_or(0)
+    }
+
     /// Argument 0 to 3.
     #[inline(always)]
     pub(crate) fn argument(&self, index: usize) -> u64 {
@@ -108,6 +115,13 @@ impl<A: Access> Regs<A> {
         let number: i32 = self.get(SYSCALLNO)?;
         let state: u64 = self.get(PSTATE)?;
         (number >= 0 && state & MODE32 == 0).then_some(number as u32)
+    }
+
+    /// The register in which Go keeps the goroutine.
+    #[inline(always)]
+    pub(crate) fn goroutine(&self) -> u64 {
+        const X28: usize = 28 * 8;
+        self.get(X28).unwrap_or(0)
     }
 
     /// Argument 0 to 3.

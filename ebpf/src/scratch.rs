@@ -46,3 +46,30 @@ impl Word {
         }
     }
 }
+
+/// Loads from any address, which compilers make of single bytes, and the machine does at once.
+pub(crate) mod unaligned {
+    use core::arch::asm;
+
+    /// Four bytes.
+    #[inline(always)]
+    pub(crate) unsafe fn word(place: *const u8) -> u32 {
+        let value: u64;
+        // SAFETY: the caller's place has as many bytes.
+        unsafe {
+            asm!("{value} = *(u32 *)({place} + 0)", place = in(reg) place, value = out(reg) value, options(nostack, readonly));
+        }
+        value as u32
+    }
+
+    /// Eight bytes.
+    #[inline(always)]
+    pub(crate) unsafe fn words(place: *const u8) -> u64 {
+        let value: u64;
+        // SAFETY: the caller's place has as many bytes.
+        unsafe {
+            asm!("{value} = *(u64 *)({place} + 0)", place = in(reg) place, value = out(reg) value, options(nostack, readonly));
+        }
+        value
+    }
+}

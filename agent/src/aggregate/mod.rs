@@ -18,3 +18,4 @@ pub mod service;
 pub mod span;
 pub mod syscall;
 pub mod tcp;
+pub mod uncovered;

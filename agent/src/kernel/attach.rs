@@ -116,6 +116,7 @@ impl Programs {
         } else {
             period
         };
+        let preemptible = u32::from(kernel.has_preemptible_uprobes());
         let mut loader = EbpfLoader::new();
         loader
             .btf(types.as_ref())
@@ -124,6 +125,7 @@ impl Programs {
             .map_max_entries(TABLE, settings.table_entries)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
+            .override_global("PREEMPTIBLE", &preemptible, true)
             .override_global("SYSCALL_PERIOD", &period, true);
         for map in size::unused(kernel, families) {
             loader.map_max_entries(map, 1);

@@ -61,6 +61,13 @@ impl Kernel {
         !self.older && major(&self.release) >= Some(7)
     }
 
+    /// Whether a program at a uprobe can be preempted by another one on the same CPU: since 6.0 they
+    /// run with preemption on. Asked with room to spare; what is used then needs 5.12.
+    #[must_use]
+    pub fn has_preemptible_uprobes(&self) -> bool {
+        version(&self.release) >= Some((5, 15))
+    }
+
     /// Whether tracefs tells the number of this event, by which a perf tracepoint is attached.
     pub fn has_trace_event(&self, category: &str, name: &str) -> Result<(), String> {
         let tracefs = TRACEFS
@@ -86,6 +93,15 @@ impl Kernel {
             && self.has_tracepoint("sock_recv_length").is_ok()
             && self.has_tracepoint("sock_send_length").is_ok()
     }
+}
+
+/// The first two numbers of a release: 6 and 12 of `6.12.94+deb13-cloud-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let (major, rest) = release.split_once('.')?;
+    let minor = rest
+        .split(|character: char| !character.is_ascii_digit())
+        .next()?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// The first number of a release: 6 of `6.12.94+deb13-cloud-amd64`.

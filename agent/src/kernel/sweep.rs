@@ -110,7 +110,7 @@ const TCP_ESTABLISHED: u8 = 1;
 /// What the table knows of a connection, if it is one to tell of.
 fn open_totals(connection: &Connection) -> Option<Totals> {
     (connection.own == 0 && connection.opened != 0 && connection.closed == 0).then_some(Totals {
-        connection: connection.id,
+        connection: connection.stream.connection,
         opened: connection.opened,
         connect_duration: connection.connect_duration,
         bytes_sent: connection.progress.bytes_sent,

@@ -280,6 +280,7 @@ impl Script {
             tuple: Self::tuple(),
             late,
             tls: false,
+            http2: false,
         }
     }
 

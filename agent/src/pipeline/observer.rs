@@ -8,6 +8,7 @@ use sonde_common::event::{
     http::{Direction, flag},
     process::{Exec, Exit, Fork},
     tcp::{Closed, ConnectFailed, Role as Opener, Totals},
+    tls,
 };
 
 use super::sink::Sink;
@@ -18,6 +19,7 @@ use crate::{
         span::{Tracer, is_sampled, remote},
         syscall::Syscalls,
         tcp::{Tcp, connect_failed_record},
+        uncovered::Uncovered,
     },
     clock::Clock,
     enrich::{listener::Listeners, process::Processes},
@@ -49,6 +51,7 @@ pub(super) struct Observer {
     pub(super) tcp: Tcp,
     pub(super) syscalls: Syscalls,
     pub(super) lifecycle: Lifecycle,
+    pub(super) uncovered: Uncovered,
     /// Processes that ended since system call counts were last put away.
     pub(super) ended: Vec<u32>,
     forks: HashMap<u32, Fork>,
@@ -81,6 +84,7 @@ impl Observer {
             tcp: parts.tcp,
             syscalls: Syscalls::default(),
             lifecycle: Lifecycle::default(),
+            uncovered: Uncovered::default(),
             ended: Vec::new(),
             forks: HashMap::new(),
             sink: parts.sink,
@@ -106,6 +110,7 @@ impl Observer {
             Event::Exec(exec) => self.exec(exec),
             Event::Exit(exit) => self.exit(exit),
             Event::OomKill(kill) => self.lifecycle.oom_killed(kill),
+            Event::Uncovered(record) => self.uncovered(record),
         }
     }
 
@@ -158,6 +163,13 @@ impl Observer {
         if let Some(record) = connect_failed_record(failed, owner, &self.clock) {
             self.sink.send(Signal::Log(Arc::new(record)));
         }
+    }
+
+    fn uncovered(&mut self, record: &tls::Uncovered) {
+        let owner = self
+            .processes
+            .owner_at(record.header.tgid, record.header.time);
+        self.uncovered.observe(record, "", owner, &self.clock);
     }
 
     /// A start counts for the program that the process turns out to run: that is known at its
@@ -214,6 +226,7 @@ impl Observer {
             self.tcp.renew(&renewed);
             self.syscalls.renew(&renewed);
             self.lifecycle.renew(&renewed);
+            self.uncovered.renew(&renewed);
         }
     }
 

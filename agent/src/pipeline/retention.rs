@@ -33,6 +33,7 @@ impl Retention {
         observer.tcp.retain(keep);
         observer.syscalls.retain(keep);
         observer.lifecycle.retain(keep);
+        observer.uncovered.retain(keep);
         // What is no longer kept has no series that could ask for it again.
         self.alive
             .borrow_mut()

@@ -156,13 +156,15 @@ pub(super) fn take(
     observer.tcp.collect(&mut collector);
     observer.syscalls.collect(&mut collector);
     observer.lifecycle.collect(&mut collector);
+    observer.uncovered.collect(&mut collector);
     let usages = observer
         .red
         .usage()
         .into_iter()
         .chain(observer.tcp.usage())
         .chain(observer.syscalls.usage())
-        .chain(observer.lifecycle.usage());
+        .chain(observer.lifecycle.usage())
+        .chain(observer.uncovered.usage());
     collect_usage(usages, &mut collector);
     let in_flight = observer.connections.in_flight();
     selfmon::collect_http(observer.connections.counters(), in_flight, &mut collector);

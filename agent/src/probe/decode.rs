@@ -29,9 +29,11 @@ pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malf
                 tuple: open.tuple,
                 late: open.late != 0,
                 tls: open.tls != 0,
+                http2: open.http2 != 0,
             }));
         }
         Kind::HttpSegment => sink(Event::HttpSegment(segment(bytes)?)),
+        Kind::Uncovered => sink(Event::Uncovered(record(bytes)?.0)),
     }
     Ok(())
 }

@@ -14,14 +14,56 @@ pub mod verdict {
     pub const HTTP: u8 = 1;
     /// Something else, or the agent's own traffic: never looked at again.
     pub const OPAQUE: u8 = 2;
+    /// HTTP/2.
+    pub const HTTP2: u8 = 3;
+    /// TLS records; what is inside is followed as a [`super::tls::Session`], once that is known.
+    pub const TLS: u8 = 4;
 }
+
+/// What is followed of the bytes of a connection, or of those inside its TLS records.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Identifies the connection in every record; never reused while the programs are loaded. 0:
+    /// not set up.
+    pub connection: u64,
+    /// Stream positions: bytes read, bytes written since the connection was first seen.
+    pub offset: [u64; 2],
+    /// First bytes of the present message per direction while they are too few to tell; in HTTP/2
+    /// those of a frame header that is not whole.
+    pub first: [u64; 2],
+    /// Bytes that may still be captured of the present message, per direction; in HTTP/2 bytes that
+    /// are left of the present frame, or [`LOST`].
+    pub budget: [u32; 2],
+    /// Bytes in `first`.
+    pub first_length: [u8; 2],
+    /// The present HTTP/2 frame is a DATA frame.
+    pub data: [u8; 2],
+    /// See [`verdict`].
+    pub verdict: u8,
+    /// The agent has been told of it as an HTTP connection.
+    pub announced: u8,
+    /// It may be in mid-message: it was open before the programs were attached.
+    pub late: u8,
+    /// These are the bytes inside TLS.
+    pub tls: u8,
+    /// Changes of direction while undecided.
+    pub turns: u8,
+    /// Direction of the last read or write while undecided.
+    pub last_direction: u8,
+    /// Explicit padding.
+    pub pad: [u8; 6],
+}
+
+/// [`Stream::budget`] where it isn't known where the next HTTP/2 frame begins.
+pub const LOST: u32 = u32::MAX;
 
 /// Life of one TCP connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// Identifies it in every record; never reused while the programs are loaded. 0: not set up.
-    pub id: u64,
+    /// Its number, and how far its bytes are followed.
+    pub stream: Stream,
     /// When it was established, or first seen; 0 while it is connecting.
     pub opened: u64,
     /// When the SYN was sent; 0 when that was not seen.
@@ -31,38 +73,22 @@ pub struct Connection {
     /// When it was closed, if bytes were left to be read then; its end is told when they have
     /// been, or the process has let the socket go. 0 otherwise.
     pub closed: u64,
-    /// Stream positions: bytes read, bytes written since the connection was first seen.
-    pub offset: [u64; 2],
-    /// First bytes of the present message per direction, while they are too few to tell.
-    pub first: [u64; 2],
-    /// Bytes that may still be captured of the present message, per direction.
-    pub budget: [u32; 2],
     /// Receive sequence number up to which reads have been accounted for.
     pub copied_seq: u32,
     /// Owner: the process that connected, or that first read or wrote.
     pub tgid: u32,
-    /// Bytes in `first`.
-    pub first_length: [u8; 2],
-    /// See [`verdict`].
-    pub verdict: u8,
     /// A [`super::tcp::Role`].
     pub role: u8,
-    /// The agent has been told of it as an HTTP connection.
-    pub announced: u8,
-    /// It may be in mid-message: it was open before the programs were attached.
-    pub late: u8,
     /// The agent's own connection, or the other end of one.
     pub own: u8,
-    /// Changes of direction while undecided.
-    pub turns: u8,
-    /// Direction of the last read or write while undecided.
-    pub last_direction: u8,
+    /// A [`super::tls::state`].
+    pub tls: u8,
     /// 1: a reset arrived, 2: one was sent.
     pub reset: u8,
     /// `copied_seq` holds a value.
     pub copied_seq_known: u8,
     /// Explicit padding.
-    pub pad: [u8; 5],
+    pub pad: [u8; 3],
     /// What it had done by its last read or write; filled in where the agent can't ask the
     /// socket itself (kernels before 6.3).
     pub progress: Progress,
@@ -99,6 +125,6 @@ pub struct Progress {
 
 const _: () = assert!(size_of::<Endpoint>() == 8);
 const _: () = assert!(size_of::<Progress>() == 24);
-const _: () = assert!(size_of::<Connection>() == 168);
+const _: () = assert!(size_of::<Connection>() == 176);
 
-pod!(Connection, Endpoint, Progress);
+pod!(Stream, Connection, Endpoint, Progress);

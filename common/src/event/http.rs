@@ -1,9 +1,11 @@
-//! HTTP/1.x on plain TCP sockets: what one socket read or write moved.
+//! HTTP on TCP sockets, and inside TLS: what one read or write moved.
 //!
 //! The kernel side doesn't parse HTTP. It tells the agent, for each read and write on a
 //! connection that looks like HTTP, where in the stream it was, how long it was, and the bytes at
 //! its front and end; the agent's byte-stream model makes messages of that. Because positions are
 //! absolute, anything that was not captured shows as a gap and is never guessed.
+//!
+//! Of HTTP/2 it follows the frames' lengths, to leave out what stands in DATA frames.
 //!
 //! A ring record is a [`Segment`] followed by its `captured + tail` bytes.
 
@@ -23,6 +25,11 @@ pub const TAIL: usize = 16;
 /// Bytes that are captured of one message, counted over its reads or writes, before only
 /// [`CAPTURE_BODY`] and [`TAIL`] bytes of each are.
 pub const BUDGET: u32 = 8 * 1024;
+/// Longest piece that is copied of one read or write of HTTP/2.
+pub const HTTP2_CAPTURE: usize = 16 * 1024;
+/// Bytes that are copied of a DATA frame that goes on in a later read or write: its header, and
+/// the prefix of a message in it (gRPC).
+pub const HTTP2_DATA: usize = 9 + 16;
 
 /// Which way the bytes of a segment went, as the observed process sees it.
 #[repr(u8)]
@@ -77,7 +84,9 @@ pub struct Open {
     pub late: u32,
     /// 1 when the bytes of its segments were read before encryption and after decryption, and
     /// positions count those.
-    pub tls: u32,
+    pub tls: u16,
+    /// 1 when it is HTTP/2 although its preface wasn't seen.
+    pub http2: u16,
 }
 
 /// `Kind::HttpSegment`: one read or write.

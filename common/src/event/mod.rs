@@ -7,3 +7,4 @@ pub mod process;
 pub mod sched;
 pub mod syscall;
 pub mod tcp;
+pub mod tls;

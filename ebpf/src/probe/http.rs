@@ -1,16 +1,17 @@
-//! HTTP/1.x on plain sockets: which reads and writes are told to the agent, and how much of them.
+//! HTTP: which reads and writes are told to the agent, and how much of them.
 //!
-//! Nothing is parsed here. The first eight bytes decide whether a connection is looked at at all;
-//! after that every read and write is told with its place in the stream, and enough of its bytes
-//! that the agent can follow the messages. See `sonde_common::event::http`.
+//! Next to nothing is parsed here. The first eight bytes decide whether a connection is looked at
+//! at all; after that every read and write is told with its place in the stream, and enough of its
+//! bytes that the agent can follow the messages. See `sonde_common::event::http`. The same goes for
+//! what is read and written inside TLS (`super::tls`), with positions of its own.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sonde_common::{
     event::{
-        connection::{Connection, verdict},
+        connection::{Connection, LOST, Stream, verdict},
         http::{
             BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, NOT_QUEUED, Open, Segment,
-            flag,
+            Tuple, flag,
         },
     },
     fault::Fault,
@@ -18,6 +19,7 @@ use sonde_common::{
 };
 
 mod classify;
+mod http2;
 mod payload;
 mod record;
 mod socket;
@@ -25,9 +27,13 @@ mod sysexit;
 
 use self::{
     classify::{Class, classify},
-    payload::Payload,
     record::Record,
 };
+pub(crate) use self::{
+    payload::Payload,
+    record::{Buffer, Slot},
+};
+use super::tls;
 use crate::{
     connection::Store,
     emit::{fault, header, send},
@@ -41,16 +47,38 @@ const LATE_TURNS: u8 = 32;
 
 /// One read or write that moved bytes, or found the end of the stream (`length` 0).
 pub(crate) struct Io {
-    direction: Direction,
-    length: u32,
-    tgid: u32,
-    payload: Payload,
+    pub(crate) direction: Direction,
+    pub(crate) length: u32,
+    pub(crate) tgid: u32,
+    pub(crate) payload: Payload,
+    /// Memory for the record.
+    pub(crate) slot: Slot,
+}
+
+/// Who can say who talks to whom.
+pub(crate) trait Peers {
+    /// Not for the hot path: several reads.
+    fn peers(&self) -> Tuple;
+}
+
+impl<A: Access> Peers for Sock<A> {
+    #[inline(always)]
+    fn peers(&self) -> Tuple {
+        self.tuple()
+    }
+}
+
+impl Peers for Tuple {
+    #[inline(always)]
+    fn peers(&self) -> Tuple {
+        *self
+    }
 }
 
 impl Io {
     /// What the record says of it, without any of its bytes.
     #[inline(always)]
-    fn segment(&self, connection: &Connection, time: u64, flags: u32) -> Segment {
+    fn segment(&self, stream: &Stream, time: u64, flags: u32) -> Segment {
         Segment {
             header: Header {
                 time,
@@ -59,8 +87,8 @@ impl Io {
                 kind: Kind::HttpSegment as u32,
                 pad: 0,
             },
-            connection: connection.id,
-            offset: connection.offset[self.direction as usize & 1],
+            connection: stream.connection,
+            offset: stream.offset[self.direction as usize & 1],
             length: self.length,
             captured: 0,
             tail: 0,
@@ -72,26 +100,52 @@ impl Io {
     }
 }
 
+/// Whether a read or write is to be told: what it is part of is known, or found out now.
+#[inline(always)]
+fn is_told<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
+    stream.verdict != verdict::UNDECIDED || io.length > 0 && decide(stream, peers, io)
+}
+
 /// Follows one read or write on a TCP socket.
 #[inline(always)]
-fn on_io<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
+fn on_io<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io, told: bool) {
     if io.length == 0 {
-        if connection.announced != 0 {
-            tell_of(connection, io, now(), flag::END);
-        }
+        end(&connection.stream, io);
         return;
     }
-    let direction = io.direction as usize & 1;
     if io.direction as u8 == Direction::Receive as u8 {
         let unseen = unseen_bytes(sk, connection, io.length);
-        connection.offset[direction] += u64::from(unseen);
+        connection.stream.offset[Direction::Receive as usize] += u64::from(unseen);
     }
-    if connection.verdict == verdict::UNDECIDED && !decide(sk, connection, io) {
-        connection.offset[direction] += u64::from(io.length);
-        return;
+    advance(&mut connection.stream, sk, io, told);
+}
+
+/// Nothing more comes from this direction.
+#[inline(always)]
+pub(crate) fn end(stream: &Stream, io: &Io) {
+    if stream.announced != 0 {
+        tell_of(stream, io, now(), flag::END);
     }
-    tell(sk, connection, io);
-    connection.offset[direction] += u64::from(io.length);
+}
+
+/// Follows bytes that move in a stream.
+#[inline(always)]
+pub(crate) fn follow<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
+    let told = is_told(stream, peers, io);
+    advance(stream, peers, io, told);
+}
+
+#[inline(always)]
+fn advance<P: Peers>(stream: &mut Stream, peers: &P, io: &Io, told: bool) {
+    let direction = io.direction as usize & 1;
+    if told {
+        if stream.verdict == verdict::HTTP2 {
+            http2::tell(stream, peers, io);
+        } else {
+            tell(stream, peers, io);
+        }
+    }
+    stream.offset[direction] += u64::from(io.length);
 }
 
 /// Bytes that left the receive queue since the last read that was seen, other than by this one:
@@ -118,106 +172,123 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32)
     unseen
 }
 
-/// Looks at the first bytes of an undecided connection; whether this read or write is told.
+/// Looks at the first bytes of an undecided stream; whether this read or write is told.
 #[inline(always)]
-fn decide<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> bool {
+fn decide<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
     let direction = io.direction as usize & 1;
-    let have = connection.first_length[direction] & 7;
+    let have = stream.first_length[direction] & 7;
     let want = 8 - u32::from(have);
     let Some((bytes, count)) = first(io, want) else {
         return false;
     };
-    connection.first[direction] |= bytes << (u32::from(have) * 8);
-    connection.first_length[direction] = have + count as u8;
-    let first = forget(&mut connection.first[direction]);
-    let length = forget(&mut connection.first_length[direction]);
+    stream.first[direction] |= bytes << (u32::from(have) * 8);
+    stream.first_length[direction] = have + count as u8;
+    let first = forget(&mut stream.first[direction]);
+    let length = forget(&mut stream.first_length[direction]);
     let class = classify(first, length.into());
     match class {
         Class::Request | Class::Response => {
-            connection.verdict = verdict::HTTP;
-            announce(sk, connection)
+            stream.verdict = verdict::HTTP;
+            announce(stream, peers)
         }
-        Class::Partial => announce(sk, connection),
-        Class::Tls | Class::Http2 | Class::Other => {
-            connection.first[direction] = 0;
-            connection.first_length[direction] = 0;
-            if connection.late == 0 || class as u8 != Class::Other as u8 || turned(connection, io) {
-                reject(connection, io, class);
+        Class::Http2 => {
+            http2::begin(stream, io.direction);
+            announce(stream, peers)
+        }
+        Class::Partial => announce(stream, peers),
+        Class::Tls if stream.tls == 0 => {
+            reset_first(stream, direction);
+            stream.verdict = verdict::TLS;
+            false
+        }
+        Class::Tls | Class::Other => {
+            reset_first(stream, direction);
+            if stream.late != 0 && length == 8 && http2::is_header(first) {
+                http2::join(stream);
+                return announce(stream, peers);
+            }
+            if stream.late == 0 || turned(stream, io.direction) > LATE_TURNS {
+                reject(stream, io);
             }
             false
         }
     }
 }
 
+#[inline(always)]
+fn reset_first(stream: &mut Stream, direction: usize) {
+    stream.first[direction & 1] = 0;
+    stream.first_length[direction & 1] = 0;
+}
+
 /// Up to `want` of the first bytes, and how many they are.
 #[inline(always)]
 fn first(io: &Io, want: u32) -> Option<(u64, u32)> {
-    let record = Record::begin(io.direction)?;
+    let record = Record::begin(io.slot);
     io.payload.first(io.length, want, record.word())
 }
 
-/// Counts changes of direction; whether there were enough to give up.
+/// Counts changes of direction; how many there have been.
 #[inline(always)]
-fn turned(connection: &mut Connection, io: &Io) -> bool {
-    if connection.last_direction != io.direction as u8 {
-        connection.last_direction = io.direction as u8;
-        connection.turns = connection.turns.saturating_add(1);
+pub(crate) fn turned(stream: &mut Stream, direction: Direction) -> u8 {
+    if stream.last_direction != direction as u8 {
+        stream.last_direction = direction as u8;
+        stream.turns = stream.turns.saturating_add(1);
     }
-    connection.turns > LATE_TURNS
+    stream.turns
 }
 
 #[inline(always)]
-fn reject(connection: &mut Connection, io: &Io, class: Class) {
-    fault(match class {
-        Class::Tls => Fault::Tls,
-        Class::Http2 => Fault::Http2,
-        _ => Fault::NotHttp,
-    });
-    if connection.announced != 0 {
-        tell_of(connection, &Io { length: 0, ..*io }, now(), flag::CLOSED);
+fn reject(stream: &mut Stream, io: &Io) {
+    fault(Fault::NotHttp);
+    if stream.announced != 0 {
+        tell_of(stream, &Io { length: 0, ..*io }, now(), flag::CLOSED);
     }
-    connection.verdict = verdict::OPAQUE;
+    stream.verdict = verdict::OPAQUE;
 }
 
 /// Tells the agent who talks to whom, once; whether it knows.
 #[inline(always)]
-fn announce<A: Access>(sk: &Sock<A>, connection: &mut Connection) -> bool {
-    if connection.announced != 0 {
+fn announce<P: Peers>(stream: &mut Stream, peers: &P) -> bool {
+    if stream.announced != 0 {
         return true;
     }
     let record = Open {
         header: header(Kind::HttpOpen),
-        connection: connection.id,
-        tuple: sk.tuple(),
-        late: connection.late.into(),
-        tls: 0,
+        connection: stream.connection,
+        tuple: peers.peers(),
+        late: stream.late.into(),
+        tls: stream.tls.into(),
+        http2: (stream.verdict == verdict::HTTP2 && stream.budget[0] == LOST).into(),
     };
     if send(Kind::HttpOpen, &record, Fault::RingHttp) {
-        connection.announced = 1;
+        stream.announced = 1;
     }
-    connection.announced != 0
+    stream.announced != 0
 }
 
 /// Tells of the read or write, with its first and last bytes.
 #[inline(always)]
-fn tell<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
-    if !announce(sk, connection) {
+fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
+    if !announce(stream, peers) {
         return;
     }
     let direction = io.direction as usize & 1;
-    let Some(mut record) = Record::begin(io.direction) else {
-        return;
-    };
+    let mut record = Record::begin(io.slot);
     let front = io.length.min(CAPTURE_FRONT as u32);
     let Some(mut captured) = record.capture(&io.payload, front) else {
-        tell_of(connection, io, record.time(), flag::OPAQUE);
+        tell_of(stream, io, record.time(), flag::OPAQUE);
         return;
     };
     let class = classify(record.first(), captured.min(8));
+    if class as u8 == Class::Http2 as u8 {
+        // An upgrade (RFC 7540 section 3.2): the preface follows the answer.
+        http2::begin(stream, io.direction);
+    }
     let starts = matches!(class, Class::Request | Class::Response);
     // A message may begin with a few bytes that could be the start of anything.
     if starts || class as u8 == Class::Partial as u8 {
-        connection.budget[direction] = BUDGET;
+        stream.budget[direction] = BUDGET;
     }
     if io.length > front {
         // A body may follow a request's head in the same write, and the model needs all of the
@@ -228,8 +299,8 @@ fn tell<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
             captured = record.capture(&io.payload, longer).unwrap_or(0);
         }
     }
-    captured = captured.min(connection.budget[direction].max(CAPTURE_BODY as u32));
-    connection.budget[direction] = connection.budget[direction].saturating_sub(captured);
+    captured = captured.min(stream.budget[direction].max(CAPTURE_BODY as u32));
+    stream.budget[direction] = stream.budget[direction].saturating_sub(captured);
     let tail = if captured < io.length {
         record.tail(&io.payload, io.length, captured)
     } else {
@@ -238,11 +309,10 @@ fn tell<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) {
     let segment = Segment {
         captured: captured as u16,
         tail: tail as u16,
-        ..io.segment(connection, record.time(), 0)
+        ..io.segment(stream, record.time(), 0)
     };
     record.send(segment);
 }
-
 /// Whether one of eight bytes is a space, as behind each method of RFC 9110 and RFC 5789. Without
 /// one, letters that begin a body are taken for a request as well.
 #[inline(always)]
@@ -255,22 +325,24 @@ const fn has_space(bytes: u64) -> bool {
 
 /// Tells of a read or write, or of the end of a direction, without any of its bytes.
 #[inline(always)]
-fn tell_of(connection: &Connection, io: &Io, time: u64, flags: u32) {
-    let segment = io.segment(connection, time, flags);
+fn tell_of(stream: &Stream, io: &Io, time: u64, flags: u32) {
+    let segment = io.segment(stream, time, flags);
     send(Kind::HttpSegment, &segment, Fault::RingHttp);
 }
 
 /// The process has shut or closed its sending side: a FIN follows the last byte.
 #[inline(always)]
 pub(crate) fn sending_ended(connection: &Connection) {
-    if connection.announced != 0 && connection.verdict != verdict::OPAQUE {
+    let stream = &connection.stream;
+    if stream.announced != 0 && stream.verdict != verdict::OPAQUE {
         let end = Io {
             direction: Direction::Send,
             length: 0,
             tgid: connection.tgid,
             payload: Payload::None,
+            slot: Slot::NONE,
         };
-        tell_of(connection, &end, now(), flag::END);
+        tell_of(stream, &end, now(), flag::END);
     }
 }
 
@@ -278,7 +350,11 @@ pub(crate) fn sending_ended(connection: &Connection) {
 /// `TcpClosed` record follows.
 #[inline(always)]
 pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
-    if connection.announced == 0 || connection.verdict == verdict::OPAQUE {
+    if connection.stream.verdict == verdict::TLS {
+        tls::closing(sk, connection);
+        return;
+    }
+    if connection.stream.announced == 0 || connection.stream.verdict == verdict::OPAQUE {
         return;
     }
     let unseen = unseen_bytes(sk, connection, 0);
@@ -288,8 +364,9 @@ pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
             length: unseen,
             tgid: connection.tgid,
             payload: Payload::None,
+            slot: Slot::NONE,
         };
-        tell_of(connection, &io, now(), flag::OPAQUE);
+        tell_of(&connection.stream, &io, now(), flag::OPAQUE);
     }
 }
 
@@ -314,9 +391,9 @@ fn state_of<S: Store>(sk: &Sock<S::Access>) -> Option<*mut Connection> {
 /// Sets up the state of a connection that was open before the programs were attached.
 #[inline(always)]
 fn adopt<S: Store>(connection: &mut Connection, tgid: u32) {
-    if connection.id == 0 {
-        connection.id = S::next_id();
-        connection.late = 1;
+    if connection.stream.connection == 0 {
+        connection.stream.connection = S::next_id();
+        connection.stream.late = 1;
         connection.opened = now();
     }
     if connection.tgid == 0 {

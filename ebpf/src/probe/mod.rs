@@ -6,3 +6,4 @@ mod process;
 mod sched;
 mod syscall;
 mod tcp;
+mod tls;

@@ -157,7 +157,7 @@ fn connecting<S: Store>(sk: &Sock<S::Access>) {
     connection.role = Role::Outbound as u8;
     if is_self(connection.tgid) {
         connection.own = 1;
-        connection.verdict = verdict::OPAQUE;
+        connection.stream.verdict = verdict::OPAQUE;
     }
 }
 
@@ -186,7 +186,7 @@ fn established<S: Store>(sk: &Sock<S::Access>, old: u32) {
     let accepted = connection.role == Role::Inbound as u8;
     if connection::peer_is_own(&tuple) || (accepted && connection::is_accepted_by_own(&tuple)) {
         connection.own = 1;
-        connection.verdict = verdict::OPAQUE;
+        connection.stream.verdict = verdict::OPAQUE;
     }
 }
 
@@ -197,7 +197,7 @@ fn closed<S: Store>(sk: &Sock<S::Access>, old: u32) {
     };
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *pointer };
-    if connection.own == 0 && connection.id != 0 {
+    if connection.own == 0 && connection.stream.connection != 0 {
         if old == state::SYN_SENT {
             connect_failed(sk, connection);
         } else if connection.opened != 0 {
@@ -278,7 +278,7 @@ fn report_closed<A: Access>(sk: &Sock<A>, connection: &Connection) {
 #[inline(always)]
 fn totals<A: Access>(sk: &Sock<A>, connection: &Connection) -> Totals {
     Totals {
-        connection: connection.id,
+        connection: connection.stream.connection,
         opened: connection.opened,
         connect_duration: connection.connect_duration,
         bytes_sent: sk.bytes_sent(),

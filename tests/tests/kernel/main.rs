@@ -36,6 +36,7 @@ mod process;
 mod sys;
 mod syscalls;
 mod tcp;
+mod tls;
 mod ways;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ const TESTS: &[&[Test]] = &[
     http::heads::TESTS,
     http::life::TESTS,
     http::whose::TESTS,
+    tls::TESTS,
     ways::TESTS,
     loss::TESTS,
     host::TESTS,
@@ -77,6 +79,7 @@ const WORKLOADS: &[&[Workload]] = &[
     http::heads::WORKLOADS,
     http::life::WORKLOADS,
     http::whose::WORKLOADS,
+    tls::WORKLOADS,
     ways::WORKLOADS,
     loss::WORKLOADS,
     host::WORKLOADS,

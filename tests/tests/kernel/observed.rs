@@ -103,6 +103,7 @@ impl Observed {
     /// Attaches all families with settings of the test's own.
     pub(crate) fn with(mode: Mode, settings: &Settings) -> Result<Self> {
         let mut programs = Programs::attach(&mode.kernel(), FAMILIES, settings)?;
+        crate::tls::load(&mut programs)?;
         let ring = Ring::take(programs.ebpf_mut())?;
         Ok(Self {
             mode,

@@ -2,6 +2,8 @@
 
 use aya_ebpf::helpers::{bpf_probe_read_user, generated::bpf_probe_read_user as read_user};
 
+use sonde_common::event::http::{CAPTURE_MAX, HTTP2_CAPTURE};
+
 use crate::{
     kernel::Access,
     regs::{Regs, number},
@@ -10,6 +12,9 @@ use crate::{
 
 /// Pieces of a vector that are looked at; what lies in later ones counts but isn't captured.
 const PIECES: u32 = 8;
+
+/// Longest piece that is copied of several.
+const PIECE: u32 = 2 * CAPTURE_MAX as u32 - 1;
 
 /// `struct iovec`
 #[repr(C)]
@@ -35,7 +40,7 @@ const MSG_LEN: u64 = 56;
 
 /// Bytes of one read or write.
 #[derive(Clone, Copy)]
-pub(super) enum Payload {
+pub(crate) enum Payload {
     /// Not in the process's memory, or not where it can be found.
     None,
     /// One piece.
@@ -118,6 +123,21 @@ impl Payload {
         }
     }
 
+    /// Copies up to [`HTTP2_CAPTURE`] bytes from a place within; how many. Of several pieces those
+    /// in the first [`PIECES`].
+    #[inline(always)]
+    pub(super) fn copy_from(&self, into: *mut u8, from: u32, size: u32, word: Word) -> Option<u32> {
+        match *self {
+            Self::None => None,
+            Self::Buffer(address) => {
+                copy_large(into, size, address + u64::from(from), word).then_some(size)
+            }
+            Self::Vector(address, count) => {
+                copy_pieces_from(into, from, size, address, count, word)
+            }
+        }
+    }
+
     /// Whether the last four bytes are an empty line. For a vector of several pieces: not told.
     #[inline(always)]
     pub(super) fn ends_with_blank_line(&self, length: u32) -> bool {
@@ -192,11 +212,58 @@ fn last_piece(vector: u64, count: u32, length: u32, want: u32) -> Option<(u64, u
 /// Reads `size` bytes of user memory.
 #[inline(always)]
 fn copy_piece(into: *mut u8, size: u32, address: u64, word: Word) -> bool {
-    use sonde_common::event::http::CAPTURE_MAX;
-    const MASK: u32 = 2 * CAPTURE_MAX as u32 - 1;
-    let size = bounded::<MASK>(word.forget(size)) as u32;
-    // SAFETY: `into` has room for MASK bytes; the helper checks the source.
+    let size = bounded::<PIECE>(word.forget(size)) as u32;
+    // SAFETY: `into` has room for PIECE bytes; the helper checks the source.
     unsafe { read_user(into.cast(), size, address as *const _) == 0 }
+}
+
+/// Reads `size` bytes of user memory, at least one.
+#[inline(always)]
+fn copy_large(into: *mut u8, size: u32, address: u64, word: Word) -> bool {
+    const MASK: u32 = HTTP2_CAPTURE as u32 - 1;
+    let size = bounded::<MASK>(word.forget(size.wrapping_sub(1))) as u32 + 1;
+    // SAFETY: `into` has room for as many bytes behind any position that is masked like this one;
+    // the helper checks the source.
+    unsafe { read_user(into.cast(), size, address as *const _) == 0 }
+}
+
+#[inline(always)]
+fn copy_pieces_from(
+    into: *mut u8,
+    from: u32,
+    size: u32,
+    vector: u64,
+    count: u32,
+    word: Word,
+) -> Option<u32> {
+    let (mut before, mut filled) = (from, 0u32);
+    let mut index = 0;
+    while index < PIECES && index < count {
+        let Some(piece) = piece(vector, index) else {
+            break;
+        };
+        index += 1;
+        before = word.forget(before);
+        if piece.length <= u64::from(before) {
+            before -= piece.length as u32;
+            continue;
+        }
+        filled = word.forget(filled);
+        let rest = piece.length - u64::from(before);
+        let room = u64::from(size.wrapping_sub(filled));
+        // What is longer is a body, and needn't be told; the buffer hasn't the room for more.
+        let part = word.forget(rest.min(room).min(u64::from(PIECE)) as u32);
+        let target = into.wrapping_add(bounded::<0x3fff>(filled));
+        if part == 0 || !copy_piece(target, part, piece.base + u64::from(before), word) {
+            break;
+        }
+        before = 0;
+        filled += part;
+        if u64::from(part) < rest {
+            break;
+        }
+    }
+    (filled > 0).then_some(filled)
 }
 
 #[inline(always)]

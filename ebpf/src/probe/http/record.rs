@@ -14,22 +14,45 @@ use sonde_common::{
 use super::payload::Payload;
 use crate::{
     emit::{fault, send_bytes},
-    scratch::{Word, bounded},
+    scratch::{Word, bounded, unaligned},
 };
 
 /// Room for a segment of the largest capture, and for what the verifier must assume of sizes that
-/// it knows only by their masks.
-const ROOM: usize = 16 * 1024;
+/// it knows only by their masks. The kernel gives a per-CPU value no more than 32 KiB.
+const ROOM: usize = 32 * 1024;
 const SEGMENT: usize = size_of::<Segment>();
 
+/// Memory that a record is built in.
 #[repr(C, align(8))]
-struct Buffer([u8; ROOM]);
+pub(crate) struct Buffer([u8; ROOM]);
 
 /// One for each [`Direction`]: reads and writes are followed by a program each, and since kernel
 /// 7.0 one may run in a task that preempts the other's. With itself a program doesn't meet there:
 /// the kernel leaves a run out rather than let it.
 #[map]
 static RECORDS: PerCpuArray<Buffer> = PerCpuArray::with_max_entries(2, 0);
+
+/// A [`Buffer`] that is ours for the moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot(*mut u8);
+
+impl Slot {
+    /// For what is told without bytes.
+    pub(crate) const NONE: Self = Self(core::ptr::null_mut());
+
+    /// This CPU's.
+    #[inline(always)]
+    pub(crate) fn of_cpu(direction: Direction) -> Option<Self> {
+        let buffer = RECORDS.get_ptr_mut(direction as u32)?;
+        Some(Self(buffer.cast()))
+    }
+
+    /// One that nothing else uses.
+    #[inline(always)]
+    pub(crate) unsafe fn of(buffer: *mut Buffer) -> Self {
+        Self(buffer.cast())
+    }
+}
 
 /// A record under construction: a [`Segment`] and its bytes.
 pub(super) struct Record {
@@ -41,13 +64,12 @@ pub(super) struct Record {
 impl Record {
     /// An empty record.
     #[inline(always)]
-    pub(super) fn begin(direction: Direction) -> Option<Self> {
-        let buffer = RECORDS.get_ptr_mut(direction as u32)?;
-        Some(Self {
-            buffer: buffer.cast(),
+    pub(super) fn begin(slot: Slot) -> Self {
+        Self {
+            buffer: slot.0,
             // SAFETY: the helper takes nothing and always succeeds.
             time: unsafe { bpf_ktime_get_ns() },
-        })
+        }
     }
 
     /// When it was begun: `CLOCK_MONOTONIC`, nanoseconds.
@@ -73,12 +95,51 @@ impl Record {
         Some(self.word().forget(captured))
     }
 
+    /// Copies up to [`HTTP2_CAPTURE`] bytes of a payload from a place within it; how many.
+    #[inline(always)]
+    pub(super) fn capture_at(&mut self, payload: &Payload, from: u32, size: u32) -> Option<u32> {
+        let captured = payload.copy_from(self.at(0), from, size, self.word());
+        if captured.is_none() && !matches!(payload, Payload::None) {
+            fault(Fault::PayloadUnreadable);
+        }
+        Some(self.word().forget(captured?))
+    }
+
+    /// The four captured bytes at a position, the first in the lowest byte; what stands there is of
+    /// no use beyond what was captured.
+    #[inline(always)]
+    pub(super) fn word_at(&self, position: u32) -> u32 {
+        // SAFETY: inside the buffer.
+        unsafe { unaligned::word(self.at(bounded::<0x3fff>(position))) }
+    }
+
+    /// The eight captured bytes at a position, the same way.
+    #[inline(always)]
+    pub(super) fn words_at(&self, position: u32) -> u64 {
+        // SAFETY: inside the buffer.
+        unsafe { unaligned::words(self.at(bounded::<0x3fff>(position))) }
+    }
+
     /// The buffer's last word, which no record reaches.
     #[inline(always)]
     pub(super) fn word(&self) -> Word {
         let place = self.buffer.wrapping_add(ROOM - size_of::<u64>());
         // SAFETY: inside the buffer, and aligned.
         unsafe { Word::new(place.cast()) }
+    }
+
+    /// The same value; see [`crate::scratch::forget`].
+    #[inline(always)]
+    pub(super) fn forget(&self, value: u64) -> u64 {
+        let place = self
+            .buffer
+            .wrapping_add(ROOM - 2 * size_of::<u64>())
+            .cast::<u64>();
+        // SAFETY: inside the buffer, and aligned.
+        unsafe {
+            place.write_volatile(value);
+            place.read_volatile()
+        }
     }
 
     /// The first eight captured bytes, the first in the lowest byte.
@@ -108,7 +169,12 @@ impl Record {
         let bytes = u32::from(segment.captured) + u32::from(segment.tail);
         // SAFETY: the buffer starts with room for it.
         unsafe { self.buffer.cast::<Segment>().write(segment) };
-        let size = SEGMENT + bounded::<0x1fff>(bytes);
+        // One to as many as a mask leaves, for the verifier.
+        let payload = match bytes {
+            0 => 0,
+            bytes => bounded::<0x3fff>(self.word().forget(bytes - 1)) + 1,
+        };
+        let size = SEGMENT + payload;
         send_bytes(Kind::HttpSegment, self.buffer, size as u64, Fault::RingHttp);
     }
 }

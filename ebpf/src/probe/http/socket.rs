@@ -8,11 +8,12 @@ use aya_ebpf::{
 };
 use sonde_common::event::{connection::verdict, http::Direction};
 
-use super::{Io, adopt, on_io, payload::Payload, state_of};
+use super::{Io, Slot, adopt, is_told, on_io, payload::Payload, state_of};
 use crate::{
     connection::Storage,
     current::{self, Ids},
     kernel::{Direct, Sock, Task},
+    probe::tls,
     regs::{Regs, number},
 };
 
@@ -62,21 +63,31 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
     adopt::<Storage>(connection, ids.tgid);
-    if connection.verdict == verdict::OPAQUE {
+    if connection.stream.verdict == verdict::OPAQUE {
         return;
     }
-    let payload = if flags & MSG_TRUNC != 0 {
+    let payload = if flags & MSG_TRUNC != 0 || connection.stream.verdict == verdict::TLS {
         Payload::None
     } else {
         payload(&task)
+    };
+    let Some(slot) = Slot::of_cpu(direction) else {
+        return;
     };
     let io = Io {
         direction,
         length: length as u32,
         tgid: ids.tgid,
         payload,
+        slot,
     };
-    on_io(sk, connection, &io);
+    let told = is_told(&mut connection.stream, sk, &io);
+    if connection.stream.verdict != verdict::TLS {
+        on_io(sk, connection, &io, told);
+    } else if length > 0 {
+        let goroutine = Regs::of(&task).goroutine();
+        tls::ciphertext(sk, connection, direction, ids, goroutine);
+    }
 }
 
 /// Where the bytes of the present system call stand.

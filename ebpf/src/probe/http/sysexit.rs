@@ -12,16 +12,20 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use sonde_common::{
-    event::{connection::verdict, http::Direction},
+    event::{
+        connection::{Connection, verdict},
+        http::Direction,
+    },
     fault::Fault,
 };
 
-use super::{Io, adopt, on_io, payload::Payload, state_of};
+use super::{Io, Slot, adopt, is_told, on_io, payload::Payload, state_of};
 use crate::{
     connection::{Store, Table, note_progress},
-    current::is_self,
+    current::{self, is_self},
     emit::fault,
     kernel::{Probed, Sock, Task},
+    probe::tls,
     regs::{Regs, number},
 };
 
@@ -58,7 +62,7 @@ static HTTP_NEXT: ProgramArray = ProgramArray::with_max_entries(2, 0);
 impl Call {
     /// As the rest of this module takes it.
     #[inline(always)]
-    fn io(&self, direction: Direction) -> Io {
+    fn io(&self, direction: Direction, slot: Slot) -> Io {
         // SAFETY: a reference. Volatile, so that it is read once: the verifier would take what
         // is read twice for two things.
         let call = unsafe { core::ptr::from_ref(self).read_volatile() };
@@ -71,6 +75,7 @@ impl Call {
                 1 => Payload::Buffer(call.address),
                 pieces => Payload::Vector(call.address, pieces),
             },
+            slot,
         }
     }
 
@@ -166,7 +171,13 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     let connection = unsafe { &mut *state_of::<Table>(&sk)? };
     adopt::<Table>(connection, tgid);
     note_progress(&sk, connection);
-    if connection.verdict == verdict::OPAQUE {
+    if connection.stream.verdict == verdict::OPAQUE {
+        return None;
+    }
+    if connection.stream.verdict == verdict::TLS {
+        if result > 0 {
+            tls::ciphertext(&sk, connection, direction, current::ids(), regs.goroutine());
+        }
         return None;
     }
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
@@ -202,10 +213,11 @@ fn on_moved(direction: Direction) -> Option<()> {
     let sk = Sock::<Probed>::new(moved.sk as *const u8);
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Table::find(&sk)? };
-    let io = moved.io(direction);
+    let io = moved.io(direction, Slot::of_cpu(direction)?);
     // An empty message isn't the end of the stream.
-    if connection.verdict != verdict::OPAQUE && (io.length != 0 || moved.messages == 1) {
-        on_io(&sk, connection, &io);
+    if is_followed(connection) && (io.length != 0 || moved.messages == 1) {
+        let told = is_told(&mut connection.stream, &sk, &io);
+        on_io(&sk, connection, &io, told);
     }
     let index = moved.index + 1;
     if index >= moved.messages {
@@ -214,11 +226,17 @@ fn on_moved(direction: Direction) -> Option<()> {
     if index >= MESSAGES {
         // Where the next bytes stand in the stream can't be told any more.
         fault(Fault::UnseenBytes);
-        connection.verdict = verdict::OPAQUE;
+        connection.stream.verdict = verdict::OPAQUE;
         return None;
     }
     moved.set_message(index);
     Some(())
+}
+
+/// Whether the bytes of the connection's own stream are looked at.
+#[inline(always)]
+fn is_followed(connection: &Connection) -> bool {
+    !matches!(connection.stream.verdict, verdict::OPAQUE | verdict::TLS)
 }
 
 #[inline(always)]

@@ -57,16 +57,12 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     },
 ];
 
-/// What is no HTTP: a TLS handshake, random bytes, the HTTP/2 preface, a server that speaks first.
+/// What is no HTTP: a TLS handshake, random bytes, a server that speaks first.
 fn other_protocols(_: &[&str]) -> Result<()> {
     let random: Vec<u8> = (0..200u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
-    let greetings: [&[u8]; 3] = [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        &random,
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ];
+    let greetings: [&[u8]; 2] = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", &random];
     for greeting in greetings {
         let (mut client, mut server) = pair()?;
         client.write_all(greeting)?;
@@ -81,12 +77,12 @@ fn other_protocols(_: &[&str]) -> Result<()> {
 }
 
 fn fault_01_other_protocols_are_counted_and_left_alone(observed: &mut Observed) -> Result<()> {
-    let reasons = [Fault::Tls, Fault::NotHttp, Fault::Http2];
+    let reasons = [Fault::Tls, Fault::NotHttp];
     let before = reasons.map(|reason| observed.faults(reason).unwrap_or(0));
     let exchanges = both(observed, "http-other", &[])?;
     ensure!(exchanges.is_empty(), "{} exchanges", exchanges.len());
     // Each on both ends; other programs of the machine may add to them.
-    for (index, (reason, least)) in reasons.into_iter().zip([2, 4, 2]).enumerate() {
+    for (index, (reason, least)) in reasons.into_iter().zip([2, 4]).enumerate() {
         let counted = observed.faults(reason)? - before[index];
         ensure!(counted >= least, "{reason:?}: {counted} of {least}");
     }

@@ -8,6 +8,7 @@ use sonde_common::event::{
     http::{Direction, flag},
     process::{Exec, Exit, Fork, OomKill},
     tcp::{Closed, ConnectFailed},
+    tls::Uncovered,
 };
 
 use super::Observed;
@@ -22,6 +23,7 @@ pub(crate) enum Seen {
     Closed(Box<Closed>),
     ConnectFailed(ConnectFailed),
     Open(Opened),
+    Uncovered(Uncovered),
     Segment(Kept),
 }
 
@@ -51,6 +53,7 @@ impl Seen {
             Event::TcpClosed(record) => Self::Closed(Box::new(*record)),
             Event::TcpConnectFailed(record) => Self::ConnectFailed(*record),
             Event::HttpOpen(opened) => Self::Open(opened),
+            Event::Uncovered(record) => Self::Uncovered(*record),
             Event::HttpSegment(segment) => Self::Segment(Kept {
                 connection: segment.connection,
                 time: segment.time,

@@ -1,0 +1,282 @@
+//! TLS: what programs read and write inside, from the calls of their TLS libraries.
+//!
+//! A uprobe at a function's start notes what it was called with, one at its return finds out how
+//! many bytes moved and follows them as `super::http` follows those of plain sockets. Which TCP
+//! connection they belong to is found out in [`bind`].
+
+use aya_ebpf::{
+    helpers::{bpf_probe_read_user, generated::bpf_get_smp_processor_id},
+    macros::{map, uprobe, uretprobe},
+    maps::{Array, LruHashMap},
+    programs::{ProbeContext, RetProbeContext},
+};
+use sonde_common::{
+    event::{
+        connection::verdict,
+        http::Direction,
+        tls::{CALLS, Call, Key, SESSIONS, Session, Thread, call},
+    },
+    fault::Fault,
+};
+
+use super::http::{Buffer, Io, Payload, Slot, end, follow};
+use crate::{
+    atomic,
+    current::{self, Ids},
+    emit::fault,
+};
+
+mod bind;
+mod go;
+
+pub(crate) use self::bind::{ciphertext, closing};
+
+/// Sessions of all processes.
+#[map]
+static TLS_SESSIONS: LruHashMap<Key, Session> = LruHashMap::with_max_entries(SESSIONS, 0);
+
+/// Threads that call a TLS library, or move what is encrypted.
+#[map]
+static TLS_THREADS: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(CALLS, 0);
+
+/// Memory to build records in, and whether it is taken: a program at a uprobe can be preempted by
+/// another one on the same CPU.
+#[map]
+static TLS_BUFFERS: Array<Buffer> = Array::with_max_entries(BUFFERS, 0);
+#[map]
+static TLS_CLAIMS: Array<u64> = Array::with_max_entries(BUFFERS, 0);
+
+const BUFFERS: u32 = 64;
+/// Buffers that are tried.
+const TRIES: u32 = 4;
+
+/// `SSL_read(ssl, buffer, size)`, `gnutls_record_recv(session, buffer, size)`
+#[uprobe]
+pub(crate) fn tls_read(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::READ, None)
+}
+
+/// `SSL_write(ssl, buffer, size)`, `gnutls_record_send(session, buffer, size)`
+#[uprobe]
+pub(crate) fn tls_write(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::WRITE, None)
+}
+
+/// `SSL_read_ex(ssl, buffer, size, read)`
+#[uprobe]
+pub(crate) fn tls_read_ex(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::READ_EX, ctx.arg(3))
+}
+
+/// `SSL_write_ex(ssl, buffer, size, written)`
+#[uprobe]
+pub(crate) fn tls_write_ex(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::WRITE_EX, ctx.arg(3))
+}
+
+/// `SSL_write_ex2(ssl, buffer, size, flags, written)`
+#[uprobe]
+pub(crate) fn tls_write_ex2(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::WRITE_EX, ctx.arg(4))
+}
+
+/// `SSL_sendfile(ssl, descriptor, offset, size, flags)`
+#[uprobe]
+pub(crate) fn tls_sendfile(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::SENDFILE, None)
+}
+
+/// `SSL_do_handshake(ssl)`, `gnutls_handshake(session)`
+#[uprobe]
+pub(crate) fn tls_handshake(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::HANDSHAKE, None)
+}
+
+/// `SSL_free(ssl)`, `gnutls_deinit(session)`
+#[uprobe]
+pub(crate) fn tls_free(ctx: ProbeContext) -> u32 {
+    let session = Key {
+        pointer: ctx.arg(0).unwrap_or(0),
+        tgid: current::ids().tgid,
+        pad: 0,
+    };
+    let _ = TLS_SESSIONS.remove(&session);
+    0
+}
+
+/// The end of any of them.
+#[uretprobe]
+pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
+    let ids = current::ids();
+    let Some(thread) = TLS_THREADS.get_ptr_mut(&ids.tid) else {
+        return 0;
+    };
+    // SAFETY: the map's value is alive while the program runs; one thread uses it.
+    let thread = unsafe { &mut *thread };
+    let call = thread.call;
+    thread.call.kind = call::NONE;
+    // An `int`, or a length.
+    let result: u64 = ctx.ret();
+    let moved = match call.kind {
+        call::NONE => {
+            fault(Fault::TlsBusy);
+            return 0;
+        }
+        call::HANDSHAKE => return 0,
+        call::READ_EX | call::WRITE_EX if result as i32 == 1 => {
+            // SAFETY: the helper checks the address.
+            unsafe { bpf_probe_read_user(call.result as *const u64) }.unwrap_or(0) as i64
+        }
+        call::READ_EX | call::WRITE_EX => return 0,
+        _ => i64::from(result as i32),
+    };
+    done(&call, ids, moved);
+    0
+}
+
+/// Notes what a function was called with.
+#[inline(always)]
+fn enter(ctx: &ProbeContext, kind: u8, result: Option<u64>) -> u32 {
+    let ids = current::ids();
+    if ids.are_own() {
+        return 0;
+    }
+    let Some(thread) = thread(ids.tid) else {
+        return 0;
+    };
+    let length: u64 = ctx.arg(2).unwrap_or(0);
+    thread.call = Call {
+        session: ctx.arg(0).unwrap_or(0),
+        buffer: ctx.arg(1).unwrap_or(0),
+        length,
+        result: result.unwrap_or(0),
+        kind,
+        on_stack: 0,
+        pad: [0; 6],
+    };
+    bind::called(thread, ids);
+    0
+}
+
+/// What is kept of a thread, made if there is nothing.
+#[inline(always)]
+fn thread(tid: u32) -> Option<&'static mut Thread> {
+    static EMPTY: Thread = Thread {
+        call: NO_CALL,
+        received: 0,
+        tuple: crate::connection::NO_TUPLE,
+        called: 0,
+        late: 0,
+        pad: [0; 7],
+    };
+    let found = TLS_THREADS.get_ptr_mut(&tid).or_else(|| {
+        let _ = TLS_THREADS.insert(&tid, &EMPTY, 0);
+        TLS_THREADS.get_ptr_mut(&tid)
+    });
+    // SAFETY: the map's value is alive while the program runs; one thread uses it.
+    found.map(|thread| unsafe { &mut *thread })
+}
+
+/// No call is under way.
+const NO_CALL: Call = Call {
+    session: 0,
+    buffer: 0,
+    length: 0,
+    result: 0,
+    kind: call::NONE,
+    on_stack: 0,
+    pad: [0; 6],
+};
+
+/// A call has moved so many bytes, found the end of what there is to read (0), or failed.
+#[inline(always)]
+fn done(call: &Call, ids: Ids, moved: i64) {
+    let direction = match call.kind {
+        call::READ | call::READ_EX => Direction::Receive,
+        _ => Direction::Send,
+    };
+    let at_end = moved == 0 && call.length > 0 && call.kind == call::READ;
+    if moved < 0 || moved == 0 && !at_end {
+        return;
+    }
+    let key = Key {
+        pointer: call.session,
+        tgid: ids.tgid,
+        pad: 0,
+    };
+    let Some(session) = TLS_SESSIONS.get_ptr_mut(&key) else {
+        return;
+    };
+    // SAFETY: the map's value is alive while the program runs. Two threads may read and write at
+    // once; they change different fields.
+    let session = unsafe { &mut *session };
+    if session.stream.connection == 0 {
+        if moved > 0 {
+            session.missed = 1;
+            fault(Fault::TlsUnbound);
+        }
+        return;
+    }
+    let mut io = Io {
+        direction,
+        length: moved as u32,
+        tgid: ids.tgid,
+        payload: if call.kind == call::SENDFILE {
+            Payload::None
+        } else {
+            Payload::Buffer(call.buffer)
+        },
+        slot: Slot::NONE,
+    };
+    if at_end {
+        end(&session.stream, &io);
+        return;
+    }
+    if session.stream.verdict == verdict::OPAQUE {
+        return;
+    }
+    let Some(claim) = Claim::take() else {
+        fault(Fault::TlsBusy);
+        session.stream.offset[direction as usize & 1] += u64::from(io.length);
+        return;
+    };
+    io.slot = claim.slot;
+    let tuple = session.tuple;
+    follow(&mut session.stream, &tuple, &io);
+    claim.end();
+}
+
+/// A buffer that is taken.
+struct Claim {
+    slot: Slot,
+    mark: *mut u64,
+}
+
+impl Claim {
+    /// Takes one, of those that this CPU's programs begin with.
+    #[inline(always)]
+    fn take() -> Option<Self> {
+        // SAFETY: the helper takes nothing and always succeeds.
+        let first = unsafe { bpf_get_smp_processor_id() } * TRIES;
+        let mut index = 0;
+        while index < TRIES {
+            let place = (first + index) % BUFFERS;
+            let mark = TLS_CLAIMS.get_ptr_mut(place)?;
+            // SAFETY: a live map value.
+            if !crate::kernel::preemptible() || unsafe { atomic::exchange(mark, 1) } == 0 {
+                let buffer = TLS_BUFFERS.get_ptr_mut(place)?;
+                // SAFETY: nobody else has it until the mark is gone.
+                let slot = unsafe { Slot::of(buffer) };
+                return Some(Self { slot, mark });
+            }
+            index += 1;
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn end(self) {
+        // SAFETY: a live map value.
+        unsafe { self.mark.write_volatile(0) };
+    }
+}

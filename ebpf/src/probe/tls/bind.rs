@@ -1,0 +1,248 @@
+//! Which connection a session belongs to.
+//!
+//! Most programs let the library read and write the socket: what moves on a socket while a thread
+//! is within a call for a session belongs to that session. That is certain.
+//!
+//! Others (node, Python's asyncio) move the encrypted bytes themselves, before and after the call.
+//! There a thread's read of a socket followed by a call, and a call followed by a write, are taken
+//! for a sign, if there was no other socket or session in between that they might belong to. Two
+//! signs in a row that say the same bind the session; a handshake has at least two.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, LruHashMap},
+};
+use sonde_common::{
+    event::{
+        connection::{Connection, Stream},
+        http::{Direction, Tuple},
+        tls::{Key, Reason, SESSIONS, SEVERAL, Session, Thread, Uncovered, call, state},
+    },
+    fault::Fault,
+    header::Kind,
+};
+
+use super::{TLS_SESSIONS, go, thread};
+use crate::{
+    connection::{NO_STREAM, NO_TUPLE},
+    current::Ids,
+    emit::{fault, header, send},
+    kernel::{Access, Sock},
+    probe::http::turned,
+};
+
+/// Signs in a row that bind.
+const VOTES: u32 = 2;
+/// Changes of direction after which a connection without a session is told as uncovered: by then
+/// both sides have said who they are, and the first request has been sent.
+const TURNS: u8 = 3;
+
+/// When a library was attached last: connections that were open by then may have moved bytes that
+/// weren't seen. The agent writes it.
+#[map]
+static TLS_ATTACHED: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Connections that were bound by signs.
+#[map]
+static TLS_BOUND: LruHashMap<u64, u64> = LruHashMap::with_max_entries(SESSIONS, 0);
+
+/// Encrypted bytes move on a connection whose session may not be known.
+#[inline(always)]
+pub(crate) fn ciphertext<A: Access>(
+    sk: &Sock<A>,
+    connection: &mut Connection,
+    direction: Direction,
+    ids: Ids,
+    goroutine: u64,
+) {
+    if connection.tls == state::BOUND {
+        return;
+    }
+    if let Some(session) = go::session_of(ids.tgid, goroutine) {
+        join(sk, connection, &session, true);
+        return;
+    }
+    let Some(thread) = thread(ids.tid) else {
+        return;
+    };
+    if thread.call.kind != call::NONE {
+        let session = key(thread.call.session, ids);
+        join(
+            sk,
+            connection,
+            &session,
+            thread.call.kind == call::HANDSHAKE,
+        );
+        return;
+    }
+    let number = connection.stream.connection;
+    if TLS_BOUND.get_ptr(&number).is_some() || sign(sk, connection, thread, direction, ids) {
+        connection.tls = state::BOUND;
+    } else if turned(&mut connection.stream, direction) >= TURNS {
+        uncovered(sk, connection);
+    }
+}
+
+/// Takes what moves outside of a call for a sign; whether that binds the connection.
+#[inline(always)]
+fn sign<A: Access>(
+    sk: &Sock<A>,
+    connection: &Connection,
+    thread: &mut Thread,
+    direction: Direction,
+    ids: Ids,
+) -> bool {
+    let number = connection.stream.connection;
+    if direction as u8 == Direction::Receive as u8 {
+        let several = thread.received != 0 && thread.received != number;
+        thread.received = if several { SEVERAL } else { number };
+        thread.tuple = sk.tuple();
+        thread.late = is_late(connection).into();
+        return false;
+    }
+    let called = core::mem::replace(&mut thread.called, 0);
+    if called == 0 || called == SEVERAL {
+        return false;
+    }
+    match find(&key(called, ids)) {
+        Some(session) if session.stream.connection == 0 => {
+            vote(session, number, is_late(connection), &sk.tuple())
+        }
+        _ => false,
+    }
+}
+
+/// A library is called for a session.
+#[inline(always)]
+pub(super) fn called(thread: &mut Thread, ids: Ids) {
+    let pointer = thread.call.session;
+    let key = key(pointer, ids);
+    let found = find(&key);
+    if let Some(session) = &found
+        && session.stream.connection != 0
+    {
+        return;
+    }
+    let received = core::mem::replace(&mut thread.received, 0);
+    let several = thread.called != 0 && thread.called != pointer;
+    thread.called = if several { SEVERAL } else { pointer };
+    let Some(session) = found.or_else(|| create(&key)) else {
+        return;
+    };
+    if received != 0 && received != SEVERAL {
+        let tuple = thread.tuple;
+        if vote(session, received, thread.late != 0, &tuple) && thread.called == pointer {
+            thread.called = 0;
+        }
+    }
+}
+
+/// Counts a sign that a session belongs to a connection; whether it is bound by that.
+#[inline(always)]
+fn vote(session: &mut Session, number: u64, late: bool, tuple: &Tuple) -> bool {
+    if session.candidate != number {
+        session.candidate = number;
+        session.votes = 0;
+    }
+    session.votes += 1;
+    if session.votes < VOTES || TLS_BOUND.get_ptr(&number).is_some() {
+        return false;
+    }
+    bind(session, number, late, tuple);
+    let _ = TLS_BOUND.insert(&number, &1, 0);
+    true
+}
+
+/// Binds a session that is certain to belong to a connection. One that was bound before is taken
+/// for another at the same place in memory where that `may_be`.
+#[inline(always)]
+fn join<A: Access>(sk: &Sock<A>, connection: &mut Connection, key: &Key, may_be: bool) {
+    let Some(session) = find(key).or_else(|| create(key)) else {
+        return;
+    };
+    let number = connection.stream.connection;
+    if session.stream.connection != number {
+        if session.stream.connection != 0 && !may_be {
+            return;
+        }
+        bind(session, number, is_late(connection), &sk.tuple());
+    }
+    connection.tls = state::BOUND;
+}
+
+#[inline(always)]
+fn bind(session: &mut Session, number: u64, late: bool, tuple: &Tuple) {
+    let missed = session.missed != 0 && session.stream.connection == 0;
+    session.stream = Stream {
+        connection: number,
+        late: (late || missed).into(),
+        tls: 1,
+        ..NO_STREAM
+    };
+    session.tuple = *tuple;
+}
+
+/// Whether bytes may have moved inside that weren't seen.
+#[inline(always)]
+fn is_late(connection: &Connection) -> bool {
+    let attached = TLS_ATTACHED.get(0).copied().unwrap_or(0);
+    connection.stream.late != 0 || connection.opened < attached
+}
+
+#[inline(always)]
+fn key(pointer: u64, ids: Ids) -> Key {
+    Key {
+        pointer,
+        tgid: ids.tgid,
+        pad: 0,
+    }
+}
+
+#[inline(always)]
+fn find(key: &Key) -> Option<&'static mut Session> {
+    let session = TLS_SESSIONS.get_ptr_mut(key)?;
+    // SAFETY: the map's value is alive while the program runs.
+    Some(unsafe { &mut *session })
+}
+
+#[inline(always)]
+fn create(key: &Key) -> Option<&'static mut Session> {
+    static EMPTY: Session = Session {
+        stream: NO_STREAM,
+        tuple: NO_TUPLE,
+        candidate: 0,
+        votes: 0,
+        missed: 0,
+    };
+    let _ = TLS_SESSIONS.insert(key, &EMPTY, 0);
+    find(key)
+}
+
+/// Tells of a connection whose session wasn't found.
+#[inline(always)]
+fn uncovered<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
+    if connection.tls != state::UNKNOWN {
+        return;
+    }
+    connection.tls = state::UNCOVERED;
+    fault(Fault::Tls);
+    let mut record = Uncovered {
+        header: header(Kind::Uncovered),
+        connection: connection.stream.connection,
+        reason: Reason::Tls as u32,
+        pad: 0,
+        tuple: sk.tuple(),
+    };
+    record.header.tgid = connection.tgid;
+    send(Kind::Uncovered, &record, Fault::RingHttp);
+}
+
+/// An encrypted connection is gone; it may have been too short to be told as uncovered before.
+#[inline(always)]
+pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
+    if connection.tls == state::UNKNOWN
+        && TLS_BOUND.get_ptr(&connection.stream.connection).is_none()
+    {
+        uncovered(sk, connection);
+    }
+}

@@ -1,0 +1,166 @@
+//! Go's crypto/tls. A goroutine may go on in another thread, and its stack may move: so a call is
+//! kept by goroutine, and bytes on the stack by their distance from its end, which stays. The end
+//! of a call is seen at its return instructions; a return probe would put an address on the stack
+//! that the runtime doesn't know.
+//!
+//! Arguments and results are in registers (ABIInternal, Go 1.17); the goroutine is in one, too.
+
+use aya_ebpf::{
+    bindings::pt_regs,
+    helpers::bpf_probe_read_user,
+    macros::{map, uprobe},
+    maps::LruHashMap,
+    programs::ProbeContext,
+};
+use sonde_common::event::tls::{CALLS, Call, Key, call};
+
+use super::{NO_CALL, TLS_SESSIONS, done};
+use crate::current::{self, Ids};
+
+/// Goroutines within a call.
+#[map]
+static TLS_GOROUTINES: LruHashMap<Key, Call> = LruHashMap::with_max_entries(CALLS, 0);
+
+/// `crypto/tls.(*Conn).Read(c, b []byte)`
+#[uprobe]
+pub(crate) fn go_tls_read(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::READ)
+}
+
+/// `crypto/tls.(*Conn).Write(c, b []byte)`
+#[uprobe]
+pub(crate) fn go_tls_write(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::WRITE)
+}
+
+/// A return instruction of `Read` or `Write`.
+#[uprobe]
+pub(crate) fn go_tls_return(ctx: ProbeContext) -> u32 {
+    let regs = registers(&ctx);
+    let ids = current::ids();
+    let key = goroutine(&regs, ids);
+    let Some(found) = TLS_GOROUTINES.get_ptr(&key) else {
+        return 0;
+    };
+    // SAFETY: the map's value is alive while the program runs; one goroutine uses it.
+    let mut call = unsafe { *found };
+    let _ = TLS_GOROUTINES.remove(&key);
+    if call.on_stack != 0 {
+        match stack(regs.goroutine) {
+            Some((_, end)) => call.buffer = end - call.buffer,
+            None => return 0,
+        }
+    }
+    // Nothing may be an error of any kind: only the connection's end says that it is the end.
+    let moved = regs.argument0 as i64;
+    done(&call, ids, if moved == 0 { -1 } else { moved });
+    0
+}
+
+/// `crypto/tls.(*Conn).Close(c)`
+#[uprobe]
+pub(crate) fn go_tls_close(ctx: ProbeContext) -> u32 {
+    let session = Key {
+        pointer: registers(&ctx).argument0,
+        tgid: current::ids().tgid,
+        pad: 0,
+    };
+    let _ = TLS_SESSIONS.remove(&session);
+    0
+}
+
+/// The session that a goroutine makes a call for.
+#[inline(always)]
+pub(super) fn session_of(tgid: u32, goroutine: u64) -> Option<Key> {
+    if goroutine == 0 {
+        return None;
+    }
+    let key = Key {
+        pointer: goroutine,
+        tgid,
+        pad: 0,
+    };
+    let call = TLS_GOROUTINES.get_ptr(&key)?;
+    Some(Key {
+        // SAFETY: the map's value is alive while the program runs.
+        pointer: unsafe { (*call).session },
+        tgid,
+        pad: 0,
+    })
+}
+
+#[inline(always)]
+fn enter(ctx: &ProbeContext, kind: u8) -> u32 {
+    let ids = current::ids();
+    if ids.are_own() {
+        return 0;
+    }
+    let regs = registers(ctx);
+    let mut call = Call {
+        session: regs.argument0,
+        buffer: regs.argument1,
+        length: regs.argument2,
+        kind,
+        ..NO_CALL
+    };
+    if let Some((start, end)) = stack(regs.goroutine)
+        && call.buffer >= start
+        && call.buffer < end
+    {
+        call.buffer = end - call.buffer;
+        call.on_stack = 1;
+    }
+    let _ = TLS_GOROUTINES.insert(&goroutine(&regs, ids), &call, 0);
+    0
+}
+
+/// What Go has in registers at the start and the end of a function.
+struct Registers {
+    goroutine: u64,
+    argument0: u64,
+    argument1: u64,
+    argument2: u64,
+}
+
+#[cfg(bpf_target_arch = "x86_64")]
+#[inline(always)]
+fn registers(ctx: &ProbeContext) -> Registers {
+    // SAFETY: the kernel's context of this program type.
+    let regs: &pt_regs = unsafe { &*ctx.regs };
+    Registers {
+        goroutine: regs.r14,
+        argument0: regs.rax,
+        argument1: regs.rbx,
+        argument2: regs.rcx,
+    }
+}
+
+#[cfg(not(bpf_target_arch = "x86_64"))]
+#[inline(always)]
+fn registers(ctx: &ProbeContext) -> Registers {
+    // SAFETY: the kernel's context of this program type.
+    let regs: &pt_regs = unsafe { &*ctx.regs };
+    Registers {
+        goroutine: regs.regs[28],
+        argument0: regs.regs[0],
+        argument1: regs.regs[1],
+        argument2: regs.regs[2],
+    }
+}
+
+#[inline(always)]
+fn goroutine(regs: &Registers, ids: Ids) -> Key {
+    Key {
+        pointer: regs.goroutine,
+        tgid: ids.tgid,
+        pad: 0,
+    }
+}
+
+/// Start and end of a goroutine's stack: the first members of `runtime.g`.
+#[inline(always)]
+fn stack(goroutine: u64) -> Option<(u64, u64)> {
+    // SAFETY: the helper checks the address.
+    let bounds = unsafe { bpf_probe_read_user(goroutine as *const [u64; 2]) }.ok()?;
+    Some((bounds[0], bounds[1]))
+}

@@ -1,0 +1,229 @@
+//! TLS, through a library of the test's own: its calls have the form of OpenSSL's, what it puts on
+//! the wire has the form of TLS records, and nothing is encrypted. So this runs wherever uprobes do,
+//! in a virtual machine without any library as well.
+
+use std::io::{Read as _, Write as _};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::programs::{ProgramError, UProbe, uprobe::UProbeScope};
+use sonde::{kernel::attach::Programs, l7::exchange::Role};
+use sonde_common::fault::Fault;
+
+use self::library::{Carrier, Session, as_offset};
+use super::http::{ANSWER, by_role, head};
+use crate::{
+    child::Workload,
+    harness::{Skipped, Test},
+    observed::{Observed, Seen},
+    tcp::pair,
+};
+
+mod library;
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "tls::a_library_that_moves_the_bytes_itself",
+        run: a_library_that_moves_the_bytes_itself,
+    },
+    Test {
+        name: "tls::a_program_that_moves_the_bytes_around_the_calls",
+        run: a_program_that_moves_the_bytes_around_the_calls,
+    },
+    Test {
+        name: "tls::sessions_at_one_place_in_memory_are_kept_apart",
+        run: sessions_at_one_place_in_memory_are_kept_apart,
+    },
+    Test {
+        name: "tls::what_has_no_library_is_told_as_uncovered",
+        run: what_has_no_library_is_told_as_uncovered,
+    },
+];
+
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload {
+        name: "tls-exchanges",
+        run: exchanges,
+    },
+    Workload {
+        name: "tls-reuse",
+        run: reuse,
+    },
+    Workload {
+        name: "tls-bare",
+        run: bare,
+    },
+];
+
+/// Loads the programs, which has to be done while the ring is still where they look for it.
+pub(crate) fn load(programs: &mut Programs) -> Result<()> {
+    let functions = library::FUNCTIONS.iter().map(|(program, _)| *program);
+    for program in functions.chain(["tls_return"]) {
+        let found = programs.ebpf_mut().program_mut(program);
+        let probe: &mut UProbe = found.context(program)?.try_into()?;
+        probe.load()?;
+    }
+    Ok(())
+}
+
+/// Attaches the programs to the library, once for all tests.
+fn attach(observed: &mut Observed) -> Result<()> {
+    for (program, function) in library::FUNCTIONS {
+        let offset = as_offset(*function)?;
+        let found = observed.programs.ebpf_mut().program_mut(program);
+        let probe: &mut UProbe = found.context(*program)?.try_into()?;
+        match probe.attach(offset, "/proc/self/exe", UProbeScope::AllProcesses) {
+            Err(ProgramError::AlreadyAttached) => return Ok(()),
+            Err(error) => return Err(Skipped(format!("no uprobes here: {error}")).into()),
+            Ok(_) => {}
+        }
+    }
+    let probe = observed.programs.ebpf_mut().program_mut("tls_return");
+    let probe: &mut UProbe = probe.context("tls_return")?.try_into()?;
+    for (program, function) in library::FUNCTIONS {
+        if *program != "tls_free" {
+            let offset = as_offset(*function)?;
+            probe.attach(offset, "/proc/self/exe", UProbeScope::AllProcesses)?;
+        }
+    }
+    Ok(())
+}
+
+/// Two sessions over a connection, each with its handshake done.
+fn connect(carrier: Carrier) -> Result<(Session, Session)> {
+    let (client, server) = pair()?;
+    let (mut client, mut server) = (Session::new(client, carrier), Session::new(server, carrier));
+    for _ in 0..2 {
+        client.handshake(true)?;
+        server.handshake(false)?;
+        server.handshake(true)?;
+        client.handshake(false)?;
+    }
+    Ok((client, server))
+}
+
+/// Requests with answers on some connections: with a library that reads and writes the socket
+/// (`socket`), or one between memory and memory (`memory`).
+fn exchanges(arguments: &[&str]) -> Result<()> {
+    let carrier = match arguments {
+        ["socket"] => Carrier::Socket,
+        _ => Carrier::Memory,
+    };
+    for connection in 0..3 {
+        let (mut client, mut server) = connect(carrier)?;
+        for request in 0..20 {
+            ask(
+                &mut client,
+                &mut server,
+                &format!("/{connection}/{request}"),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn ask(client: &mut Session, server: &mut Session, path: &str) -> Result<()> {
+    client.write(&head(path))?;
+    let request = server.read(4096)?;
+    ensure!(request == head(path), "another request");
+    // Now and then in two calls.
+    let (first, second) = ANSWER.split_at(if path.ends_with('7') { 9 } else { ANSWER.len() });
+    for part in [first, second] {
+        if !part.is_empty() {
+            server.write(part)?;
+            ensure!(client.read(4096)? == part, "another answer");
+        }
+    }
+    Ok(())
+}
+
+fn check(observed: &mut Observed, carrier: &str) -> Result<()> {
+    attach(observed)?;
+    let before = observed.faults(Fault::Tls)?;
+    observed.forget();
+    let pid = observed.run("tls-exchanges", &[carrier])?;
+    let found = observed.exchanges(pid);
+    let paths: Vec<String> = (0..3)
+        .flat_map(|connection| (0..20).map(move |request| format!("/{connection}/{request}")))
+        .collect();
+    for role in [Role::Server, Role::Client] {
+        let found = by_role(&found, role);
+        ensure!(found.len() == paths.len(), "{role:?}: {}", found.len());
+        for (exchange, path) in found.iter().zip(&paths) {
+            ensure!(*exchange.path == **path, "{role:?}: {}", exchange.path);
+            ensure!(exchange.status == Some(200), "{:?}", exchange.status);
+            ensure!(exchange.scheme == "https", "{}", exchange.scheme);
+            ensure!(
+                exchange.response_body == Some(5),
+                "{:?}",
+                exchange.response_body
+            );
+            let port = exchange.tuple.remote_port;
+            ensure!(port != 0, "no addresses");
+        }
+    }
+    let uncovered = observed.faults(Fault::Tls)? - before;
+    ensure!(uncovered == 0, "{uncovered} told as uncovered");
+    Ok(())
+}
+
+fn a_library_that_moves_the_bytes_itself(observed: &mut Observed) -> Result<()> {
+    check(observed, "socket")
+}
+
+fn a_program_that_moves_the_bytes_around_the_calls(observed: &mut Observed) -> Result<()> {
+    check(observed, "memory")
+}
+
+/// Sessions that take the place of others in memory, without being freed.
+fn reuse(_: &[&str]) -> Result<()> {
+    let (mut client, mut server) = connect(Carrier::Socket)?;
+    ask(&mut client, &mut server, "/first")?;
+    let (next_client, next_server) = pair()?;
+    client.start_over(next_client);
+    server.start_over(next_server);
+    client.handshake(true)?;
+    server.handshake(false)?;
+    server.handshake(true)?;
+    client.handshake(false)?;
+    ask(&mut client, &mut server, "/second")
+}
+
+fn sessions_at_one_place_in_memory_are_kept_apart(observed: &mut Observed) -> Result<()> {
+    attach(observed)?;
+    observed.forget();
+    let pid = observed.run("tls-reuse", &[])?;
+    let found = observed.exchanges(pid);
+    for role in [Role::Server, Role::Client] {
+        let found = by_role(&found, role);
+        let paths: Vec<&str> = found.iter().map(|exchange| &*exchange.path).collect();
+        ensure!(paths == ["/first", "/second"], "{role:?}: {paths:?}");
+        ensure!(found[0].connection != found[1].connection, "one connection");
+    }
+    Ok(())
+}
+
+/// Records without any library.
+fn bare(_: &[&str]) -> Result<()> {
+    let (mut client, mut server) = pair()?;
+    for _ in 0..3 {
+        client.write_all(b"\x16\x03\x01\x00\x05hello")?;
+        server.read_exact(&mut [0; 10])?;
+        server.write_all(b"\x16\x03\x03\x00\x05hello")?;
+        client.read_exact(&mut [0; 10])?;
+    }
+    Ok(())
+}
+
+fn what_has_no_library_is_told_as_uncovered(observed: &mut Observed) -> Result<()> {
+    attach(observed)?;
+    observed.forget();
+    let pid = observed.run("tls-bare", &[])?;
+    let told = observed
+        .seen
+        .iter()
+        .filter(|seen| matches!(seen, Seen::Uncovered(record) if record.header.tgid == pid));
+    let told = told.count();
+    ensure!(told == 2, "{told} ends told as uncovered");
+    ensure!(observed.exchanges(pid).is_empty(), "exchanges");
+    Ok(())
+}
