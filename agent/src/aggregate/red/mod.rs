@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     enrich::Renewed,
     l7::exchange::{Exchange, Method, Role},
-    metric::{Attributes, Collector, Resource, Value},
+    metric::{Collector, Resource, Value},
     signal::SpanContext,
 };
 
@@ -169,10 +169,10 @@ impl Red {
         self.collect_side(Role::Client, &self.client, collector);
         for (slot, count) in self.active.iter() {
             Series::new(collector, &self.services, &slot, |(method, scheme)| {
-                Attributes::from([
-                    ("http.request.method", method.as_str().into()),
-                    ("url.scheme", scheme.into()),
-                ])
+                let method = method.as_str();
+                let method = method.map(|method| ("http.request.method", method.into()));
+                let scheme = ("url.scheme", scheme.into());
+                method.into_iter().chain([scheme]).collect()
             })
             .push(&ACTIVE_REQUESTS, Value::Integer(*count));
         }

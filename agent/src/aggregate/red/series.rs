@@ -89,10 +89,9 @@ fn common(
     let status = key
         .status
         .map(|status| ("http.response.status_code", status.into()));
-    [("http.request.method", key.method.as_str().into())]
-        .into_iter()
-        .chain(status)
-        .chain(route)
+    let method = key.method.as_str();
+    let method = method.map(|method| ("http.request.method", method.into()));
+    method.into_iter().chain(status).chain(route)
 }
 
 /// What one series holds.
