@@ -178,7 +178,7 @@ mod tests {
             let (code, length) = codes[usize::from(*byte)];
             bits.extend((0..length).rev().map(|bit| code >> bit & 1 == 1));
         }
-        while bits.len() % 8 != 0 {
+        while !bits.len().is_multiple_of(8) {
             bits.push(padding >> (bits.len() % 8) & 1 == 1);
         }
         bits.chunks(8)

@@ -317,7 +317,11 @@ fn a_larger_table_than_is_kept_hides_its_oldest_entries() {
     let mut reader = Reader::new();
     reader.read(&[0x3f, 0xe1, 0xff, 0x3f]).unwrap();
     for _ in 0..3 {
-        let entry = [&[0x40, 1, b'a', 0x7f, 0xd1, 0xb6, 1][..], &[b'x'; 23_504]].concat();
+        let entry = [
+            &[0x40, 1, b'a', 0x7f, 0xd1, 0xb6, 1][..],
+            &vec![b'x'; 23_504],
+        ]
+        .concat();
         reader.read(&entry).unwrap();
     }
     assert!(reader.read(&[0xbf]).unwrap()[0].starts_with("a: xxx"));

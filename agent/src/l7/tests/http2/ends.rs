@@ -88,11 +88,11 @@ fn silence_ends_a_request_but_not_a_call_that_goes_on() {
         table.segment(&segment, &mut |_| panic!("nothing ends"));
     }
     table.expire(ping.now() + seconds(200), &mut |e| {
-        exchanges.push(e.clone())
+        exchanges.push(e.clone());
     });
     assert_eq!(table.in_flight(), 1);
     table.expire(ping.now() + seconds(301), &mut |e| {
-        exchanges.push(e.clone())
+        exchanges.push(e.clone());
     });
     assert_eq!(
         lines(&exchanges),
