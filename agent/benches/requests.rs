@@ -14,7 +14,7 @@ use std::{
 use sonde::{
     aggregate::{
         red::{Red, RedLimits},
-        span::{Sampler, Tracer},
+        span::{Operation, Sampler, Tracer},
     },
     clock::Clock,
     enrich::{
@@ -170,9 +170,13 @@ impl Aggregates {
         let route = self.red.observe(exchange, resource, context, &self.clock);
         if let Some(context) = context {
             let route = self.red.route(route);
+            let operation = Operation {
+                route: &route,
+                method: None,
+            };
             let signals = self
                 .tracer
-                .signals(exchange, &route, resource, context, &self.clock);
+                .signals(exchange, operation, resource, context, &self.clock);
             for signal in signals {
                 black_box(signal);
             }

@@ -9,7 +9,7 @@ use sonde_common::fault::Fault;
 use crate::{
     aggregate::{
         cardinality::{SERIES, SERIES_OVERFLOW},
-        process, red, syscall, tcp, uncovered,
+        process, red, rpc, syscall, tcp, uncovered,
     },
     enrich::counter::Loss,
     export::{self, otlp, prometheus, web},
@@ -39,7 +39,7 @@ pub struct Section {
 #[must_use]
 pub fn sections() -> Vec<Section> {
     let mut sections = vec![
-        section("Requests (RED)", [red::DESCRIPTORS]),
+        section("Requests (RED)", [red::DESCRIPTORS, rpc::DESCRIPTORS]),
         section("TCP", [tcp::DESCRIPTORS]),
         section(
             "System calls and processes",

@@ -1,7 +1,10 @@
 //! When an exchange counts as failed, and as what: `error.type`.
 
 use crate::{
-    l7::exchange::{Exchange, Failure, Role},
+    l7::{
+        exchange::{Exchange, Failure, Role},
+        rpc::{Rpc, RpcStatus},
+    },
     metric::AttributeValue,
 };
 
@@ -10,6 +13,8 @@ use crate::{
 pub enum ErrorType {
     /// The status code itself.
     Status(u16),
+    /// The status of a remote procedure call.
+    Call(RpcStatus),
     /// There is no good end.
     Failure(Failure),
 }
@@ -30,20 +35,97 @@ impl ErrorType {
             .or(status.map(Self::Status))
     }
 
+    /// gRPC conventions, `rpc.response.status_code`: for the server what it could have done better
+    /// is an error, for the client everything but OK. HTTP's status decides where gRPC has none: a
+    /// proxy may have answered.
+    #[must_use]
+    pub fn of_call(exchange: &Exchange, rpc: Rpc) -> Option<Self> {
+        let Some(status) = rpc.status else {
+            return Self::of(exchange);
+        };
+        let failed = match exchange.role {
+            Role::Server => is_server_error(status),
+            Role::Client => status != RpcStatus::Ok,
+        };
+        exchange
+            .failure
+            .map(Self::Failure)
+            .or(failed.then_some(Self::Call(status)))
+    }
+
+    /// What makes the exchange's span fail: as a call when it is one, else as an HTTP request.
+    #[must_use]
+    pub fn of_span(exchange: &Exchange) -> Option<Self> {
+        match exchange.rpc {
+            Some(rpc) => Self::of_call(exchange, rpc),
+            None => Self::of(exchange),
+        }
+    }
+
+    /// Whether it is the server's rather than its client's.
+    #[must_use]
+    pub const fn is_grave(self) -> bool {
+        match self {
+            Self::Status(status) => status >= 500,
+            Self::Call(status) => is_server_error(status),
+            Self::Failure(_) => true,
+        }
+    }
+
     /// As an attribute: always text.
     #[must_use]
     pub fn attribute(self) -> AttributeValue {
         match self {
             Self::Status(status) => status.to_string().into(),
+            Self::Call(status) => status.as_str().into(),
             Self::Failure(failure) => failure.as_str().into(),
         }
     }
+}
+
+const fn is_server_error(status: RpcStatus) -> bool {
+    matches!(
+        status,
+        RpcStatus::Unknown
+            | RpcStatus::DeadlineExceeded
+            | RpcStatus::Unimplemented
+            | RpcStatus::Internal
+            | RpcStatus::Unavailable
+            | RpcStatus::DataLoss
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::aggregate::fixture;
+
+    #[test]
+    fn six_statuses_of_grpc_are_errors_of_the_server() {
+        let failed = |role| {
+            let failed = RpcStatus::ALL.into_iter().filter(move |status| {
+                let rpc = Rpc {
+                    status: Some(*status),
+                    ..Rpc::default()
+                };
+                ErrorType::of_call(&fixture::exchange(role), rpc) == Some(ErrorType::Call(*status))
+            });
+            failed.map(RpcStatus::as_str).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            failed(Role::Server),
+            "UNKNOWN DEADLINE_EXCEEDED UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS"
+        );
+        assert_eq!(failed(Role::Client).split(' ').count(), 16);
+    }
+
+    #[test]
+    fn https_status_decides_where_grpc_has_none() {
+        let mut exchange = fixture::exchange(Role::Server);
+        exchange.status = Some(503);
+        exchange.rpc = Some(Rpc::default());
+        assert_eq!(ErrorType::of_span(&exchange), Some(ErrorType::Status(503)));
+    }
 
     #[test]
     fn client_errors_are_errors_of_the_client_only() {

@@ -76,6 +76,7 @@ pub(crate) fn exchange(role: Role) -> Exchange {
         response_body: Some(512),
         parent: None,
         truncated: false,
+        rpc: None,
     }
 }
 

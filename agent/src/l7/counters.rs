@@ -10,8 +10,13 @@ reasons! {
         Uncertain => "pairing_uncertain",
         /// More requests in flight on the connection than allowed; the connection was given up.
         PipelineFull => "pipeline_full",
-        /// More requests in flight in all than allowed; the connection was given up.
+        /// More streams open on an HTTP/2 connection than allowed; the others go on.
+        StreamsFull => "streams_full",
+        /// More requests in flight in all than allowed; a connection of HTTP/1.x was given up.
         InFlightFull => "in_flight_full",
+        /// The server of an HTTP/2 connection said (GOAWAY) that it hasn't looked at the request and
+        /// won't.
+        GoneAway => "goaway",
         /// The connection turned into a tunnel before its turn.
         Tunnel => "tunnel",
         /// It stands where, after missed bytes, it can't be told from a body, or on a connection
@@ -27,8 +32,6 @@ reasons! {
         NotHttp => "not_http",
         /// A TLS record.
         Tls => "tls",
-        /// The HTTP/2 connection preface.
-        Http2 => "http2",
         /// A request line without a version.
         Http09 => "http_0_9",
         /// The stream ended within a head.
@@ -66,8 +69,16 @@ reasons! {
         OrphanResponse => "orphan_response",
         /// A message with a head longer than what was captured of it.
         TruncatedHead => "truncated_head",
-        /// A body whose framing stood in bytes that were not captured.
+        /// A body whose framing, or an HTTP/2 frame whose header, stood in bytes that were not
+        /// captured.
         FramingLost => "framing_lost",
+        /// An HTTP/2 message with header fields that the compression refers to by what was sent
+        /// before sonde saw the connection, or was missed. What they say isn't known.
+        HiddenFields => "hidden_fields",
+        /// An HTTP/2 header block of which a part was missed, or that can't be decoded.
+        HeaderBlock => "header_block",
+        /// A stream that an HTTP/2 server pushed: it is no answer to a request.
+        Pushed => "pushed",
         /// A stream's position jumped: records were lost.
         Gap => "gap",
         /// A segment began before the end of an earlier one; the overlap was left out.
@@ -92,8 +103,14 @@ pub struct Counters {
     pub orphan_responses: u64,
     /// Messages with a head longer than what was captured of it.
     pub truncated: u64,
-    /// Bodies whose framing stood in bytes that were not captured.
+    /// Bodies and HTTP/2 frames whose framing stood in bytes that were not captured.
     pub framing_lost: u64,
+    /// HTTP/2 messages with header fields that are not known.
+    pub hidden_fields: u64,
+    /// HTTP/2 header blocks that were not whole, or could not be decoded.
+    pub header_blocks: u64,
+    /// Streams that an HTTP/2 server pushed.
+    pub pushed: u64,
     /// Times that a stream's position jumped: records were lost.
     pub gaps: u64,
     /// Bytes that the jumps left out.
@@ -157,6 +174,9 @@ impl Counters {
                 Other::OrphanResponse => self.orphan_responses,
                 Other::TruncatedHead => self.truncated,
                 Other::FramingLost => self.framing_lost,
+                Other::HiddenFields => self.hidden_fields,
+                Other::HeaderBlock => self.header_blocks,
+                Other::Pushed => self.pushed,
                 Other::Gap => self.gaps,
                 Other::Overlap => self.overlaps,
                 Other::UnknownConnection => self.unknown_connection,

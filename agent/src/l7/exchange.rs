@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use sonde_common::event::http::Tuple;
 
+use super::rpc::Rpc;
+
 /// Which side of the exchange the observed process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -28,6 +30,9 @@ pub enum Method {
     Patch,
     /// Unknown, or a known one in another case (methods are case-sensitive).
     Other,
+    /// There is one, but it couldn't be read: HTTP/2's header compression refers to what was sent
+    /// before sonde came, or was missed.
+    Hidden,
 }
 
 impl Method {
@@ -48,10 +53,10 @@ impl Method {
         }
     }
 
-    /// The value of `http.request.method`.
+    /// The value of `http.request.method`; none when it is hidden.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
+    pub const fn as_str(self) -> Option<&'static str> {
+        Some(match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
             Self::Post => "POST",
@@ -62,7 +67,8 @@ impl Method {
             Self::Trace => "TRACE",
             Self::Patch => "PATCH",
             Self::Other => "_OTHER",
-        }
+            Self::Hidden => return None,
+        })
     }
 }
 
@@ -77,6 +83,8 @@ pub enum Failure {
     Timeout,
     /// The answer's first line is no status line.
     InvalidResponse,
+    /// The stream was reset before the answer was complete.
+    StreamReset(ErrorCode),
 }
 
 impl Failure {
@@ -88,6 +96,75 @@ impl Failure {
             Self::ConnectionClosed => "connection_closed",
             Self::Timeout => "timeout",
             Self::InvalidResponse => "invalid_response",
+            Self::StreamReset(code) => code.as_str(),
+        }
+    }
+}
+
+/// HTTP/2 error codes: RFC 9113 section 7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are the codes")]
+pub enum ErrorCode {
+    NoError,
+    ProtocolError,
+    InternalError,
+    FlowControlError,
+    SettingsTimeout,
+    StreamClosed,
+    FrameSizeError,
+    RefusedStream,
+    Cancel,
+    CompressionError,
+    ConnectError,
+    EnhanceYourCalm,
+    InadequateSecurity,
+    Http11Required,
+    /// One that the RFC doesn't know.
+    Other,
+}
+
+impl ErrorCode {
+    /// The code that has this number.
+    #[must_use]
+    pub const fn of(number: u32) -> Self {
+        match number {
+            0x0 => Self::NoError,
+            0x1 => Self::ProtocolError,
+            0x2 => Self::InternalError,
+            0x3 => Self::FlowControlError,
+            0x4 => Self::SettingsTimeout,
+            0x5 => Self::StreamClosed,
+            0x6 => Self::FrameSizeError,
+            0x7 => Self::RefusedStream,
+            0x8 => Self::Cancel,
+            0x9 => Self::CompressionError,
+            0xa => Self::ConnectError,
+            0xb => Self::EnhanceYourCalm,
+            0xc => Self::InadequateSecurity,
+            0xd => Self::Http11Required,
+            _ => Self::Other,
+        }
+    }
+
+    /// The value of `error.type`: the RFC's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoError => "NO_ERROR",
+            Self::ProtocolError => "PROTOCOL_ERROR",
+            Self::InternalError => "INTERNAL_ERROR",
+            Self::FlowControlError => "FLOW_CONTROL_ERROR",
+            Self::SettingsTimeout => "SETTINGS_TIMEOUT",
+            Self::StreamClosed => "STREAM_CLOSED",
+            Self::FrameSizeError => "FRAME_SIZE_ERROR",
+            Self::RefusedStream => "REFUSED_STREAM",
+            Self::Cancel => "CANCEL",
+            Self::CompressionError => "COMPRESSION_ERROR",
+            Self::ConnectError => "CONNECT_ERROR",
+            Self::EnhanceYourCalm => "ENHANCE_YOUR_CALM",
+            Self::InadequateSecurity => "INADEQUATE_SECURITY",
+            Self::Http11Required => "HTTP_1_1_REQUIRED",
+            Self::Other => "_OTHER",
         }
     }
 }
@@ -127,7 +204,8 @@ pub struct Exchange {
     pub method: Method,
     /// The method as sent, when it is `Method::Other`.
     pub method_original: Option<Arc<str>>,
-    /// Path without the query; lossy UTF-8. Empty for CONNECT.
+    /// Path without the query; lossy UTF-8. Empty for CONNECT, and when it is hidden as a method may
+    /// be.
     pub path: Arc<str>,
     /// `Host` header, or the authority of an absolute target; `host[:port]` as sent.
     pub host: Option<Arc<str>>,
@@ -137,7 +215,7 @@ pub struct Exchange {
     pub version: &'static str,
     /// `http` or `https`.
     pub scheme: &'static str,
-    /// Status code of the final answer.
+    /// Status code of the final answer; `None` when none came, or it couldn't be read.
     pub status: Option<u16>,
     /// Why there is no good end.
     pub failure: Option<Failure>,
@@ -149,4 +227,6 @@ pub struct Exchange {
     pub parent: Option<TraceParent>,
     /// A message head was longer than what is captured: headers may be missing.
     pub truncated: bool,
+    /// What the exchange is as a remote procedure call, when it is one.
+    pub rpc: Option<Rpc>,
 }

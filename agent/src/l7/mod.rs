@@ -4,17 +4,20 @@
 //! out of them; `http1` reads heads and `body` passes over bodies. Of the bytes, only heads are
 //! ever kept: those that aren't whole yet, and a few that may come again.
 //!
-//! A multiplexed protocol pairs by stream number rather than by order, so its home is a sibling
-//! of `connection`, chosen in [`Connections`] by a connection's first bytes; what it shares is
-//! the table, the pool of exchanges, the counters and the kept strings.
+//! A multiplexed protocol pairs by stream number rather than by order: `http2` is a sibling of
+//! `connection`, chosen in `protocol` by a connection's first bytes. They share the table, the pool
+//! of exchanges, the counters and the kept strings.
 
 pub mod counters;
 pub mod exchange;
+pub mod rpc;
 pub mod script;
 
 mod body;
 mod connection;
 mod http1;
+mod http2;
+mod protocol;
 mod queue;
 mod stream;
 mod table;

@@ -43,7 +43,8 @@ impl<T> Pool<T> {
         })
     }
 
-    fn insert(&mut self, value: T) -> u32 {
+    /// Adds a value outside of any queue; where it is. The caller removes it.
+    pub(super) fn insert(&mut self, value: T) -> u32 {
         let used = Slot::Used { next: NONE, value };
         self.used += 1;
         if let Some(slot) = self.slots.get_mut(self.free as usize) {
@@ -60,7 +61,7 @@ impl<T> Pool<T> {
     }
 
     /// Drops a value where it is; the slot after it in its queue.
-    fn remove(&mut self, index: u32) -> Option<u32> {
+    pub(super) fn remove(&mut self, index: u32) -> Option<u32> {
         let slot = self.slots.get_mut(index as usize)?;
         let Slot::Used { next, .. } = *slot else {
             return None;
@@ -78,6 +79,11 @@ impl<T> Pool<T> {
             self.slots = Vec::new();
             self.free = NONE;
         }
+    }
+
+    /// The value that was inserted there.
+    pub(super) fn value(&mut self, index: u32) -> Option<&mut T> {
+        self.get_mut(index).map(|(_, value)| value)
     }
 
     fn get_mut(&mut self, index: u32) -> Option<(&mut u32, &mut T)> {
@@ -135,6 +141,18 @@ impl Queue {
             *self = Self::new();
         }
         true
+    }
+
+    /// Where the oldest value is, taken out of the queue but not of the pool.
+    pub(super) fn detach_front<T>(&mut self, pool: &mut Pool<T>) -> Option<u32> {
+        let index = self.head;
+        let (next, _) = pool.get_mut(index)?;
+        self.head = std::mem::replace(next, NONE);
+        self.len -= 1;
+        if self.len == 0 {
+            *self = Self::new();
+        }
+        Some(index)
     }
 
     /// The oldest value.

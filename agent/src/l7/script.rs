@@ -23,6 +23,7 @@ pub struct Script {
     received: u64,
     sent: u64,
     late: bool,
+    skipped: usize,
     segments: Vec<Recorded>,
 }
 
@@ -64,6 +65,7 @@ struct Recorded {
     flags: u32,
     offset: u64,
     length: u32,
+    skipped: u32,
     head: Vec<u8>,
     tail: Vec<u8>,
 }
@@ -83,6 +85,7 @@ impl Script {
             received: 0,
             sent: 0,
             late: false,
+            skipped: 0,
             segments: Vec::new(),
         }
     }
@@ -105,6 +108,13 @@ impl Script {
     #[must_use]
     pub fn captured_as_by_the_kernel(mut self) -> Self {
         self.capture = Capture::Kernel { budget: [0; 2] };
+        self
+    }
+
+    /// Of the next read or write, so many bytes at the front are left out: the rest of a DATA frame.
+    #[must_use]
+    pub fn skipping(mut self, bytes: usize) -> Self {
+        self.skipped = bytes;
         self
     }
 
@@ -148,9 +158,14 @@ impl Script {
             return self;
         }
         let (front, tail) = self.capture.sizes(direction, bytes);
-        let (head, rest) = bytes.split_at(front.min(bytes.len()));
+        let skipped = std::mem::take(&mut self.skipped).min(bytes.len());
+        let kept = &bytes[skipped..];
+        let (head, rest) = kept.split_at(front.min(kept.len()));
         let tail = &rest[rest.len() - tail.min(rest.len())..];
         self.record(direction, 0, bytes.len(), head, tail);
+        if let Some(segment) = self.segments.last_mut() {
+            segment.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        }
         self
     }
 
@@ -210,6 +225,7 @@ impl Script {
             flags,
             offset: *position,
             length: u32::try_from(length).unwrap_or(u32::MAX),
+            skipped: 0,
             head: head.to_vec(),
             tail: tail.to_vec(),
         });
@@ -294,7 +310,7 @@ impl Script {
             flags: segment.flags,
             offset: segment.offset,
             length: segment.length,
-            skipped: 0,
+            skipped: segment.skipped,
             head: &segment.head,
             tail: &segment.tail,
             queued: None,

@@ -178,6 +178,12 @@ impl Stream {
         self.partial.is_some()
     }
 
+    /// A head that isn't whole yet.
+    pub(super) fn partial(&self) -> &[u8] {
+        let bytes = self.partial.as_ref().map(|partial| &partial.bytes[..]);
+        bytes.unwrap_or_default()
+    }
+
     /// A head that isn't whole yet belongs to a message that is only now told of.
     pub(super) fn partial_waited(&mut self) {
         if let Some(partial) = &mut self.partial {

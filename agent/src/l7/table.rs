@@ -6,10 +6,12 @@ use std::{
 };
 
 use super::{
-    connection::{AHEAD_MAX, Connection, Context, Fate},
+    connection::{AHEAD_MAX, Context, Fate},
     counters::{Counters, GivenUp},
     exchange::{Exchange, Method, Role},
     http1::Reader,
+    http2::Memory,
+    protocol::Conversation,
     queue::Pool,
     stream::Buffers,
 };
@@ -25,12 +27,16 @@ pub struct Limits {
     pub max_connections: usize,
     /// Requests in flight on one connection.
     pub max_pipeline: usize,
+    /// Streams that are open on one HTTP/2 connection.
+    pub max_streams: usize,
     /// Requests in flight on all connections.
     pub max_in_flight: usize,
     /// Bytes of one message head that comes in parts.
     pub max_head: usize,
     /// Bytes of all message heads that come in parts.
     pub max_buffered: usize,
+    /// Tables of HTTP/2's header compression, of all connections, by RFC 7541's measure of size.
+    pub max_header_tables: usize,
     /// Silence after which a request without the beginning of an answer is given up.
     pub request_timeout: Duration,
     /// Silence after which an answer that has begun is given up.
@@ -44,9 +50,11 @@ impl Default for Limits {
         Self {
             max_connections: 100_000,
             max_pipeline: 128,
+            max_streams: 1024,
             max_in_flight: 100_000,
             max_head: 64 * 1024,
             max_buffered: 16 * 1024 * 1024,
+            max_header_tables: 32 * 1024 * 1024,
             request_timeout: Duration::from_mins(1),
             response_timeout: Duration::from_mins(5),
             idle_timeout: Duration::from_mins(10),
@@ -56,7 +64,7 @@ impl Default for Limits {
 
 /// The connections that are being followed.
 pub struct Connections {
-    table: NumberMap<u64, Connection>,
+    table: NumberMap<u64, Conversation>,
     /// Connections that are gone but may still be told of, and since when.
     lingering: VecDeque<(u64, u64)>,
     shared: Shared,
@@ -69,6 +77,7 @@ struct Shared {
     pool: Pool<Exchange>,
     reader: Reader,
     buffers: Buffers,
+    memory: Memory,
 }
 
 impl Shared {
@@ -80,6 +89,7 @@ impl Shared {
             pool: &mut self.pool,
             reader: &mut self.reader,
             buffers: &mut self.buffers,
+            memory: &mut self.memory,
             out,
         }
     }
@@ -102,6 +112,7 @@ impl Connections {
                     all: limits.max_buffered,
                     used: 0,
                 },
+                memory: Memory::new(limits.max_header_tables),
             },
         }
     }
@@ -113,7 +124,7 @@ impl Connections {
             if full {
                 self.shared.counters.give_up(GivenUp::TableFull);
             } else {
-                place.insert(Connection::new(opened));
+                place.insert(Conversation::new(opened));
             }
         }
     }
@@ -176,15 +187,8 @@ impl Connections {
         let Some(connection) = self.table.get_mut(&number) else {
             return;
         };
-        let patience = if connection.is_answering() {
-            self.shared.limits.response_timeout
-        } else {
-            self.shared.limits.request_timeout
-        };
-        if is_over(connection.last(), patience, now) {
-            let mut context = self.shared.context(out);
-            connection.age(now, &mut context);
-        }
+        let mut context = self.shared.context(out);
+        connection.age(now, &mut context);
     }
 
     /// Makes room: the record of a connection's end may have been lost.
@@ -250,6 +254,7 @@ impl Connections {
     }
 }
 
-fn is_over(since: u64, patience: Duration, now: u64) -> bool {
+/// Whether nothing has happened for longer than `patience`.
+pub(super) fn is_over(since: u64, patience: Duration, now: u64) -> bool {
     u128::from(now.saturating_sub(since)) > patience.as_nanos()
 }

@@ -5,6 +5,7 @@ mod early;
 mod framing;
 mod gaps;
 mod heads;
+mod http2;
 mod kernel_capture;
 mod limits;
 mod order;

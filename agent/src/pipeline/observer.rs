@@ -16,7 +16,8 @@ use crate::{
     aggregate::{
         process::Processes as Lifecycle,
         red::{Active, Red},
-        span::{Tracer, is_sampled, remote},
+        rpc::Calls,
+        span::{Operation, Tracer, is_sampled, remote},
         syscall::Syscalls,
         tcp::{Tcp, connect_failed_record},
         uncovered::Uncovered,
@@ -47,6 +48,7 @@ pub(super) struct Observer {
     listeners: Listeners,
     pub(super) connections: Connections,
     pub(super) red: Red,
+    pub(super) calls: Calls,
     pub(super) tracer: Tracer,
     pub(super) tcp: Tcp,
     pub(super) syscalls: Syscalls,
@@ -66,6 +68,7 @@ pub(super) struct Parts {
     pub(super) listeners: Listeners,
     pub(super) connections: Connections,
     pub(super) red: Red,
+    pub(super) calls: Calls,
     pub(super) tracer: Tracer,
     pub(super) tcp: Tcp,
     pub(super) sink: Sink,
@@ -80,6 +83,7 @@ impl Observer {
             listeners: Listeners::default(),
             connections: parts.connections,
             red: parts.red,
+            calls: parts.calls,
             tracer: parts.tracer,
             tcp: parts.tcp,
             syscalls: Syscalls::default(),
@@ -116,18 +120,18 @@ impl Observer {
 
     fn segment(&mut self, segment: &Segment<'_>) {
         let (red, tracer, processes) = (&mut self.red, &mut self.tracer, &mut self.processes);
-        let (clock, sink) = (&self.clock, &mut self.sink);
+        let (clock, sink, calls) = (&self.clock, &mut self.sink, &mut self.calls);
         self.connections.segment(segment, &mut |exchange| {
-            complete(exchange, red, tracer, processes, clock, sink);
+            complete(exchange, red, calls, tracer, processes, clock, sink);
         });
     }
 
     /// Gives up requests that got no answer in time, and settles forks. About once a second.
     pub(super) fn tick(&mut self, now: u64) {
         let (red, tracer, processes) = (&mut self.red, &mut self.tracer, &mut self.processes);
-        let (clock, sink) = (&self.clock, &mut self.sink);
+        let (clock, sink, calls) = (&self.clock, &mut self.sink, &mut self.calls);
         self.connections.expire(now, &mut |exchange| {
-            complete(exchange, red, tracer, processes, clock, sink);
+            complete(exchange, red, calls, tracer, processes, clock, sink);
         });
         self.settle_forks(now);
         self.processes.expire(now);
@@ -223,6 +227,7 @@ impl Observer {
     pub(super) fn renew(&mut self, now: u64) {
         for renewed in self.processes.renew(now) {
             self.red.renew(&renewed);
+            self.calls.renew(&renewed);
             self.tcp.renew(&renewed);
             self.syscalls.renew(&renewed);
             self.lifecycle.renew(&renewed);
@@ -259,6 +264,7 @@ impl Observer {
 fn complete(
     exchange: &Exchange,
     red: &mut Red,
+    calls: &mut Calls,
     tracer: &mut Tracer,
     processes: &mut Processes,
     clock: &Clock,
@@ -271,9 +277,14 @@ fn complete(
         None => remote(exchange),
     };
     let route = red.observe(exchange, resource, example, clock);
+    let method = calls.observe(exchange, resource, example, clock);
     if let Some(context) = context {
         let route = red.route(route);
-        for signal in tracer.signals(exchange, &route, resource, context, clock) {
+        let operation = Operation {
+            route: &route,
+            method: method.and_then(|method| calls.method(method)),
+        };
+        for signal in tracer.signals(exchange, operation, resource, context, clock) {
             sink.send(signal);
         }
     }

@@ -30,6 +30,7 @@ impl Retention {
         }
         let keep = |resource: &Resource| self.keep(&resource.identity, tick);
         observer.red.retain(keep);
+        observer.calls.retain(keep);
         observer.tcp.retain(keep);
         observer.syscalls.retain(keep);
         observer.lifecycle.retain(keep);

@@ -13,6 +13,7 @@ use super::{
     start::{self, Started},
 };
 use crate::{
+    aggregate::rpc::{CallLimits, Calls},
     clock::Clock,
     config::{Config, value::Statistics},
     enrich::listener::Listeners,
@@ -92,6 +93,7 @@ impl Worker {
             listeners: started.listeners,
             connections: start::connections(config),
             red: start::red(config),
+            calls: Calls::new(CallLimits::default()),
             tracer: start::tracer(config),
             tcp: start::tcp(Arc::clone(&host)),
             host,

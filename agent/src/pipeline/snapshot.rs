@@ -153,6 +153,7 @@ pub(super) fn take(
     }
     observer.requests_in_flight();
     observer.red.collect(&mut collector);
+    observer.calls.collect(&mut collector);
     observer.tcp.collect(&mut collector);
     observer.syscalls.collect(&mut collector);
     observer.lifecycle.collect(&mut collector);
@@ -161,6 +162,7 @@ pub(super) fn take(
         .red
         .usage()
         .into_iter()
+        .chain(observer.calls.usage())
         .chain(observer.tcp.usage())
         .chain(observer.syscalls.usage())
         .chain(observer.lifecycle.usage())

@@ -20,7 +20,7 @@ use self::{
 };
 use super::{
     cardinality::{Limits, Place, Series, Slot, Table, Usage},
-    distribution::{DURATION, Distribution, SIZE},
+    distribution::{Distribution, SIZE},
     route::{Known, RouteId, RouteLimits, Routes},
     server::Servers,
     service::Services,
@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     enrich::Renewed,
     l7::exchange::{Exchange, Method, Role},
-    metric::{Attributes, Collector, Resource, Value},
+    metric::{Collector, Resource, Value},
     signal::SpanContext,
 };
 
@@ -111,7 +111,8 @@ impl Red {
         let requests = self.table(exchange.role).at(found.place, 1);
         let bucket = requests.record(exchange);
         if let Some(context) = example {
-            requests.remember(bucket, exchange, clock.system_time(exchange.end), context);
+            let end = clock.system_time(exchange.end);
+            requests.timed.remember(bucket, exchange, end, context);
         }
         found.route
     }
@@ -169,10 +170,10 @@ impl Red {
         self.collect_side(Role::Client, &self.client, collector);
         for (slot, count) in self.active.iter() {
             Series::new(collector, &self.services, &slot, |(method, scheme)| {
-                Attributes::from([
-                    ("http.request.method", method.as_str().into()),
-                    ("url.scheme", scheme.into()),
-                ])
+                let method = method.as_str();
+                let method = method.map(|method| ("http.request.method", method.into()));
+                let scheme = ("url.scheme", scheme.into());
+                method.into_iter().chain([scheme]).collect()
             })
             .push(&ACTIVE_REQUESTS, Value::Integer(*count));
         }
@@ -186,14 +187,9 @@ impl Red {
             let (request, response) = sizes.entry(slot.map(Key::size_key)).or_default();
             request.merge(&requests.request_size);
             response.merge(&requests.response_size);
-            if let Some(histogram) = requests.duration.histogram(&DURATION) {
-                let value = Value::Histogram(histogram);
-                self.series(collector, &slot).push_with(
-                    side.duration,
-                    [],
-                    value,
-                    requests.exemplars(),
-                );
+            if let Some((value, examples)) = requests.timed.value() {
+                self.series(collector, &slot)
+                    .push_with(side.duration, [], value, examples);
             }
         }
         for (descriptor, which) in [(side.request_size, 0), (side.response_size, 1)] {

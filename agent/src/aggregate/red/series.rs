@@ -2,16 +2,15 @@
 
 use crate::{
     aggregate::{
-        distribution::{DURATION, Distribution, SIZE},
+        distribution::{Distribution, SIZE},
         error_type::ErrorType,
         route::{RouteId, Routes},
         server::{ServerId, Servers},
+        timed::Timed,
     },
     l7::exchange::{Exchange, Method},
-    metric::{AttributeValue, Attributes, Exemplar},
-    signal::SpanContext,
+    metric::{AttributeValue, Attributes},
 };
-use std::time::SystemTime;
 
 /// What tells one series of a service from another. A few bytes and no text, so that looking a
 /// series up allocates nothing.
@@ -89,28 +88,17 @@ fn common(
     let status = key
         .status
         .map(|status| ("http.response.status_code", status.into()));
-    [("http.request.method", key.method.as_str().into())]
-        .into_iter()
-        .chain(status)
-        .chain(route)
+    let method = key.method.as_str();
+    let method = method.map(|method| ("http.request.method", method.into()));
+    method.into_iter().chain(status).chain(route)
 }
 
 /// What one series holds.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    pub(super) duration: Distribution,
+    pub(super) timed: Timed,
     pub(super) request_size: Distribution,
     pub(super) response_size: Distribution,
-    /// The latest of each bucket that has any; a series rarely fills more than a few.
-    examples: Vec<Example>,
-}
-
-#[derive(Debug)]
-struct Example {
-    bucket: usize,
-    nanoseconds: u64,
-    time: SystemTime,
-    context: SpanContext,
 }
 
 impl Requests {
@@ -121,44 +109,6 @@ impl Requests {
         if let Some(bytes) = exchange.response_body {
             self.response_size.record(&SIZE, bytes);
         }
-        self.duration.record(&DURATION, duration(exchange))
+        self.timed.record(exchange)
     }
-
-    pub(super) fn remember(
-        &mut self,
-        bucket: usize,
-        exchange: &Exchange,
-        time: SystemTime,
-        context: SpanContext,
-    ) {
-        let example = Example {
-            bucket,
-            nanoseconds: duration(exchange),
-            time,
-            context,
-        };
-        match self.examples.iter_mut().find(|held| held.bucket == bucket) {
-            Some(held) => *held = example,
-            None => self.examples.push(example),
-        }
-    }
-
-    pub(super) fn exemplars(&self) -> Vec<Exemplar> {
-        let mut exemplars: Vec<_> = self.examples.iter().collect();
-        exemplars.sort_by_key(|example| example.bucket);
-        exemplars
-            .into_iter()
-            .map(|example| Exemplar {
-                value: DURATION.convert(example.nanoseconds),
-                time: example.time,
-                trace_id: example.context.trace_id,
-                span_id: example.context.span_id,
-            })
-            .collect()
-    }
-}
-
-/// First byte of the request to last byte of the answer, in nanoseconds; never negative.
-fn duration(exchange: &Exchange) -> u64 {
-    exchange.end.saturating_sub(exchange.start)
 }

@@ -1,11 +1,15 @@
-//! A span's attributes (OpenTelemetry HTTP span conventions, the stable ones).
+//! A span's attributes: OpenTelemetry's HTTP span conventions, the stable ones, and of a gRPC call
+//! those of the RPC span conventions beside them.
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::texts::Texts;
+use super::{Operation, texts::Texts};
 use crate::{
-    aggregate::{error_type::ErrorType, route::redacted, server::Server},
-    l7::exchange::{Exchange, Role},
+    aggregate::{error_type::ErrorType, route::redacted, rpc::SYSTEM, server::Server},
+    l7::{
+        exchange::{Exchange, Role},
+        rpc::Rpc,
+    },
     metric::{AttributeValue, Attributes},
 };
 
@@ -20,30 +24,39 @@ type Pairs = Vec<(&'static str, AttributeValue)>;
 pub(super) fn of(
     exchange: &Exchange,
     error: Option<ErrorType>,
-    route: &Arc<str>,
+    operation: Operation<'_>,
     texts: &mut Texts,
 ) -> Attributes {
     // Written down in the order of their names, so that sorting them costs one look.
-    let mut pairs = Vec::with_capacity(20);
+    let mut pairs = Vec::with_capacity(24);
     let peer = texts.address(exchange.tuple.remote);
     if exchange.role == Role::Server {
         pairs.push(("client.address", Arc::clone(&peer).into()));
     }
     pairs.extend(error.map(|error| ("error.type", error.attribute())));
     http(&mut pairs, exchange, texts);
-    if exchange.role == Role::Server && !route.is_empty() {
-        pairs.push(("http.route", Arc::clone(route).into()));
+    if exchange.role == Role::Server && !operation.route.is_empty() {
+        pairs.push(("http.route", Arc::clone(operation.route).into()));
     }
     pairs.push(("network.peer.address", peer.into()));
     pairs.push(("network.peer.port", exchange.tuple.remote_port.into()));
     let version = texts.fixed(exchange.version);
     pairs.push(("network.protocol.version", version.into()));
+    if let Some(rpc) = exchange.rpc {
+        call(&mut pairs, rpc, operation.method, texts);
+    }
     let server = match exchange.role {
         Role::Server => Server::answering(exchange),
         Role::Client => Server::asked(exchange),
     };
     pairs.push(("server.address", Arc::clone(&server.address).into()));
     pairs.push(("server.port", server.port.into()));
+    if let Some(rpc) = exchange.rpc {
+        let count = |messages: Option<u32>| messages.map(i64::from);
+        let (requests, responses) = (count(rpc.requests), count(rpc.responses));
+        pairs.extend(requests.map(|count| ("sonde.rpc.request.messages", count.into())));
+        pairs.extend(responses.map(|count| ("sonde.rpc.response.messages", count.into())));
+    }
     url(&mut pairs, exchange, &server, texts);
     let agent = exchange.user_agent.as_ref();
     pairs.extend(agent.map(|text| ("user_agent.original", printable(text).into())));
@@ -55,14 +68,22 @@ fn http(pairs: &mut Pairs, exchange: &Exchange, texts: &mut Texts) {
     let size = |bytes: Option<u64>| i64::try_from(bytes?).ok();
     let request = size(exchange.request_body);
     pairs.extend(request.map(|bytes| ("http.request.body.size", bytes.into())));
-    let method = texts.fixed(exchange.method.as_str());
-    pairs.push(("http.request.method", method.into()));
+    let method = exchange.method.as_str().map(|method| texts.fixed(method));
+    pairs.extend(method.map(|method| ("http.request.method", method.into())));
     let original = exchange.method_original.as_ref();
     pairs.extend(original.map(|text| ("http.request.method_original", printable(text).into())));
     let response = size(exchange.response_body);
     pairs.extend(response.map(|bytes| ("http.response.body.size", bytes.into())));
     let status = exchange.status;
     pairs.extend(status.map(|status| ("http.response.status_code", status.into())));
+}
+
+fn call(pairs: &mut Pairs, call: Rpc, method: Option<&Arc<str>>, texts: &mut Texts) {
+    pairs.extend(method.map(|method| ("rpc.method", Arc::clone(method).into())));
+    let status = call.status.map(|status| texts.fixed(status.as_str()));
+    pairs.extend(status.map(|status| ("rpc.response.status_code", status.into())));
+    let system = texts.fixed(SYSTEM);
+    pairs.push(("rpc.system.name", system.into()));
 }
 
 fn url(pairs: &mut Pairs, exchange: &Exchange, server: &Server, texts: &mut Texts) {

@@ -12,13 +12,22 @@ use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 
 pub use self::sampler::{SAMPLED, Sampler, SamplerError};
 use self::texts::Texts;
-use super::error_type::ErrorType;
+use super::{error_type::ErrorType, rpc};
 use crate::{
     clock::Clock,
     l7::exchange::{Exchange, Role},
     metric::Resource,
     signal::{LogRecord, Severity, Signal, Span, SpanContext},
 };
+
+/// What was asked for, in few words.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// `http.route`; empty when there is none.
+    pub route: &'a Arc<str>,
+    /// `rpc.method` of a call, when it is known.
+    pub method: Option<&'a Arc<str>>,
+}
 
 /// Makes spans.
 #[derive(Debug)]
@@ -71,23 +80,23 @@ impl Tracer {
     pub fn signals(
         &mut self,
         exchange: &Exchange,
-        route: &Arc<str>,
+        operation: Operation<'_>,
         resource: &Arc<Resource>,
         context: SpanContext,
         clock: &Clock,
     ) -> impl Iterator<Item = Signal> + use<> {
-        let error = ErrorType::of(exchange);
+        let error = ErrorType::of_span(exchange);
         let span = (is_sampled(&context) || error.is_some()).then(|| {
             let (start, end) = clock.interval(exchange.start, exchange.end);
             Arc::new(Span {
                 resource: Arc::clone(resource),
                 context,
                 parent: exchange.parent,
-                name: self.texts.name(exchange.method, route),
+                name: self.name(exchange, operation),
                 role: exchange.role,
                 start,
                 end,
-                attributes: attributes::of(exchange, error, route, &mut self.texts),
+                attributes: attributes::of(exchange, error, operation, &mut self.texts),
                 error: error.is_some(),
             })
         });
@@ -97,6 +106,15 @@ impl Tracer {
             .map(|(span, error)| Signal::Log(Arc::new(failed(exchange, span, error))));
         let span = span.filter(|span| is_sampled(&span.context));
         span.map(Signal::Span).into_iter().chain(log)
+    }
+
+    /// `{method} {route}`, or the method that was called (RPC span conventions, "Name").
+    fn name(&mut self, exchange: &Exchange, operation: Operation<'_>) -> Arc<str> {
+        match (exchange.rpc, operation.method) {
+            (None, _) => self.texts.name(exchange.method, operation.route),
+            (Some(_), Some(method)) if **method != *rpc::OTHER => Arc::clone(method),
+            (Some(_), _) => self.texts.fixed(rpc::SYSTEM),
+        }
     }
 
     /// Random bytes that are not all zero, which both W3C ids exclude.
@@ -133,23 +151,25 @@ pub fn is_sampled(context: &SpanContext) -> bool {
 fn failed(exchange: &Exchange, span: &Span, error: ErrorType) -> LogRecord {
     let elapsed = Duration::from_nanos(exchange.end.saturating_sub(exchange.start));
     let (name, side) = (&span.name, side(exchange.role));
-    let body = match error {
-        ErrorType::Status(status) => {
-            format!("{side} request {name} was answered with {status} after {elapsed:.1?}")
-        }
-        ErrorType::Failure(failure) => {
-            let failure = failure.as_str();
-            format!("{side} request {name} failed with {failure} after {elapsed:.1?}")
-        }
+    let (what, event_name) = match exchange.rpc {
+        None => ("request", "http.request.failed"),
+        Some(_) => ("call", "rpc.call.failed"),
     };
+    let how = match error {
+        ErrorType::Status(status) => format!("was answered with {status}"),
+        ErrorType::Call(status) => format!("was answered with {}", status.as_str()),
+        ErrorType::Failure(failure) => format!("failed with {}", failure.as_str()),
+    };
+    let body = format!("{side} {what} {name} {how} after {elapsed:.1?}");
     LogRecord {
         time: span.end,
         resource: Arc::clone(&span.resource),
-        severity: match error {
-            ErrorType::Status(..500) => Severity::Warn,
-            ErrorType::Status(_) | ErrorType::Failure(_) => Severity::Error,
+        severity: if error.is_grave() {
+            Severity::Error
+        } else {
+            Severity::Warn
         },
-        event_name: "http.request.failed",
+        event_name,
         body,
         attributes: span.attributes.clone(),
         span: Some(span.context),

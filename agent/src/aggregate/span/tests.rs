@@ -8,7 +8,10 @@ use crate::{
         fixture::{clock, exchange, resource},
         route,
     },
-    l7::exchange::{Failure, Method, TraceParent},
+    l7::{
+        exchange::{Failure, Method, TraceParent},
+        rpc::{Rpc, RpcStatus},
+    },
 };
 
 const PARENT: TraceParent = TraceParent {
@@ -22,7 +25,12 @@ fn all(sampler: &str, exchange: &Exchange) -> (Option<Arc<Span>>, Option<Arc<Log
     let context = tracer.context(exchange);
     let route: Arc<str> = route::route(&exchange.path).into();
     let (mut span, mut log) = (None, None);
-    for signal in tracer.signals(exchange, &route, &resource("shop"), context, &clock()) {
+    let method: Option<Arc<str>> = exchange.rpc.map(|_| "shop.Orders/Get".into());
+    let operation = Operation {
+        route: &route,
+        method: method.as_ref(),
+    };
+    for signal in tracer.signals(exchange, operation, &resource("shop"), context, &clock()) {
         match signal {
             Signal::Span(one) => assert_eq!(span.replace(one), None),
             Signal::Log(one) => assert_eq!(log.replace(one), None),
@@ -205,6 +213,64 @@ fn client_errors_fail_the_client_and_not_the_server() {
     let log = log.unwrap();
     assert_eq!(log.severity, Severity::Warn);
     assert_eq!(log.event_name, "http.request.failed");
+}
+
+#[test]
+fn a_call_has_the_attributes_of_both_conventions() {
+    let mut call = exchange(Role::Server);
+    call.method = Method::Post;
+    call.path = "/shop.Orders/Get".into();
+    call.version = "2";
+    call.rpc = Some(Rpc {
+        status: Some(RpcStatus::Internal),
+        requests: Some(1),
+        responses: None,
+    });
+    let (span, log) = all("always_on", &call);
+    let span = span.unwrap();
+    assert_eq!(&*span.name, "shop.Orders/Get");
+    assert!(span.error);
+    let told = attributes(&span);
+    for expected in [
+        "error.type=INTERNAL",
+        "http.request.method=POST",
+        "http.response.status_code=200",
+        "rpc.method=shop.Orders/Get",
+        "rpc.response.status_code=INTERNAL",
+        "rpc.system.name=grpc",
+        "sonde.rpc.request.messages=1",
+        "url.path=/shop.Orders/Get",
+    ] {
+        assert!(
+            told.iter().any(|attribute| attribute == expected),
+            "{expected} in {told:?}"
+        );
+    }
+    assert_eq!(span.attributes.get("sonde.rpc.response.messages"), None);
+    let log = log.unwrap();
+    assert_eq!(log.event_name, "rpc.call.failed");
+    assert_eq!(
+        log.body,
+        "server call shop.Orders/Get was answered with INTERNAL after 3.0ms"
+    );
+}
+
+#[test]
+fn what_is_hidden_is_absent() {
+    let mut hidden = exchange(Role::Client);
+    hidden.method = Method::Hidden;
+    hidden.path = "".into();
+    hidden.status = None;
+    let span = span_of(&hidden);
+    assert_eq!((&*span.name, span.error), ("HTTP", false));
+    for name in [
+        "http.request.method",
+        "http.response.status_code",
+        "url.path",
+        "url.full",
+    ] {
+        assert_eq!(span.attributes.get(name), None, "{name}");
+    }
 }
 
 #[test]

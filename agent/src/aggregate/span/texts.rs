@@ -67,11 +67,11 @@ impl Texts {
     }
 }
 
-/// `{method} {route}`; `HTTP` stands for a method that is none (HTTP span conventions, "Name").
+/// `{method} {route}`; `HTTP` stands for a method that is none or hidden (HTTP span conventions, "Name").
 fn name(method: Method, route: &str) -> Arc<str> {
     let method = match method {
         Method::Other => "HTTP",
-        known => known.as_str(),
+        known => known.as_str().unwrap_or("HTTP"),
     };
     if route.is_empty() {
         method.into()

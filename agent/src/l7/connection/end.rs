@@ -8,6 +8,7 @@ use crate::l7::{
     counters::{Dropped, GivenUp, Rejection},
     exchange::Failure,
     stream::State,
+    table::is_over,
 };
 
 impl Connection {
@@ -102,6 +103,13 @@ impl Connection {
     /// Gives out what is in flight when nothing has moved for too long. Answers that come later
     /// belong to nobody.
     pub(in crate::l7) fn age(&mut self, now: u64, cx: &mut Context<'_>) {
+        let patience = match self.answering {
+            Answering::First => cx.limits.response_timeout,
+            Answering::Nobody => cx.limits.request_timeout,
+        };
+        if !is_over(self.last(), patience, now) {
+            return;
+        }
         if let Some(State::Lost(lost)) = self.responses().map(|stream| &stream.state) {
             // Most likely complete: its end could only not be told.
             let end = lost.end;
@@ -130,10 +138,5 @@ impl Connection {
         if self.stale.len() > cx.limits.max_pipeline {
             self.give_up(GivenUp::PipelineFull, Dropped::PipelineFull, cx);
         }
-    }
-
-    /// The first request in flight has the beginning of an answer.
-    pub(in crate::l7) const fn is_answering(&self) -> bool {
-        matches!(self.answering, Answering::First)
     }
 }

@@ -1,6 +1,6 @@
 //! A segment to bytes and holes at their positions.
 
-use super::{Arrival, Connection, Context, gap::Hole};
+use super::{Arrival, Connection, Context, gap::Hole, upgrade::Upgrade};
 use crate::{event::Segment, l7::stream::Origin};
 
 /// Bytes of one read or write: its front, how many follow that were not captured, and its end.
@@ -63,6 +63,9 @@ impl Connection {
         let Piece { head, middle, tail } = piece;
         let (direction, time) = (arrival.direction, arrival.origin.time);
         let used = self.feed(&mut arrival, head, cx);
+        if self.upgrade != Upgrade::No {
+            return self.leave(middle + tail.len() as u64);
+        }
         if let Some(rest @ [_, ..]) = head.get(used..) {
             let rest = Piece {
                 head: rest,
@@ -109,6 +112,9 @@ impl Connection {
                 arrival.origin.pass();
             }
             at += used;
+            if self.upgrade != Upgrade::No {
+                self.leave((bytes.len() - at) as u64);
+            }
         }
         bytes.len()
     }

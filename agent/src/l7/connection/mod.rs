@@ -46,15 +46,17 @@ mod gap;
 mod intake;
 mod request;
 mod response;
+mod upgrade;
 
 use sonde_common::event::http::{Direction, Tuple, flag};
 
 pub(super) use self::early::AHEAD_MAX;
-use self::early::Early;
+use self::{early::Early, upgrade::Upgrade};
 use super::{
     counters::{Counters, Dropped, GivenUp},
     exchange::{Exchange, Failure, Method, Role},
     http1::Reader,
+    http2::{self, Memory},
     queue::{Pool, Queue},
     stream::{Buffers, Origin, State, Stream},
     table::Limits,
@@ -68,6 +70,7 @@ pub(super) struct Context<'a> {
     pub(super) pool: &'a mut Pool<Exchange>,
     pub(super) reader: &'a mut Reader,
     pub(super) buffers: &'a mut Buffers,
+    pub(super) memory: &'a mut Memory,
     pub(super) out: &'a mut dyn FnMut(&Exchange),
 }
 
@@ -94,6 +97,8 @@ pub(super) struct Connection {
     answering: Answering,
     /// Methods of the requests that were given up and whose answers may still come.
     stale: Vec<Method>,
+    /// The connection goes on as HTTP/2.
+    upgrade: Upgrade,
     /// Bytes of answers whose requests are still to come.
     early: Option<Box<Early>>,
     /// Nothing waits for a request any more.
@@ -153,6 +158,7 @@ impl Connection {
             accepted: false,
             answering: Answering::Nobody,
             stale: Vec::new(),
+            upgrade: Upgrade::No,
             early: None,
             hasty: false,
             pipelined: false,
@@ -196,6 +202,30 @@ impl Connection {
             None => {}
         }
         if self.gone { Fate::Gone } else { Fate::Open }
+    }
+
+    /// Nothing has been taken for a message yet.
+    pub(super) const fn is_undecided(&self) -> bool {
+        !self.accepted && !self.gone
+    }
+
+    /// Where `direction` is, and the bytes of a head that isn't whole.
+    pub(super) fn place(&mut self, direction: Direction) -> (u64, &[u8]) {
+        let stream = self.stream(direction);
+        (stream.next, stream.partial())
+    }
+
+    /// What goes on as HTTP/2; how each direction begins isn't known.
+    pub(super) fn become_http2(&mut self, cx: &mut Context<'_>) -> http2::Opening {
+        let sides = [self.received.next, self.sent.next];
+        self.release(cx);
+        http2::Opening {
+            id: self.id,
+            tuple: self.tuple,
+            scheme: self.scheme,
+            requests: None,
+            sides: sides.map(|next| (next, http2::Start::Anywhere)),
+        }
     }
 
     fn stream(&mut self, direction: Direction) -> &mut Stream {

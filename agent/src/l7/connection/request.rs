@@ -122,7 +122,7 @@ impl Connection {
         if !seeking {
             self.lose_requests(direction, cx);
         }
-        if !self.accepted && matches!(reason, Rejection::Tls | Rejection::Http2) {
+        if !self.accepted && reason == Rejection::Tls {
             self.give_up(GivenUp::OtherProtocol, Dropped::Uncertain, cx);
         }
     }
@@ -205,6 +205,7 @@ impl Connection {
             response_body: None,
             parent: request.parent,
             truncated: request.truncated,
+            rpc: None,
         };
         self.queue.push(cx.pool, exchange);
     }

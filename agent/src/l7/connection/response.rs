@@ -149,6 +149,7 @@ impl Connection {
             Framing::Length(length) => stream.begin(Body::Length(length)),
             Framing::Chunked => stream.begin(Body::CHUNKED),
             Framing::UntilClose => stream.begin(Body::UntilClose),
+            Framing::Tunnel if response.is_http2_upgrade() => self.upgrade(time, cx),
             Framing::Tunnel => self.tunnel(time, cx),
             Framing::Unknown => self.lose_response(time, cx),
         }

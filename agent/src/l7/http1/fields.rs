@@ -8,6 +8,8 @@ pub(super) struct Fields<'a> {
     pub(super) host: Option<&'a [u8]>,
     pub(super) user_agent: Option<&'a [u8]>,
     pub(super) parent: Option<TraceParent>,
+    /// `Upgrade: h2c`, RFC 7540 section 3.2.
+    pub(super) h2c: bool,
     /// `Expect: 100-continue`, RFC 9110 section 10.1.1.
     pub(super) expects: bool,
     pub(super) length: ContentLength,
@@ -48,6 +50,10 @@ impl<'a> Fields<'a> {
                 self.expects |= value.eq_ignore_ascii_case(b"100-continue");
             }
             6 if name.eq_ignore_ascii_case("cookie") => self.secret = true,
+            7 if name.eq_ignore_ascii_case("upgrade") => {
+                let mut protocols = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+                self.h2c |= protocols.any(|protocol| protocol.eq_ignore_ascii_case(b"h2c"));
+            }
             10 if name.eq_ignore_ascii_case("user-agent") => {
                 self.user_agent.get_or_insert(value);
             }
@@ -112,15 +118,15 @@ impl Coding {
 
 /// The parts of a request target, RFC 9112 section 3.2, without query and fragment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
-    pub(super) path: &'a [u8],
+pub(in crate::l7) struct Target<'a> {
+    pub(in crate::l7) path: &'a [u8],
     pub(super) authority: Option<&'a [u8]>,
     /// The path ended before the target did, so that a cut target's path is whole.
     pub(super) path_ended: bool,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn parse(target: &'a [u8], connect: bool) -> Self {
+    pub(in crate::l7) fn parse(target: &'a [u8], connect: bool) -> Self {
         let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
         let path_ended = end.is_some();
         let target = target.get(..end.unwrap_or(target.len())).unwrap_or(target);
@@ -158,7 +164,7 @@ fn after_scheme(target: &[u8]) -> Option<&[u8]> {
 }
 
 /// `user:password@` must never be kept.
-pub(super) fn without_userinfo(authority: &[u8]) -> &[u8] {
+pub(in crate::l7) fn without_userinfo(authority: &[u8]) -> &[u8] {
     authority
         .rsplit(|byte| *byte == b'@')
         .next()

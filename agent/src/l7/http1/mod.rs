@@ -15,11 +15,14 @@ use std::{mem::MaybeUninit, sync::Arc};
 
 use httparse::Status;
 
-pub(super) use self::response::Response;
 use self::{
-    fields::{Coding, ContentLength, Fields, Target, without_userinfo},
+    fields::{Coding, ContentLength, Fields},
     lenient::{Lenient, Line, RequestLine},
     memo::Memo,
+};
+pub(super) use self::{
+    fields::{Target, without_userinfo},
+    response::Response,
 };
 use super::{
     counters::Rejection,
@@ -28,9 +31,9 @@ use super::{
 };
 
 /// Longest path that is kept, in bytes.
-const PATH_MAX: usize = 4096;
+pub(super) const PATH_MAX: usize = 4096;
 /// Longest host, user agent and unknown method that are kept, in bytes.
-const TEXT_MAX: usize = 256;
+pub(super) const TEXT_MAX: usize = 256;
 /// Header fields that the fast way has room for.
 const FIELDS: usize = 64;
 
@@ -47,7 +50,7 @@ pub(super) enum Parsed<T> {
 
 /// What reading heads leaves behind for the next ones.
 pub(super) struct Reader {
-    texts: Interner,
+    pub(super) texts: Interner,
     requests: Memo<Request>,
     responses: Memo<Response>,
 }
@@ -236,9 +239,7 @@ const fn version(minor: Option<u8>) -> &'static str {
 
 /// What bytes that are no request are.
 fn rejection(bytes: &[u8]) -> Rejection {
-    if bytes.starts_with(b"PRI * HTTP/2.0") {
-        Rejection::Http2
-    } else if matches!(bytes, [0x16, 0x03, ..]) {
+    if matches!(bytes, [0x16, 0x03, ..]) {
         // ContentType handshake, legacy version 3.x: RFC 8446 section 5.1.
         Rejection::Tls
     } else {

@@ -17,6 +17,7 @@ pub(in crate::l7) struct Response {
     pub(in crate::l7) status: u16,
     length: ContentLength,
     coding: Coding,
+    h2c: bool,
     /// Not all field lines were seen or well-formed.
     uncertain: bool,
     pub(in crate::l7) truncated: bool,
@@ -66,6 +67,7 @@ impl Response {
             status,
             length: section.fields.length,
             coding: section.fields.coding,
+            h2c: section.fields.h2c,
             uncertain: section.malformed,
             truncated: false,
         })
@@ -91,6 +93,11 @@ impl Response {
     /// Whether a final answer follows this one (RFC 9110 section 15.2).
     pub(in crate::l7) const fn is_interim(&self) -> bool {
         self.status / 100 == 1 && self.status != 101
+    }
+
+    /// Whether the connection goes on as HTTP/2, which answers the request (RFC 7540 section 3.2).
+    pub(in crate::l7) const fn is_http2_upgrade(&self) -> bool {
+        self.status == 101 && self.h2c
     }
 
     /// How the body ends, by the request's method when it is known.

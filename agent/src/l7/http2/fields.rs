@@ -1,0 +1,201 @@
+//! The header fields that are looked at. Of all others nothing is kept, not even in the dynamic
+//! table.
+
+use std::sync::Arc;
+
+use super::hpack::Digest;
+use crate::l7::{
+    exchange::{Method, TraceParent},
+    http1::{PATH_MAX, TEXT_MAX, Target, without_userinfo},
+    rpc::RpcStatus,
+    text::Interner,
+    traceparent,
+};
+
+/// Names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    Method,
+    Path,
+    Scheme,
+    Authority,
+    Status,
+    Host,
+    UserAgent,
+    TraceParent,
+    ContentType,
+    GrpcStatus,
+    Other,
+}
+
+/// What was read out of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Method(Method, Option<Arc<str>>),
+    /// Without the query, and whether it was cut.
+    Path(Arc<str>, bool),
+    Scheme,
+    Authority(Arc<str>),
+    Status(Option<u16>),
+    Host(Arc<str>),
+    UserAgent(Arc<str>),
+    TraceParent(TraceParent),
+    /// `application/grpc`, with or without a suffix.
+    Grpc,
+    GrpcStatus(RpcStatus),
+    Other,
+}
+
+/// The fields of one block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not states"
+)]
+pub(super) struct Head {
+    pub(super) method: Option<(Method, Option<Arc<str>>)>,
+    pub(super) path: Option<Arc<str>>,
+    pub(super) authority: Option<Arc<str>>,
+    pub(super) host: Option<Arc<str>>,
+    pub(super) user_agent: Option<Arc<str>>,
+    pub(super) parent: Option<TraceParent>,
+    pub(super) status: Option<u16>,
+    pub(super) grpc: bool,
+    pub(super) grpc_status: Option<RpcStatus>,
+    /// There is a field that only a request has.
+    pub(super) asks: bool,
+    /// There is a `:status`.
+    pub(super) answers: bool,
+    /// There are fields that aren't known.
+    pub(super) hidden: bool,
+    /// A path was cut, or a part of the block is missing.
+    pub(super) truncated: bool,
+}
+
+impl Head {
+    /// An answer that another one follows: RFC 9110 section 15.2.
+    pub(super) fn is_interim(&self) -> bool {
+        self.status.is_some_and(|status| status / 100 == 1)
+    }
+}
+
+/// Collects a block's fields.
+pub(super) struct Collector<'a> {
+    pub(super) head: Head,
+    pub(super) texts: &'a mut Interner,
+}
+
+impl Collector<'_> {
+    fn text(&mut self, value: &[u8]) -> Arc<str> {
+        self.texts.text(value, TEXT_MAX).0
+    }
+
+    fn method(&mut self, value: &[u8]) -> Field {
+        let method = std::str::from_utf8(value).map_or(Method::Other, Method::parse);
+        let original = (method == Method::Other).then(|| self.text(value));
+        Field::Method(method, original)
+    }
+}
+
+impl Digest for Collector<'_> {
+    type Name = Name;
+    type Field = Field;
+
+    fn name(&mut self, name: &[u8]) -> Name {
+        match name {
+            b":method" => Name::Method,
+            b":path" => Name::Path,
+            b":scheme" => Name::Scheme,
+            b":authority" => Name::Authority,
+            b":status" => Name::Status,
+            b"host" => Name::Host,
+            b"user-agent" => Name::UserAgent,
+            b"traceparent" => Name::TraceParent,
+            b"content-type" => Name::ContentType,
+            b"grpc-status" => Name::GrpcStatus,
+            _ => Name::Other,
+        }
+    }
+
+    fn wants(&self, name: &Name) -> bool {
+        !matches!(name, Name::Other | Name::Scheme)
+    }
+
+    fn field(&mut self, name: &Name, value: &[u8]) -> Field {
+        match name {
+            Name::Method => self.method(value),
+            Name::Path => {
+                let (path, cut) = self.texts.text(Target::parse(value, false).path, PATH_MAX);
+                Field::Path(path, cut)
+            }
+            Name::Scheme => Field::Scheme,
+            Name::Authority => Field::Authority(self.text(without_userinfo(value))),
+            Name::Status => Field::Status(status(value)),
+            Name::Host => Field::Host(self.text(without_userinfo(value))),
+            Name::UserAgent => Field::UserAgent(self.text(value)),
+            Name::TraceParent => traceparent::parse(value).map_or(Field::Other, Field::TraceParent),
+            Name::ContentType if is_grpc(value) => Field::Grpc,
+            Name::GrpcStatus => Field::GrpcStatus(RpcStatus::parse(value)),
+            Name::ContentType | Name::Other => Field::Other,
+        }
+    }
+
+    fn take(&mut self, field: &Field) {
+        let head = &mut self.head;
+        match field {
+            Field::Method(method, original) => {
+                head.asks = true;
+                head.method
+                    .get_or_insert_with(|| (*method, original.clone()));
+            }
+            Field::Path(path, cut) => {
+                head.asks = true;
+                head.truncated |= cut;
+                head.path.get_or_insert_with(|| Arc::clone(path));
+            }
+            Field::Scheme => head.asks = true,
+            Field::Authority(authority) => {
+                head.asks = true;
+                keep(&mut head.authority, authority);
+            }
+            Field::Status(status) => {
+                head.answers = true;
+                head.status = head.status.or(*status);
+            }
+            Field::Host(host) => keep(&mut head.host, host),
+            Field::UserAgent(agent) => keep(&mut head.user_agent, agent),
+            Field::TraceParent(parent) => {
+                head.parent.get_or_insert(*parent);
+            }
+            Field::Grpc => head.grpc = true,
+            Field::GrpcStatus(status) => {
+                head.grpc_status.get_or_insert(*status);
+            }
+            Field::Other => {}
+        }
+    }
+
+    fn hidden(&mut self) {
+        self.head.hidden = true;
+    }
+}
+
+fn keep(place: &mut Option<Arc<str>>, text: &Arc<str>) {
+    if !text.is_empty() {
+        place.get_or_insert_with(|| Arc::clone(text));
+    }
+}
+
+/// Three digits, RFC 9113 section 8.3.2; `None` for what is none.
+fn status(value: &[u8]) -> Option<u16> {
+    match value {
+        [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => std::str::from_utf8(value).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// gRPC over HTTP/2, "Requests": `application/grpc`, then nothing, `+format` or parameters.
+fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
