@@ -41,6 +41,13 @@ impl Connection {
         self.stale.is_empty() && (self.queue.is_empty() || (self.queue.len() == 1 && over))
     }
 
+    /// Whether everything that was asked before is answered, so that a head after a body whose
+    /// framing was lost is the next request.
+    pub(super) fn may_follow_lost_body(&mut self) -> bool {
+        let clean = self.queue.is_empty() && self.stale.is_empty() && !self.suspect;
+        clean && self.responses().is_some_and(|stream| stream.is_boundary())
+    }
+
     /// Counts a request that bytes at the start of a read or write begin with, and that can't be
     /// followed.
     pub(super) fn pass_over_request(origin: Origin, bytes: &[u8], cx: &mut Context<'_>) {

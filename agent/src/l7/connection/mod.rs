@@ -24,8 +24,9 @@
 //! takes a request only from a head at the very start of a read or write, and only when nothing is
 //! in flight, or one request whose answer has begun and whose end can only be inferred: a client
 //! that doesn't pipeline sends the next request after it has read the whole answer. The answer must
-//! then begin at the start of a read or write too. On a connection that was seen to pipeline no
-//! such point can be known, and it is given up. While answers of unknown requests may be under way
+//! then begin at the start of a read or write too. On a connection that was seen to pipeline such a
+//! point is known only after a request's body whose framing was lost, where its last chunk was seen
+//! and everything is answered; else it is given up. While answers of unknown requests may be under way
 //! (`suspect`), a second request before the first one's answer is out of step again: both are
 //! dropped, and their answers waited out. A request that is not taken is counted as dropped.
 //!

@@ -140,6 +140,47 @@ fn an_uncaptured_chunked_upload_keeps_its_answer() {
     assert_eq!(exchanges[0].request_body, None);
 }
 
+/// A chunked upload of which the middle isn't captured, on a connection that has pipelined.
+fn upload_after_a_pipeline(last: &str) -> Script {
+    let chunk = format!("200\r\n{}\r\n", filler(512));
+    Script::new(1)
+        .capture(64, 16)
+        .receive([get("/1"), get("/2")].concat())
+        .send(answer(201, ""))
+        .send(answer(202, ""))
+        .receive("POST /3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .receive(chunk.repeat(3))
+        .receive(format!("{chunk}{last}"))
+        .send(answer(203, ""))
+        .receive([get("/4"), get("/5")].concat())
+        .send(answer(204, ""))
+        .send(answer(205, ""))
+}
+
+#[test]
+fn a_last_chunk_ends_an_uncaptured_upload_on_a_pipelining_connection() {
+    let (exchanges, table) = run(&upload_after_a_pipeline("0\r\n\r\n"));
+    let expected = [201, 202, 203, 204, 205].map(|status| format!("/{}", status - 200));
+    let found = paths(&exchanges);
+    assert_eq!(found.iter().map(|(path, _)| *path).collect::<Vec<_>>(), expected);
+    assert!(found.iter().zip(201..).all(|((_, status), n)| *status == Some(n)));
+    assert_eq!(exchanges[2].request_body, None);
+    assert_eq!(table.counters().given_up(GivenUp::PipelineLost), 0);
+}
+
+#[test]
+fn without_a_last_chunk_a_pipelining_connection_is_given_up() {
+    let trailer = "0\r\nTrailer: x\r\n\r\n";
+    let hidden = format!("0\r\n\r\n{}", get("/hidden"));
+    for last in [trailer, &hidden] {
+        let (exchanges, table) = run(&upload_after_a_pipeline(last));
+        let expected = [("/1", Some(201)), ("/2", Some(202)), ("/3", Some(203))];
+        assert_eq!(paths(&exchanges), expected);
+        assert_eq!(table.counters().given_up(GivenUp::PipelineLost), 1);
+        assert_eq!(table.in_flight(), 0);
+    }
+}
+
 #[test]
 fn an_answer_without_framing_ends_with_the_connection_at_its_last_byte() {
     let chunk = format!("200\r\n{}\r\n", filler(512));
