@@ -59,13 +59,13 @@ impl Connection {
         let State::Lost(lost) = &mut self.stream(direction).state else {
             return bytes.len();
         };
+        if arrival.origin.fresh && over && lost.has_last_chunk() {
+            self.stream(direction).state = State::Boundary;
+            return self.read_request_head(arrival, bytes, cx);
+        }
         if !(arrival.origin.fresh && http1::begins_request(bytes)) {
             lost.note(bytes, time);
             return bytes.len();
-        }
-        if over && lost.has_last_chunk() {
-            self.stream(direction).state = State::Boundary;
-            return self.read_request_head(arrival, bytes, cx);
         }
         Self::pass_over_request(arrival.origin, bytes, cx);
         self.lose_requests(direction, cx);
