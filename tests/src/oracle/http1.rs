@@ -1,6 +1,12 @@
 //! The HTTP/1.1 client: one connection after another, with everything that a plan asks for.
 
-use std::{io::Write as _, net::SocketAddr, sync::Arc, thread, time::{Duration, Instant}};
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use rustls::ClientConfig;
@@ -48,7 +54,10 @@ impl Client {
                 None => self.connect()?,
             };
             if let Some(abort) = first.abort {
-                sent.push(self.break_off(open, first, abort).with_context(|| format!("{first:?}"))?);
+                sent.push(
+                    self.break_off(open, first, abort)
+                        .with_context(|| format!("{first:?}"))?,
+                );
                 continue;
             }
             let done = self.exchange(&mut open, &plans);

@@ -39,7 +39,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 pub use self::{
     case::{Case, Server, Transport, Version},
     durations::Durations,
-    report::{Outcome, table},
+    report::{Outcome, document, table},
     verdict::{Verdict, Wrong},
 };
 use self::{
@@ -124,7 +124,9 @@ fn send(case: Case, load: Load, server: &Running) -> Result<Vec<Sent>> {
         Version::Http2 => "h2",
     };
     let tls = server.certificate.as_deref();
-    let tls = tls.map(|certificate| stream::tls(certificate, protocol)).transpose()?;
+    let tls = tls
+        .map(|certificate| stream::tls(certificate, protocol))
+        .transpose()?;
     let each = load.exchanges.div_ceil(load.workers);
     let workers: Vec<_> = (0..load.workers)
         .map(|worker| {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{case::Case, verdict::Verdict};
+use super::{Load, case::Case, verdict::Verdict};
 use crate::exposition::Counts;
 
 /// What came of one case.
@@ -36,7 +36,9 @@ impl Outcome {
             }
             if *counted != verdict.expected {
                 let expected = &verdict.expected;
-                faults.push(format!("{end}: /metrics counts {counted:?} of {expected:?}"));
+                faults.push(format!(
+                    "{end}: /metrics counts {counted:?} of {expected:?}"
+                ));
             }
             if timed && !verdict.durations.agree() {
                 let medians = verdict.durations.medians();
@@ -56,6 +58,18 @@ impl Outcome {
         let client = self.client.as_ref().map(|client| ("client", client));
         [("server", &self.server)].into_iter().chain(client)
     }
+}
+
+/// The table with what has to be known to read it: docs/oracle.md.
+#[must_use]
+pub fn document(outcomes: &[Outcome], load: Load) -> String {
+    format!(
+        "{}\n`cargo xtask oracle --exchanges {} --workers {}` wrote this.\n\n{}",
+        include_str!("oracle.md"),
+        load.exchanges,
+        load.workers,
+        table(outcomes)
+    )
 }
 
 /// The outcomes as a Markdown table.
@@ -78,14 +92,22 @@ pub fn table(outcomes: &[Outcome]) -> String {
 fn row(text: &mut String, outcome: &Outcome, end: &str, verdict: &Verdict, counted: &Counts) {
     let case = outcome.case;
     let wrong = verdict.wrong;
-    let equal = if *counted == verdict.expected { "yes" } else { "no" };
+    let equal = if *counted == verdict.expected {
+        "yes"
+    } else {
+        "no"
+    };
     let medians = verdict.durations.medians();
     let lost: Vec<_> = outcome
         .dropped
         .iter()
         .map(|(labels, count)| format!("{} {count}", labels.join(" ")))
         .collect();
-    let lost = if lost.is_empty() { "0".to_owned() } else { lost.join(", ") };
+    let lost = if lost.is_empty() {
+        "0".to_owned()
+    } else {
+        lost.join(", ")
+    };
     // Writing to a String can't fail.
     let _ = writeln!(
         text,

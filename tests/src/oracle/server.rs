@@ -126,9 +126,15 @@ fn nginx(
 fn go(lab: &Lab) -> Result<PathBuf> {
     let sources = lab.path().join("go");
     fs::create_dir(&sources)?;
-    lab.write("go/server.go", include_str!("../../fixtures/oracle/server.go"))?;
+    lab.write(
+        "go/server.go",
+        include_str!("../../fixtures/oracle/server.go"),
+    )?;
     lab.write("go/h2c.go", include_str!("../../fixtures/oracle/h2c.go"))?;
-    lab.write("go/h2c_old.go", include_str!("../../fixtures/oracle/h2c_old.go"))?;
+    lab.write(
+        "go/h2c_old.go",
+        include_str!("../../fixtures/oracle/h2c_old.go"),
+    )?;
     let program = lab.path().join("oracle-server");
     let mut build = lab.command("go");
     build

@@ -102,7 +102,8 @@ impl Verdict {
                 let unknown = |size, seen: Option<u64>| {
                     matches!(size, Size::AtMostKnown(_)) && seen.is_none()
                 };
-                let unknown = unknown(told.request, span.request) || unknown(told.answer, span.answer);
+                let unknown =
+                    unknown(told.request, span.request) || unknown(told.answer, span.answer);
                 self.unknown_sizes += u64::from(unknown);
                 if sent.prompt {
                     self.durations.push(sent.duration, span.duration);

@@ -19,7 +19,12 @@ fn check(server: Server, transport: Transport, version: Version) -> Result<()> {
     // Other programs of a machine that runs tests have their share of it: durations are judged
     // by the run on a quiet one.
     let faults = outcome.faults(false);
-    ensure!(faults.is_empty(), "{case}\n{}\n{}", faults.join("\n"), outcome.log);
+    ensure!(
+        faults.is_empty(),
+        "{case}\n{}\n{}",
+        faults.join("\n"),
+        outcome.log
+    );
     Ok(())
 }
 
