@@ -4,6 +4,7 @@ pub mod agent;
 pub mod exposition;
 pub mod http;
 pub mod lab;
+pub mod oracle;
 pub mod otlp;
 pub mod process;
 pub mod promql;

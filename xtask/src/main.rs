@@ -5,6 +5,7 @@ mod toolchain;
 
 mod bench;
 mod docs;
+mod oracle;
 mod run;
 mod setup;
 mod sh;
@@ -37,6 +38,8 @@ enum Command {
     Vm(vm::Args),
     /// Measure what the agent costs, each figure against the same run without it
     Bench(bench::Args),
+    /// Compare every span of a long random load with what was sent
+    Oracle(oracle::Args),
     /// Write docs/metrics.md from the code's own descriptors
     Docs,
 }
@@ -58,6 +61,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(args) => test::test(&args),
         Command::Vm(args) => vm::vm(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Oracle(args) => oracle::oracle(&args),
         Command::Docs => docs::docs(),
     }
 }

@@ -8,6 +8,7 @@ mod command;
 mod dashboards;
 mod exact;
 mod faults;
+mod oracle;
 mod otlp;
 mod privileges;
 mod restart;

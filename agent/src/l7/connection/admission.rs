@@ -41,6 +41,20 @@ impl Connection {
         self.stale.is_empty() && (self.queue.is_empty() || (self.queue.len() == 1 && over))
     }
 
+    /// Whether everything that was asked before is answered, so that a head after a body whose
+    /// framing was lost is the next request.
+    pub(super) fn may_follow_lost_body(&mut self) -> bool {
+        if self.suspect || !self.stale.is_empty() {
+            return false;
+        }
+        let waiting = self.queue.len();
+        match self.responses().map(|stream| &stream.state) {
+            Some(State::Boundary) => waiting == 0,
+            Some(State::Lost(lost)) => waiting == 1 && lost.has_last_chunk(),
+            _ => false,
+        }
+    }
+
     /// Counts a request that bytes at the start of a read or write begin with, and that can't be
     /// followed.
     pub(super) fn pass_over_request(origin: Origin, bytes: &[u8], cx: &mut Context<'_>) {

@@ -43,7 +43,9 @@ impl Connection {
         let stream = self.stream(direction);
         stream.accept();
         match &mut stream.state {
-            State::Ended | State::Lost(_) | State::Offered(_) => {}
+            State::Ended | State::Offered(_) => {}
+            State::Lost(_) if hole == Hole::Records => self.lose_requests(direction, cx),
+            State::Lost(lost) => lost.gap(false),
             State::Body(body) => match body.skip(bytes, &mut stream.payload) {
                 Progress::More => {}
                 Progress::Done(used) => {
@@ -51,6 +53,9 @@ impl Connection {
                     if used < bytes {
                         self.between_requests(direction, hole, cx);
                     }
+                }
+                Progress::Lost if hole == Hole::Uncaptured => {
+                    self.lose_request_body(direction, &[], cx);
                 }
                 Progress::Lost => {
                     cx.counters.framing_lost += 1;

@@ -9,11 +9,11 @@
 //! 2. **The framing stood in the hole** (a chunk size, the rest of a long head). The exchange
 //!    stays right in what is known; a body's size is not. A request's body then counts as over
 //!    when its answer is. An answer's end is inferred when the next request begins or the
-//!    direction ends, and is the time of the last byte before that. On a connection that was seen
-//!    to pipeline, the next request says so only if those last bytes were a blank line, as after
-//!    a last chunk. When other requests wait already, their answers may be in the hole as well,
-//!    and rule 3 holds for them. So it does when records of requests were lost by then: the last
-//!    bytes may be another answer's.
+//!    direction ends, and is the time of the last byte before that. Where those bytes are a last
+//!    chunk, the direction is in step again; else an answer to what is asked next is taken only
+//!    from the start of a read or write. When other requests wait already, their answers may be in
+//!    the hole as well, and rule 3 holds for them. So it does when records of requests were lost by
+//!    then: the last bytes may be another answer's.
 //! 3. **Whole messages may have been in the hole** (it lies between messages, within a head, or
 //!    reaches beyond a body's end). In the request direction, the requests before the hole are
 //!    still the first in line and keep their answers; then the direction is out of step. In the
@@ -24,8 +24,9 @@
 //! takes a request only from a head at the very start of a read or write, and only when nothing is
 //! in flight, or one request whose answer has begun and whose end can only be inferred: a client
 //! that doesn't pipeline sends the next request after it has read the whole answer. The answer must
-//! then begin at the start of a read or write too. On a connection that was seen to pipeline no
-//! such point can be known, and it is given up. While answers of unknown requests may be under way
+//! then begin at the start of a read or write too. On a connection that was seen to pipeline such a
+//! point is known only after a request's body whose framing was lost, where its last chunk was seen
+//! and everything is answered; else it is given up. While answers of unknown requests may be under way
 //! (`suspect`), a second request before the first one's answer is out of step again: both are
 //! dropped, and their answers waited out. A request that is not taken is counted as dropped.
 //!

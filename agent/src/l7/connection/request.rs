@@ -8,7 +8,7 @@ use crate::l7::{
     counters::{Dropped, GivenUp, Rejection},
     exchange::{Exchange, Method},
     http1::{self, Framing, Request},
-    stream::{Origin, Reading, Refusal, State},
+    stream::{Lost, Origin, Reading, Refusal, State},
 };
 
 impl Connection {
@@ -24,10 +24,11 @@ impl Connection {
         let stream = self.stream(direction);
         let begun = stream.has_partial();
         match &mut stream.state {
-            State::Ended | State::Lost(_) => {
+            State::Ended => {
                 Self::pass_over_request(arrival.origin, bytes, cx);
                 bytes.len()
             }
+            State::Lost(_) => self.read_lost_request(arrival, bytes, cx),
             State::Offered(_) => {
                 self.resolve_offer(direction, bytes, cx);
                 self.read_requests(arrival, bytes, cx)
@@ -44,12 +45,31 @@ impl Connection {
                     usize::try_from(used).unwrap_or(bytes.len())
                 }
                 Progress::Lost => {
-                    cx.counters.framing_lost += 1;
-                    self.lose_requests(direction, cx);
+                    self.lose_request_body(direction, bytes, cx);
                     bytes.len()
                 }
             },
         }
+    }
+
+    /// Reads bytes after a body's framing was lost, on a connection that was seen to pipeline.
+    fn read_lost_request(&mut self, arrival: Arrival, bytes: &[u8], cx: &mut Context<'_>) -> usize {
+        let (direction, time) = (arrival.direction, arrival.origin.time);
+        let over = self.may_follow_lost_body();
+        let State::Lost(lost) = &mut self.stream(direction).state else {
+            return bytes.len();
+        };
+        if arrival.origin.fresh && over && lost.has_last_chunk() {
+            self.stream(direction).state = State::Boundary;
+            return self.read_request_head(arrival, bytes, cx);
+        }
+        if !(arrival.origin.fresh && http1::begins_request(bytes)) {
+            lost.note(bytes, time);
+            return bytes.len();
+        }
+        Self::pass_over_request(arrival.origin, bytes, cx);
+        self.lose_requests(direction, cx);
+        bytes.len()
     }
 
     /// Whether the body that was offered comes, or was left out after a final answer.
@@ -240,6 +260,25 @@ impl Connection {
         // Its answer may have been complete before: then the queue is empty.
         if let Some(exchange) = self.queue.back(cx.pool) {
             exchange.request_body = Some(payload);
+        }
+    }
+
+    /// The framing of the newest request's body stood in what was missed; `rest` is what was seen
+    /// after that. On a connection that was seen to pipeline, only a last chunk tells that no other
+    /// request was in what was missed.
+    pub(super) fn lose_request_body(
+        &mut self,
+        direction: Direction,
+        rest: &[u8],
+        cx: &mut Context<'_>,
+    ) {
+        cx.counters.framing_lost += 1;
+        if self.pipelined {
+            let mut lost = Lost::new(0);
+            lost.note(rest, 0);
+            self.stream(direction).state = State::Lost(lost);
+        } else {
+            self.lose_requests(direction, cx);
         }
     }
 

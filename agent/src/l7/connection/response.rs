@@ -239,12 +239,12 @@ impl Connection {
             return;
         };
         let lost = *lost;
+        // Nothing else was in flight, so whatever is asked from here on is answered after this.
         self.response_ended(lost.end, None, cx);
-        if self.pipelined && !lost.may_be_over() {
-            return self.lose_answers(cx);
+        if !lost.has_last_chunk() {
+            self.suspect = true;
+            set_state(self.responses(), State::Seeking);
         }
-        self.suspect = true;
-        set_state(self.responses(), State::Seeking);
     }
 
     /// The handshake of an upgrade or a tunnel is over, and HTTP with it.

@@ -1,0 +1,176 @@
+//! The oracle: a load generator that knows exactly what it sent, real servers that answer it, and
+//! the agent, whose every span is compared with what was sent.
+//!
+//! Every request has a path of its own, which comes back on its span. So there must be exactly one
+//! span for each, with its own method, route, status, `error.type` and sizes, and the counts in
+//! `/metrics` follow from them. What is asked for is random ([`plan`]): methods, statuses, sizes
+//! and framing of bodies, how a request is cut into writes, how fast an answer is read, pauses,
+//! pipelines, how long a connection is used, and where it breaks off.
+//!
+//! | the client breaks off | told by both ends |
+//! |---|---|
+//! | within the head, by a reset | nothing: it never was a request |
+//! | within the body, by a reset | no status, `connection_reset`, no sizes |
+//! | within the body, by a close | no status, `connection_closed`, no sizes |
+//! | before the answer, by a reset | no status, `connection_reset`, the request's size |
+//! | within the answer, by a reset | its status, `connection_reset`, the request's size |
+//!
+//! The generator's duration of an exchange is the time from the first byte written to the last one
+//! read. The medians of all durations are compared, of prompt exchanges only: a slow reader is
+//! still reading when the server has handed over the last byte, and a pipelined request waits for
+//! those before it.
+
+mod case;
+mod durations;
+mod http1;
+mod message;
+pub mod plan;
+mod report;
+mod sent;
+mod server;
+mod stream;
+mod told;
+mod verdict;
+
+use std::{collections::HashMap, sync::Arc, thread, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+pub use self::{
+    case::{Case, Server, Transport, Version},
+    durations::Durations,
+    report::{Outcome, document, table},
+    verdict::{Verdict, Wrong},
+};
+use self::{
+    plan::Planner,
+    sent::{Sent, Side},
+    server::Running,
+    told::{Listener, Wanted},
+};
+use crate::{
+    agent::Agent,
+    exposition::{Counts, Metrics},
+    lab::Lab,
+    otlp::Receiver,
+};
+
+const DURATION: [&str; 2] = [
+    "http_server_request_duration_seconds_count",
+    "http_client_request_duration_seconds_count",
+];
+const LABELS: [&str; 4] = [
+    "http_request_method",
+    "http_route",
+    "http_response_status_code",
+    "error_type",
+];
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Requests, broken off ones included.
+    pub exchanges: u64,
+    /// Connections at once.
+    pub workers: u64,
+}
+
+/// Tries one case: starts the server and the agent, sends, compares.
+pub fn run(case: Case, load: Load) -> Result<Outcome> {
+    let lab = Lab::open()?;
+    let server = server::start(&lab, case)?;
+    let receiver = Arc::new(Receiver::start()?);
+    let agent = agent(&lab, &receiver)?;
+    let wanted = Wanted {
+        service: server.service.clone(),
+        port: server.address.port().to_string(),
+    };
+    let listener = Listener::start(Arc::clone(&receiver), wanted.clone());
+    let sent = send(case, load, &server).with_context(|| case.to_string())?;
+    let seen = listener.finish()?;
+    agent.two_snapshots()?;
+
+    let metrics = agent.metrics()?;
+    let sides = [Side::Server, Side::Client].map(|side| {
+        let verdict = Verdict::of(case, side, &sent, &seen);
+        let counted = counted(&metrics, side, &wanted);
+        (verdict, counted)
+    });
+    let [server, client] = sides;
+    Ok(Outcome {
+        case,
+        exchanges: sent.len() as u64,
+        server,
+        client: case.observes_client().then_some(client),
+        dropped: agent.dropped()?,
+        conserved: conserved(&metrics),
+        log: agent.log(),
+    })
+}
+
+fn agent(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
+    let variables = HashMap::from([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned()),
+    ]);
+    lab.agent_with(&[], &variables)
+}
+
+/// All exchanges, spread over workers with a connection each.
+fn send(case: Case, load: Load, server: &Running) -> Result<Vec<Sent>> {
+    let protocol = match case.version {
+        Version::Http1 => "http/1.1",
+        Version::Http2 => "h2",
+    };
+    let tls = server.certificate.as_deref();
+    let tls = tls
+        .map(|certificate| stream::tls(certificate, protocol))
+        .transpose()?;
+    let each = load.exchanges.div_ceil(load.workers);
+    let workers: Vec<_> = (0..load.workers)
+        .map(|worker| {
+            let numbers = worker * each..((worker + 1) * each).min(load.exchanges);
+            let client = http1::Client {
+                address: server.address,
+                tls: tls.clone(),
+                planner: Planner::new(case, numbers),
+            };
+            thread::spawn(move || client.run())
+        })
+        .collect();
+    let mut sent = Vec::new();
+    for worker in workers {
+        let worker = worker.join().map_err(|_| anyhow!("a worker has failed"))?;
+        sent.extend(worker?);
+    }
+    ensure!(sent.len() as u64 == load.exchanges, "{} sent", sent.len());
+    // What the other ends still do.
+    thread::sleep(Duration::from_millis(500));
+    Ok(sent)
+}
+
+/// What `/metrics` counts, by method, route, status and `error.type`.
+fn counted(metrics: &Metrics, side: Side, wanted: &Wanted) -> Counts {
+    match side {
+        Side::Server => {
+            let labels = [("service_name", &*wanted.service)];
+            metrics.by(DURATION[0], &labels, &LABELS)
+        }
+        Side::Client => {
+            let labels = [("server_port", &*wanted.port)];
+            metrics.by(DURATION[1], &labels, &LABELS)
+        }
+    }
+}
+
+/// `http_request = http_exchange + sum(dropped{stage="http"}) + http_in_flight`, as ARCHITECTURE.md
+/// has it.
+fn conserved(metrics: &Metrics) -> bool {
+    let passed = |stage: &str| metrics.sum("sonde_events_total", &[("stage", stage)]);
+    let dropped = metrics.sum("sonde_dropped_total", &[("stage", "http")]);
+    let in_flight = metrics.sum("sonde_table_entries", &[("table", "http_in_flight")]);
+    let parts = [passed("http_exchange"), dropped, in_flight];
+    let whole: Option<f64> = parts.into_iter().sum();
+    whole.is_some() && passed("http_request") == whole
+}

@@ -1,0 +1,113 @@
+//! What was sent, and what must be told of it.
+
+use std::time::Duration;
+
+use super::plan::{Abort, Plan, Size};
+
+/// An exchange that has been made.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) number: u64,
+    pub(super) path: String,
+    pub(super) method: &'static str,
+    pub(super) route: &'static str,
+    pub(super) status: u16,
+    pub(super) request: Size,
+    pub(super) answer: Size,
+    /// From the first byte written to the last one read.
+    pub(super) duration: Duration,
+    /// The server's part of it is no shorter than the client's: it was read at once, and didn't
+    /// wait behind another in a pipeline.
+    pub(super) prompt: bool,
+    pub(super) abort: Option<Abort>,
+}
+
+/// Which end of an exchange is observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Server,
+    Client,
+}
+
+/// What must be told of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// One span, with this status, `error.type` and sizes.
+    One(Told),
+    /// No span: its request never was one.
+    None,
+}
+
+/// What a span must tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) status: Option<u16>,
+    pub(super) failure: Option<&'static str>,
+    pub(super) request: Size,
+    pub(super) answer: Size,
+}
+
+impl Sent {
+    pub(super) fn whole(plan: &Plan, duration: Duration, pipelined: bool) -> Self {
+        Self {
+            number: plan.number,
+            path: plan.path(),
+            method: plan.method,
+            route: plan.route(),
+            status: plan.status,
+            request: plan.request_told(),
+            answer: plan.answer_told(),
+            duration,
+            prompt: !plan.slow && !pipelined,
+            abort: None,
+        }
+    }
+
+    pub(super) fn broken_off(plan: &Plan, duration: Duration, abort: Abort) -> Self {
+        Self {
+            prompt: false,
+            abort: Some(abort),
+            ..Self::whole(plan, duration, false)
+        }
+    }
+
+    /// What must be told of it: see the table in the module's documentation.
+    pub(super) fn expected(&self) -> Expected {
+        let cut = |status, failure, request| {
+            Expected::One(Told {
+                status,
+                failure: Some(failure),
+                request,
+                answer: Size::Absent,
+            })
+        };
+        match self.abort {
+            None => Expected::One(Told {
+                status: Some(self.status),
+                failure: None,
+                request: self.request,
+                answer: self.answer,
+            }),
+            Some(Abort::Head) => Expected::None,
+            Some(Abort::BodyReset) => cut(None, "connection_reset", Size::Absent),
+            Some(Abort::BodyClose) => cut(None, "connection_closed", Size::Absent),
+            Some(Abort::Unanswered) => cut(None, "connection_reset", Size::Exactly(0)),
+            Some(Abort::Answer) => cut(Some(self.status), "connection_reset", Size::Exactly(0)),
+        }
+    }
+}
+
+impl Told {
+    /// `error.type` at one end: a failure stands over the status, and a status is an error of the
+    /// server's from 500 on, of the client's from 400 on.
+    pub(super) fn error_type(&self, side: Side) -> Option<String> {
+        let first = match side {
+            Side::Server => 500,
+            Side::Client => 400,
+        };
+        let status = self.status.filter(|status| *status >= first);
+        self.failure
+            .map(str::to_owned)
+            .or(status.map(|status| status.to_string()))
+    }
+}

@@ -1,0 +1,148 @@
+//! The servers, started.
+
+use std::{fs, net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    case::{Case, Server, Transport, Version},
+    plan::{ENDLESS, SIZES},
+};
+use crate::{
+    lab::{Lab, finish, free_address},
+    process::Process,
+};
+
+/// A server that listens; stopped when dropped.
+#[derive(Debug)]
+pub(super) struct Running {
+    _process: Process,
+    pub(super) address: SocketAddr,
+    /// `service.name`
+    pub(super) service: String,
+    /// The certificate that it shows, DER.
+    pub(super) certificate: Option<Vec<u8>>,
+}
+
+/// The host name in the certificate.
+pub(super) const HOST: &str = "localhost";
+
+struct Credentials {
+    certificate: PathBuf,
+    key: PathBuf,
+    der: Vec<u8>,
+}
+
+fn credentials(lab: &Lab) -> Result<Credentials> {
+    let made = rcgen::generate_simple_self_signed([HOST.to_owned()])?;
+    Ok(Credentials {
+        certificate: lab.write("certificate.pem", &made.cert.pem())?,
+        key: lab.write("key.pem", &made.signing_key.serialize_pem())?,
+        der: made.cert.der().to_vec(),
+    })
+}
+
+/// Starts the server of a case.
+pub(super) fn start(lab: &Lab, case: Case) -> Result<Running> {
+    let credentials = match case.transport {
+        Transport::Tls => Some(credentials(lab)?),
+        Transport::Clear => None,
+    };
+    let address = free_address()?;
+    let version = match case.version {
+        Version::Http1 => "1",
+        Version::Http2 => "2",
+    };
+    let service = format!("oracle-{}", case.server);
+    let port = address.port().to_string();
+    let (mut command, service) = match case.server {
+        Server::Nginx => nginx(lab, case, address, credentials.as_ref())?,
+        Server::Python => {
+            let script = lab.write("server.py", include_str!("../../fixtures/oracle/server.py"))?;
+            let mut command = lab.command("python3");
+            command.arg(script).arg(port);
+            (command, service)
+        }
+        Server::Node => {
+            let script = lab.write("server.js", include_str!("../../fixtures/oracle/server.js"))?;
+            let mut command = lab.command("node");
+            command.arg(script).args([&*port, version]);
+            (command, service)
+        }
+        Server::Go => {
+            let mut command = lab.command(go(lab)?);
+            command.args([&*address.to_string(), version]);
+            (command, service)
+        }
+    };
+    command.env("OTEL_SERVICE_NAME", &service);
+    if let (Some(files), false) = (&credentials, case.server == Server::Nginx) {
+        command.args([&files.certificate, &files.key]);
+    }
+    Ok(Running {
+        _process: lab.serve(&mut command, address)?,
+        address,
+        service,
+        certificate: credentials.map(|files| files.der),
+    })
+}
+
+/// nginx writes over its environment, so its name is the program's.
+fn nginx(
+    lab: &Lab,
+    case: Case,
+    address: SocketAddr,
+    credentials: Option<&Credentials>,
+) -> Result<(std::process::Command, String)> {
+    let (program, service) = lab.copy("nginx")?;
+    let files = lab.path().join("files");
+    fs::create_dir(&files).context("a directory for nginx's files")?;
+    for size in SIZES.into_iter().chain([ENDLESS]) {
+        fs::write(files.join(size.to_string()), vec![b'x'; size])?;
+    }
+    let mut listen = address.to_string();
+    let mut tls = String::new();
+    if let Some(files) = credentials {
+        listen += " ssl";
+        tls = format!(
+            "ssl_certificate {}; ssl_certificate_key {};",
+            files.certificate.display(),
+            files.key.display()
+        );
+    }
+    if case.version == Version::Http2 {
+        listen += " http2";
+    }
+    let config = include_str!("../../fixtures/oracle/nginx.conf")
+        .replace("DIRECTORY", &lab.path().display().to_string())
+        .replace("LISTEN", &listen)
+        .replace("TLS", &tls);
+    let config = lab.write("nginx.conf", &config)?;
+    let mut command = lab.command(program);
+    command.arg("-c").arg(config).arg("-p").arg(lab.path());
+    Ok((command, service))
+}
+
+fn go(lab: &Lab) -> Result<PathBuf> {
+    let sources = lab.path().join("go");
+    fs::create_dir(&sources)?;
+    lab.write(
+        "go/server.go",
+        include_str!("../../fixtures/oracle/server.go"),
+    )?;
+    lab.write("go/h2c.go", include_str!("../../fixtures/oracle/h2c.go"))?;
+    lab.write(
+        "go/h2c_old.go",
+        include_str!("../../fixtures/oracle/h2c_old.go"),
+    )?;
+    let program = lab.path().join("oracle-server");
+    let mut build = lab.command("go");
+    build
+        .current_dir(&sources)
+        .arg("build")
+        .arg("-o")
+        .arg(&program)
+        .env("GO111MODULE", "off");
+    finish(&mut build)?;
+    Ok(program)
+}

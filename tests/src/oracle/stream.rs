@@ -1,0 +1,114 @@
+//! A connection, clear or through TLS, that can be broken off in every way.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::AsFd as _,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use nix::sys::socket::{setsockopt, sockopt};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{CertificateDer, ServerName},
+};
+
+use super::server::HOST;
+
+/// Time in which a server must do something.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What TLS a client speaks: that of one certificate, with `protocol` by ALPN.
+pub(super) fn tls(certificate: &[u8], protocol: &str) -> Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(certificate.to_vec()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// One connection.
+pub(super) enum Stream {
+    Clear(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    /// Connects, and shakes hands where there is TLS.
+    pub(super) fn open(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
+        let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        // Every piece of a request goes out by itself.
+        socket.set_nodelay(true)?;
+        let Some(config) = tls else {
+            return Ok(Self::Clear(socket));
+        };
+        let name = ServerName::try_from(HOST)?;
+        let mut session = ClientConnection::new(Arc::clone(config), name)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut socket).context("the handshake")?;
+        }
+        Ok(Self::Tls(Box::new(StreamOwned::new(session, socket))))
+    }
+
+    const fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Clear(socket) => socket,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+
+    /// Takes little at a time from here on, so that a long answer fills the buffers.
+    pub(super) fn narrow(&self) -> Result<()> {
+        Ok(setsockopt(
+            &self.socket().as_fd(),
+            sockopt::RcvBuf,
+            &(64 << 10),
+        )?)
+    }
+
+    /// Breaks off by a reset.
+    pub(super) fn reset(self) -> Result<()> {
+        let at_once = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        Ok(setsockopt(
+            &self.socket().as_fd(),
+            sockopt::Linger,
+            &at_once,
+        )?)
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(socket) => socket.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Clear(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
