@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use sonde_common::event::http::Tuple;
 
+use super::headers::Headers;
+
 /// Which side of the exchange the observed process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -147,6 +149,10 @@ pub struct Exchange {
     pub response_body: Option<u64>,
     /// Trace context that came with the request.
     pub parent: Option<TraceParent>,
+    /// Fields of the request's head that were asked for by name.
+    pub request_headers: Headers,
+    /// Fields of the final answer's head that were asked for by name.
+    pub response_headers: Headers,
     /// A message head was longer than what is captured: headers may be missing.
     pub truncated: bool,
 }

@@ -9,6 +9,7 @@ use super::{
     connection::{AHEAD_MAX, Connection, Context, Fate},
     counters::{Counters, GivenUp},
     exchange::{Exchange, Method, Role},
+    headers::Selection,
     http1::Reader,
     queue::Pool,
     stream::Buffers,
@@ -86,9 +87,15 @@ impl Shared {
 }
 
 impl Connections {
-    /// An empty table.
+    /// An empty table that keeps no header fields.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        Self::with_headers(limits, Selection::default())
+    }
+
+    /// An empty table; its exchanges have the header fields that `selection` asks for.
+    #[must_use]
+    pub fn with_headers(limits: Limits, selection: Selection) -> Self {
         Self {
             table: NumberMap::default(),
             lingering: VecDeque::new(),
@@ -96,7 +103,7 @@ impl Connections {
                 limits,
                 counters: Counters::default(),
                 pool: Pool::new(),
-                reader: Reader::new(),
+                reader: Reader::new(selection),
                 buffers: Buffers {
                     each: limits.max_head,
                     all: limits.max_buffered,

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::texts::Texts;
+use super::{header, texts::Texts};
 use crate::{
     aggregate::{error_type::ErrorType, route::redacted, server::Server},
     l7::exchange::{Exchange, Role},
@@ -55,12 +55,14 @@ fn http(pairs: &mut Pairs, exchange: &Exchange, texts: &mut Texts) {
     let size = |bytes: Option<u64>| i64::try_from(bytes?).ok();
     let request = size(exchange.request_body);
     pairs.extend(request.map(|bytes| ("http.request.body.size", bytes.into())));
+    pairs.extend(header::attributes(&exchange.request_headers));
     let method = texts.fixed(exchange.method.as_str());
     pairs.push(("http.request.method", method.into()));
     let original = exchange.method_original.as_ref();
     pairs.extend(original.map(|text| ("http.request.method_original", printable(text).into())));
     let response = size(exchange.response_body);
     pairs.extend(response.map(|bytes| ("http.response.body.size", bytes.into())));
+    pairs.extend(header::attributes(&exchange.response_headers));
     let status = exchange.status;
     pairs.extend(status.map(|status| ("http.response.status_code", status.into())));
 }
