@@ -10,7 +10,10 @@ use sonde_common::event::http::Tuple;
 
 use crate::{
     clock::Clock,
-    l7::exchange::{Exchange, Method, Role},
+    l7::{
+        exchange::{Exchange, Method, Role},
+        headers::Headers,
+    },
     metric::{Attributes, Collector, Resource, Snapshot, Value},
 };
 
@@ -75,6 +78,8 @@ pub(crate) fn exchange(role: Role) -> Exchange {
         request_body: Some(0),
         response_body: Some(512),
         parent: None,
+        request_headers: Headers::default(),
+        response_headers: Headers::default(),
         truncated: false,
         rpc: None,
     }

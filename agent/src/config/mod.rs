@@ -20,8 +20,8 @@ pub mod value;
 mod yaml;
 
 use self::value::{
-    Interval, ListenAddress, LogFormat, LogLevel, Ratio, RingSize, Sampler, Statistics,
-    SyscallDurations,
+    FieldName, Interval, ListenAddress, LogFormat, LogLevel, Ratio, RingSize, Route, Sampler,
+    Statistics, SyscallDurations,
 };
 pub use self::{
     collector::{COLLECTORS, Collector, Collectors},
@@ -178,21 +178,41 @@ impl Default for Ring {
 pub struct Http {
     /// Routes per service, beyond which they share an overflow series.
     pub max_routes: NonZeroU32,
+    /// Routes of one method, per service.
+    pub max_routes_per_method: NonZeroU32,
+    /// Different names in one place of a service's paths before they are values.
+    pub max_path_names: NonZeroU32,
+    /// Routes that are given.
+    pub routes: Vec<Route>,
     /// Connections followed at a time.
     pub max_connections: NonZeroU32,
     /// Age at which a request without an answer is given up.
     pub request_timeout: Duration,
+    /// Header fields of requests that spans have.
+    pub capture_request_headers: Vec<FieldName>,
+    /// Header fields of answers that spans have.
+    pub capture_response_headers: Vec<FieldName>,
+    /// Header fields whose values are masked, besides those that carry credentials anyway.
+    pub masked_headers: Vec<FieldName>,
 }
 
 const MAX_ROUTES: NonZeroU32 = NonZeroU32::new(200).expect("above zero");
+const MAX_ROUTES_PER_METHOD: NonZeroU32 = NonZeroU32::new(150).expect("above zero");
+const MAX_PATH_NAMES: NonZeroU32 = NonZeroU32::new(50).expect("above zero");
 const MAX_CONNECTIONS: NonZeroU32 = NonZeroU32::new(100_000).expect("above zero");
 
 impl Default for Http {
     fn default() -> Self {
         Self {
             max_routes: MAX_ROUTES,
+            max_routes_per_method: MAX_ROUTES_PER_METHOD,
+            max_path_names: MAX_PATH_NAMES,
+            routes: Vec::new(),
             max_connections: MAX_CONNECTIONS,
             request_timeout: Duration::from_mins(1),
+            capture_request_headers: Vec::new(),
+            capture_response_headers: Vec::new(),
+            masked_headers: Vec::new(),
         }
     }
 }

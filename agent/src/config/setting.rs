@@ -96,11 +96,11 @@ impl Setting {
     }
 
     /// Sets it from words; on an error `config` stays as it was. No words unset what may be unset
-    /// and change nothing else.
+    /// (among it lists that are empty by default) and change nothing else.
     pub(super) fn set(&self, config: &mut Config, words: &[String]) -> Result<(), Invalid> {
         let last = words.last();
         match (&self.access, last) {
-            (Access::Field { set, .. }, Some(_)) => set(config, words)?,
+            (Access::Field { set, .. }, _) => set(config, words)?,
             (Access::Collector(name), Some(word)) => {
                 config.collectors.switch(name, bool::read(word)?);
             }
@@ -109,7 +109,7 @@ impl Setting {
                 config.otlp.store(variable, Some(word.clone()));
             }
             (Access::Otlp { variable, .. }, None) => config.otlp.store(variable, None),
-            (_, None) => {}
+            (Access::Collector(_), None) => {}
         }
         Ok(())
     }
@@ -128,10 +128,12 @@ fn one<T: Value>(slot: &mut T, words: &[String]) -> Result<(), Invalid> {
 }
 
 fn many<T: Value>(slot: &mut Vec<T>, words: &[String]) -> Result<(), Invalid> {
-    *slot = words
+    let values: Vec<_> = words
         .iter()
         .map(|word| T::read(word))
         .collect::<Result<_, _>>()?;
+    T::check_all(&values)?;
+    *slot = values;
     Ok(())
 }
 
@@ -173,11 +175,12 @@ const PATHS: &str = "Where the host is";
 const LOG: &str = "The agent's own log";
 const COLLECT: &str = "Collectors (--no-collector.NAME switches one off)";
 const LIMITS: &str = "Measuring and its limits";
+const PRIVACY: &str = "What is kept of requests";
 const TRACES: &str = "Traces";
 const OTLP: &str = "OTLP export (every OTEL_EXPORTER_OTLP_* variable works as well)";
 
 /// Headings in the order of the help.
-const HEADINGS: &[&str] = &[WEB, PATHS, LOG, COLLECT, LIMITS, TRACES, OTLP];
+const HEADINGS: &[&str] = &[WEB, PATHS, LOG, COLLECT, LIMITS, PRIVACY, TRACES, OTLP];
 
 fn field_settings() -> impl Iterator<Item = Setting> {
     [
@@ -205,10 +208,27 @@ fn field_settings() -> impl Iterator<Item = Setting> {
             "Kernel ring buffer for events; what doesn't fit is counted as dropped"),
         field!("http.max-routes", LIMITS, "COUNT", Restart, One: http.max_routes, None,
             "Routes per service; further ones share an overflow series"),
+        field!("http.max-routes-per-method", LIMITS, "COUNT", Restart,
+            One: http.max_routes_per_method, None,
+            "How many of a service's routes one method may have"),
+        field!("http.max-path-names", LIMITS, "COUNT", Restart, One: http.max_path_names, None,
+            "Different names in one place of a service's paths; with more they become {name}"),
+        field!("http.routes", LIMITS, "ROUTE", Restart, Many: http.routes, None,
+            "Routes to use as they stand, such as /users/{id} or /files/*; the most specific one \
+             that fits a path wins; repeatable"),
         field!("http.max-connections", LIMITS, "COUNT", Restart, One: http.max_connections, None,
             "HTTP connections followed at a time; further ones are counted as given up"),
         field!("http.request-timeout", LIMITS, "DURATION", Restart, One: http.request_timeout, None,
             "Age at which a request without an answer is counted as timed out"),
+        field!("http.capture-request-headers", PRIVACY, "NAME", Restart,
+            Many: http.capture_request_headers, None,
+            "Header fields of requests that spans have, by name; none unless named; repeatable"),
+        field!("http.capture-response-headers", PRIVACY, "NAME", Restart,
+            Many: http.capture_response_headers, None,
+            "Header fields of answers that spans have, by name; none unless named; repeatable"),
+        field!("http.masked-headers", PRIVACY, "NAME", Restart, Many: http.masked_headers, None,
+            "Header fields whose values are masked where they are captured, besides those that \
+             carry credentials (authorization, cookie, set-cookie, x-api-key, ...); repeatable"),
         field!("trace.sampler", TRACES, "SAMPLER", Live, One: trace.sampler,
             Some("OTEL_TRACES_SAMPLER"),
             "Which requests become spans: always_on, always_off, traceidratio, or one of them with \

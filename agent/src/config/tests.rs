@@ -58,7 +58,14 @@ fn other_words(setting: &setting::Setting) -> Vec<String> {
         "log.level" | "collector.syscall.durations" | "probe.statistics" => &["off"],
         "snapshot.interval" | "http.request-timeout" => &["1m 30s"],
         "ring.size" => &["16MiB"],
-        "http.max-routes" | "http.max-connections" => &["17"],
+        "http.max-routes"
+        | "http.max-routes-per-method"
+        | "http.max-path-names"
+        | "http.max-connections" => &["17"],
+        "http.routes" => &["/users/{id}", "/files/*"],
+        "http.capture-request-headers" => &["x-request-id", "accept"],
+        "http.capture-response-headers" => &["server"],
+        "http.masked-headers" => &["x-session"],
         "trace.sampler" => &["traceidratio"],
         "trace.sampler-arg" => &["0.125"],
         "otlp.queue-size" => &["1kB"],

@@ -1,6 +1,7 @@
 //! Text to typed values and back: the words of flags, environment variables and the file.
 
 use std::{
+    borrow::Cow,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
@@ -8,8 +9,10 @@ use std::{
     time::Duration,
 };
 
+mod http;
 mod word;
 
+pub use self::http::{FieldName, Route};
 pub use self::word::{LogFormat, LogLevel, Sampler, Statistics, SyscallDurations};
 
 /// A word that is not what the setting takes.
@@ -17,7 +20,7 @@ pub use self::word::{LogFormat, LogLevel, Sampler, Statistics, SyscallDurations}
 #[error("expected {expected}, found {found:?}")]
 pub struct Invalid {
     /// What it takes, in words.
-    pub expected: &'static str,
+    pub expected: Cow<'static, str>,
     /// What stood there.
     pub found: String,
 }
@@ -33,10 +36,15 @@ pub(super) trait Value: Sized {
     /// A spelling that `parse` takes back.
     fn render(&self) -> String;
 
+    /// What is wrong with several of them together, each of which is right by itself.
+    fn check_all(_: &[Self]) -> Result<(), Invalid> {
+        Ok(())
+    }
+
     /// The value, or what is wrong with it.
     fn read(text: &str) -> Result<Self, Invalid> {
         Self::parse(text).ok_or_else(|| Invalid {
-            expected: Self::EXPECTED,
+            expected: Self::EXPECTED.into(),
             found: text.to_owned(),
         })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sonde_common::event::http::Tuple;
 
-use super::rpc::Rpc;
+use super::{headers::Headers, rpc::Rpc};
 
 /// Which side of the exchange the observed process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -225,6 +225,10 @@ pub struct Exchange {
     pub response_body: Option<u64>,
     /// Trace context that came with the request.
     pub parent: Option<TraceParent>,
+    /// Fields of the request's head that were asked for by name.
+    pub request_headers: Headers,
+    /// Fields of the final answer's head that were asked for by name.
+    pub response_headers: Headers,
     /// A message head was longer than what is captured: headers may be missing.
     pub truncated: bool,
     /// What the exchange is as a remote procedure call, when it is one.

@@ -10,6 +10,7 @@
 
 pub mod counters;
 pub mod exchange;
+pub mod headers;
 pub mod rpc;
 pub mod script;
 

@@ -9,6 +9,7 @@ use super::{
     connection::{AHEAD_MAX, Context, Fate},
     counters::{Counters, GivenUp},
     exchange::{Exchange, Method, Role},
+    headers::Selection,
     http1::Reader,
     http2::Memory,
     protocol::Conversation,
@@ -96,9 +97,15 @@ impl Shared {
 }
 
 impl Connections {
-    /// An empty table.
+    /// An empty table that keeps no header fields.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        Self::with_headers(limits, Selection::default())
+    }
+
+    /// An empty table; its exchanges have the header fields that `selection` asks for.
+    #[must_use]
+    pub fn with_headers(limits: Limits, selection: Selection) -> Self {
         Self {
             table: NumberMap::default(),
             lingering: VecDeque::new(),
@@ -106,7 +113,7 @@ impl Connections {
                 limits,
                 counters: Counters::default(),
                 pool: Pool::new(),
-                reader: Reader::new(),
+                reader: Reader::new(selection),
                 buffers: Buffers {
                     each: limits.max_head,
                     all: limits.max_buffered,

@@ -58,6 +58,26 @@ impl Interner {
     }
 }
 
+/// The bytes as text, control characters and what is not UTF-8 replaced, cut to at most `longest`
+/// bytes.
+pub(super) fn printable(bytes: &[u8], longest: usize) -> String {
+    let mut kept = String::with_capacity(bytes.len().min(longest));
+    // What is cut off may be in the middle of a character; it is beyond the end anyway.
+    let bytes = bytes.get(..longest.saturating_add(4)).unwrap_or(bytes);
+    for character in String::from_utf8_lossy(bytes).chars() {
+        let character = if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        };
+        if kept.len() + character.len_utf8() > longest {
+            break;
+        }
+        kept.push(character);
+    }
+    kept
+}
+
 /// A quick hash; collisions cost an allocation and nothing else.
 fn hash(bytes: &[u8]) -> usize {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

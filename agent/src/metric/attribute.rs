@@ -11,6 +11,8 @@ pub enum AttributeValue {
     Integer(i64),
     /// Yes or no.
     Boolean(bool),
+    /// Several texts. On spans and log records only: no series is told apart by one.
+    Texts(Arc<[Arc<str>]>),
 }
 
 impl From<&str> for AttributeValue {
@@ -28,6 +30,12 @@ impl From<String> for AttributeValue {
 impl From<Arc<str>> for AttributeValue {
     fn from(value: Arc<str>) -> Self {
         Self::Text(value)
+    }
+}
+
+impl From<Arc<[Arc<str>]>> for AttributeValue {
+    fn from(value: Arc<[Arc<str>]>) -> Self {
+        Self::Texts(value)
     }
 }
 
@@ -55,6 +63,7 @@ impl std::fmt::Display for AttributeValue {
             Self::Text(text) => formatter.write_str(text),
             Self::Integer(number) => number.fmt(formatter),
             Self::Boolean(truth) => truth.fmt(formatter),
+            Self::Texts(texts) => formatter.write_str(&texts.join(", ")),
         }
     }
 }

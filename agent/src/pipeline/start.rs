@@ -28,7 +28,7 @@ use crate::{
         ring::Ring,
         sys,
     },
-    l7::{Connections, Limits},
+    l7::{Connections, Limits, headers::Selection},
     metric::Resource,
     probe::{FAMILIES, Family},
 };
@@ -190,22 +190,34 @@ fn drop_capabilities(held: &Held, version: KernelVersion) -> anyhow::Result<()> 
 
 /// The table of HTTP connections.
 pub(super) fn connections(config: &Config) -> Connections {
-    Connections::new(Limits {
-        max_connections: config.http.max_connections.get() as usize,
-        request_timeout: config.http.request_timeout,
+    let http = &config.http;
+    let limits = Limits {
+        max_connections: http.max_connections.get() as usize,
+        request_timeout: http.request_timeout,
         ..Limits::default()
-    })
+    };
+    let headers = Selection::new(
+        &http.capture_request_headers,
+        &http.capture_response_headers,
+        &http.masked_headers,
+    );
+    Connections::with_headers(limits, headers)
 }
 
 /// The RED aggregation.
 pub(super) fn red(config: &Config) -> Red {
-    Red::new(RedLimits {
+    let http = &config.http;
+    let limits = RedLimits {
         routes: RouteLimits {
-            per_service: config.http.max_routes.get() as usize,
+            per_service: http.max_routes.get() as usize,
+            per_method: http.max_routes_per_method.get() as usize,
+            names: http.max_path_names.get() as usize,
             ..RouteLimits::default()
         },
         ..RedLimits::default()
-    })
+    };
+    let patterns: Vec<_> = http.routes.iter().map(|route| route.0.clone()).collect();
+    Red::with_patterns(limits, &patterns)
 }
 
 /// The maker of spans.

@@ -21,9 +21,9 @@ use self::{
 use super::{
     cardinality::{Limits, Place, Series, Slot, Table, Usage},
     distribution::{Distribution, SIZE},
-    route::{Known, RouteId, RouteLimits, Routes},
+    route::{Asked, Known, Pattern, RouteId, RouteLimits, Routes},
     server::Servers,
-    service::Services,
+    service::{ServiceId, Services},
 };
 use crate::{
     clock::Clock,
@@ -80,12 +80,18 @@ pub struct Red {
 }
 
 impl Red {
-    /// Nothing observed yet.
+    /// Nothing observed yet, and no routes but those that paths tell.
     #[must_use]
     pub fn new(limits: RedLimits) -> Self {
+        Self::with_patterns(limits, &[])
+    }
+
+    /// Nothing observed yet; paths that fit one of `patterns` have it as their route.
+    #[must_use]
+    pub fn with_patterns(limits: RedLimits, patterns: &[Pattern]) -> Self {
         Self {
             services: Services::new(limits.series.total),
-            routes: Routes::new(limits.routes),
+            routes: Routes::new(limits.routes, patterns),
             servers: Servers::new(limits.servers_per_service),
             server: Table::new("http.server", limits.series),
             client: Table::new("http.client", limits.series),
@@ -122,7 +128,7 @@ impl Red {
             .services
             .id(resource, || clock.system_time(exchange.start));
         let route = match service {
-            Some(service) => self.routes.of(service, &exchange.path, known(exchange)),
+            Some(service) => self.route_of(service, exchange),
             None => RouteId::OTHER,
         };
         let key = match exchange.role {
@@ -138,6 +144,21 @@ impl Red {
             self.recent.remember(exchange, resource, found);
         }
         found
+    }
+
+    fn route_of(&mut self, service: ServiceId, exchange: &Exchange) -> RouteId {
+        let before = self.routes.generation();
+        let route = self.routes.of(&Asked {
+            service,
+            role: exchange.role,
+            method: exchange.method,
+            path: &exchange.path,
+            known: known(exchange),
+        });
+        if self.routes.generation() != before {
+            self.recent.clear();
+        }
+        route
     }
 
     fn table(&mut self, role: Role) -> &mut Table<Key, Requests> {
@@ -241,10 +262,11 @@ impl Red {
     }
 }
 
-/// Whether the answer says that the server has such a path.
+/// Whether the answer says that the server has such a path. Some are given before a path is looked
+/// at: to who may not ask, asks too much, or asks for something else than HTTP.
 fn known(exchange: &Exchange) -> Known {
     match exchange.status {
-        Some(404 | 405) => Known::No,
-        _ => Known::Yes,
+        None | Some(400 | 401 | 403 | 404 | 405 | 410 | 414 | 421 | 429 | 431) => Known::No,
+        Some(_) => Known::Yes,
     }
 }

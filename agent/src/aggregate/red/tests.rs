@@ -198,7 +198,40 @@ fn fault_22_distinct_urls_stay_under_the_caps_and_keep_the_total() {
     assert_eq!(points[20].attributes, overflow_attributes());
     let [server, .., routes] = red.usage();
     assert_eq!(server.overflowed, 10_000 - 20);
-    assert_eq!((routes.series, routes.overflowed), (200, 10_000 - 200));
+    // The names before they were a value, and the value.
+    assert_eq!((routes.series, routes.overflowed), (51, 0));
+}
+
+#[test]
+fn names_that_have_become_a_value_are_told_as_one_from_then_on() {
+    let routes = RouteLimits {
+        names: 2,
+        ..RouteLimits::default()
+    };
+    let mut red = Red::new(RedLimits {
+        routes,
+        ..RedLimits::default()
+    });
+    let mut request = exchange(Role::Server);
+    let paths: [Arc<str>; 3] = ["ann", "bob", "cid"].map(|name| format!("/users/{name}").into());
+    for _ in 0..3 {
+        for path in &paths {
+            request.path = Arc::clone(path);
+            observe(&mut red, &request);
+        }
+    }
+    let counts: Vec<_> = told(&red, "http.server.request.duration");
+    let of = |route: &str| {
+        let label = format!("http.route={route},");
+        let line = counts.iter().find(|line| line.contains(&label));
+        line.and_then(|line| line.split(' ').next())
+            .map(str::to_owned)
+    };
+    let counts = ["/users/ann", "/users/bob", "/users/cid", "/users/{name}"].map(of);
+    assert_eq!(
+        counts.map(Option::unwrap_or_default),
+        ["n=1", "n=1", "", "n=7"]
+    );
 }
 
 #[test]
@@ -239,7 +272,7 @@ proptest! {
     ) {
         let mut red = Red::new(RedLimits {
             series: Limits { per_service: 5, total: 9 },
-            routes: RouteLimits { per_service: 2, remembered: 3 },
+            routes: RouteLimits { per_service: 4, names: 2, remembered: 3, ..RouteLimits::default() },
             servers_per_service: 2,
         });
         let mut expected = [0_u64; 2];

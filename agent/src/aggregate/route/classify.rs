@@ -5,17 +5,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::placeholder::Placeholder;
-
-/// Whether a segment, or a piece of one, must not be kept even where the raw path is.
-///
-/// A card number is no placeholder of its own: one long number in ten has the right check digit,
-/// and a route must not depend on that.
-#[must_use]
-pub(super) fn is_secret(text: &str) -> bool {
-    is_card(text.as_bytes())
-        || matches!(segment(text), Some(Placeholder::Email | Placeholder::Token))
-}
+use super::{
+    placeholder::Placeholder,
+    secret::{has_key_prefix, is_base64, is_email, is_jwt, is_random, is_userinfo},
+};
 
 /// What a whole segment stands for; `None` when it has to be looked at piece by piece.
 #[must_use]
@@ -31,8 +24,10 @@ pub(super) fn segment(text: &str) -> Option<Placeholder> {
         Some(Placeholder::Ip)
     } else if is_email(text) {
         Some(Placeholder::Email)
-    } else if is_jwt(text) || has_key_prefix(text) || is_base64(bytes) {
+    } else if is_jwt(text) || has_key_prefix(text) || is_userinfo(text) || is_base64(bytes) {
         Some(Placeholder::Token)
+    } else if is_locale(bytes) {
+        Some(Placeholder::Locale)
     } else {
         piece(text)
     }
@@ -147,129 +142,47 @@ fn decimal(digits: &[u8]) -> u32 {
         .unwrap_or(0)
 }
 
-/// ISO/IEC 7812: 13 to 19 digits, perhaps grouped by `-`, of an issuer of payment cards (2 to 6),
-/// whose Luhn check digit is right.
-fn is_card(bytes: &[u8]) -> bool {
-    if !matches!(bytes.first(), Some(b'2'..=b'6')) {
+/// A language tag (RFC 5646) with a region or script, as paths have it: `en-US`, `pt_BR`,
+/// `zh-Hans`, `zh-Hant-TW`, `es-419`. In small letters throughout only where language and region
+/// are known ones: `to-do` is one by chance. A language alone is a name: `id`, `is`, `me` and `my`
+/// are words, and there are not many.
+fn is_locale(bytes: &[u8]) -> bool {
+    let mut parts = bytes.split(|byte| matches!(byte, b'-' | b'_'));
+    let (Some(language), Some(second), third, None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return false;
-    }
-    if !bytes
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b'-')
-    {
-        return false;
-    }
-    let digits = || bytes.iter().rev().filter(|byte| **byte != b'-');
-    let luhn: u32 = digits()
-        .enumerate()
-        .map(|(index, byte)| {
-            let doubled = u32::from(byte - b'0') << (index % 2);
-            if doubled > 9 { doubled - 9 } else { doubled }
-        })
-        .sum();
-    (13..=19).contains(&digits().count()) && luhn.is_multiple_of(10)
-}
-
-/// A letter or figure before an `@`, and after it a domain with a label that begins with letters
-/// behind its first: `vue@3.2.1` is none.
-fn is_email(text: &str) -> bool {
-    text.match_indices('@').any(|(at, _)| {
-        let (before, after) = (text.get(..at), text.get(at + 1..).unwrap_or_default());
-        let mut domain = after
-            .split(|character: char| !(character.is_alphanumeric() || "-.".contains(character)));
-        let mut labels = domain.next().unwrap_or_default().split('.').skip(1);
-        before.is_some_and(|before| before.ends_with(|last: char| last.is_alphanumeric()))
-            && labels.any(|label| label.chars().take_while(|c| c.is_alphabetic()).count() >= 2)
-    })
-}
-
-/// RFC 7519: base64url parts joined by dots; the first begins with `{"`, which is `eyJ`.
-fn is_jwt(text: &str) -> bool {
-    text.starts_with("eyJ") && text.len() >= 20 && text.contains('.')
-}
-
-/// API keys that say what they are.
-fn has_key_prefix(text: &str) -> bool {
-    const PREFIXES: [&str; 14] = [
-        "sk_live_",
-        "sk_test_",
-        "pk_live_",
-        "pk_test_",
-        "rk_live_",
-        "whsec_",
-        "ghp_",
-        "gho_",
-        "ghs_",
-        "github_pat_",
-        "glpat-",
-        "xoxb-",
-        "xoxp-",
-        "AKIA",
-    ];
-    text.len() >= 16 && PREFIXES.iter().any(|prefix| text.starts_with(prefix))
-}
-
-/// Base64 or base64url of random bytes: within what `-`, `_` and `+` leave whole, letters and
-/// figures change more often than in words, a word's first capital not counted.
-fn is_base64(bytes: &[u8]) -> bool {
-    let body = bytes.strip_suffix(b"=").unwrap_or(bytes);
-    let body = body.strip_suffix(b"=").unwrap_or(body);
-    let has = |kind: fn(&u8) -> bool| body.iter().any(kind);
-    let pieces = || body.split(|byte| matches!(byte, b'-' | b'_' | b'+'));
-    let pairs: usize = pieces().map(|piece| piece.len().saturating_sub(1)).sum();
-    let changes: usize = pieces()
-        .map(|piece| match piece {
-            [b'A'..=b'Z', rest @ ..] if rest.first().is_some_and(u8::is_ascii_lowercase) => {
-                changes(rest)
-            }
-            piece => changes(piece),
-        })
-        .sum();
-    body.len() >= 20
-        && pieces().flatten().all(u8::is_ascii_alphanumeric)
-        && has(u8::is_ascii_digit)
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_lowercase)
-        && changes * 5 >= pairs * 2
-}
-
-/// Whether letters and digits are too mixed, or too long and unpronounceable, to be words.
-fn is_random(bytes: &[u8]) -> bool {
-    if !bytes.iter().all(u8::is_ascii_alphanumeric) {
-        return false;
-    }
-    let figures = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
-    if figures >= 2 && bytes.len() >= 16 {
-        return changes(bytes) * 5 >= bytes.len();
-    }
-    bytes.len() >= 20 && (changes(bytes) * 5 >= bytes.len() * 2 || longest_consonants(bytes) >= 7)
-}
-
-/// How often neighbours differ in kind: lower case, upper case, figure, other.
-fn changes(bytes: &[u8]) -> usize {
-    let kind = |byte: u8| match byte {
-        b'a'..=b'z' => 0,
-        b'A'..=b'Z' => 1,
-        b'0'..=b'9' => 2,
-        _ => 3,
     };
-    bytes
-        .windows(2)
-        .filter(|pair| matches!(pair, [left, right] if kind(*left) != kind(*right)))
-        .count()
+    let is_language =
+        matches!(language.len(), 2 | 3) && language.iter().all(u8::is_ascii_lowercase);
+    let is_region = |part: &[u8]| match part.len() {
+        2 => part.iter().all(u8::is_ascii_uppercase),
+        3 => part.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let is_script = |part: &[u8]| match part {
+        [first, rest @ ..] => {
+            rest.len() == 3 && first.is_ascii_uppercase() && rest.iter().all(u8::is_ascii_lowercase)
+        }
+        [] => false,
+    };
+    is_language
+        && match third {
+            Some(third) => is_script(second) && is_region(third),
+            None => is_script(second) || is_region(second) || is_known(language, second),
+        }
 }
 
-/// Length of the longest run of consonants. No common word has more than six.
-fn longest_consonants(bytes: &[u8]) -> usize {
-    bytes
-        .split(|byte| {
-            !byte.is_ascii_alphabetic()
-                || matches!(
-                    byte.to_ascii_lowercase(),
-                    b'a' | b'e' | b'i' | b'o' | b'u' | b'y'
-                )
-        })
-        .map(<[u8]>::len)
-        .max()
-        .unwrap_or(0)
+/// Whether a language (ISO 639-1) and region (ISO 3166-1) in small letters are among those that
+/// sites are translated for.
+fn is_known(language: &[u8], region: &[u8]) -> bool {
+    const LANGUAGES: &str = "ar bg bn bs ca cs cy da de el en es et fa fi fr ga gl gu he hi hr hu \
+        id it ja ka kk kn ko lt lv mk ml mr ms mt nb nl nn no pa pl pt ro ru sk sl sq sr sv ta te \
+        th tl tr uk ur uz vi zh";
+    const REGIONS: &str = "ae ar at au ba bd be bg bo br by ca ch cl cn co cr cy cz de dk do dz ec \
+        ee eg es fi fr gb ge gr gt hk hr hu id ie il in ir is it jo jp ke kr kw kz lb lt lu lv ma \
+        me mk mt mx my ng ni nl no nz om pa pe ph pk pl pr pt py qa ro rs ru sa se sg si sk sv th \
+        tn tr tw ua uk us uy uz ve vn za";
+    let among = |list: &str, code: &[u8]| list.split(' ').any(|known| known.as_bytes() == code);
+    among(LANGUAGES, language) && among(REGIONS, region)
 }

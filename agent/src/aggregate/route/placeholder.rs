@@ -19,6 +19,10 @@ pub(super) enum Placeholder {
     Ip,
     /// Random text: base64, JWT, API keys.
     Token,
+    /// A language, with a script or region: `en-US`.
+    Locale,
+    /// A name in a place of too many different ones.
+    Name,
     /// Free text: percent-encoded, not plain ASCII, or very long.
     Text,
     /// The rest of a path that is too long.
@@ -27,7 +31,7 @@ pub(super) enum Placeholder {
 
 impl Placeholder {
     /// All of them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Id,
         Self::Uuid,
         Self::Hash,
@@ -36,6 +40,8 @@ impl Placeholder {
         Self::Email,
         Self::Ip,
         Self::Token,
+        Self::Locale,
+        Self::Name,
         Self::Text,
         Self::Rest,
     ];
@@ -52,9 +58,19 @@ impl Placeholder {
             Self::Email => "{email}",
             Self::Ip => "{ip}",
             Self::Token => "{token}",
+            Self::Locale => "{locale}",
+            Self::Name => "{name}",
             Self::Text => "{text}",
             Self::Rest => "{rest}",
         }
+    }
+
+    /// Whether `text` is one of them.
+    pub(super) fn is(text: &str) -> bool {
+        text.starts_with('{')
+            && Self::ALL
+                .into_iter()
+                .any(|placeholder| text == placeholder.as_str())
     }
 
     /// The placeholder that `text` begins with.

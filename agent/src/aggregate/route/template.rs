@@ -1,8 +1,11 @@
-//! A request's path to its route template, and to what of it may be kept on a span.
+//! The shapes in a request's path: what is a value at first sight.
 
-use std::{borrow::Cow, fmt::Write as _};
-
-use super::{classify, placeholder::Placeholder};
+use super::{
+    classify,
+    path::{self, Segments, is_plain, percent_decode},
+    placeholder::Placeholder,
+    secret,
+};
 
 /// Longest route in bytes, without a trailing `/{rest}`.
 pub const MAX_LENGTH: usize = 200;
@@ -14,39 +17,35 @@ const MAX_SEGMENT: usize = 64;
 const MAX_STEM: usize = 16;
 /// Fewest figures after a name that are taken for a number, so that `oauth2` and `http2` stay.
 const MIN_SUFFIX: usize = 3;
-/// What stands in a kept path for what must not be kept.
-pub const REDACTED: &str = "REDACTED";
-
-/// The route of a path: values become placeholders such as `{id}`.
+/// The route of a path as far as shapes tell: values become placeholders such as `{id}`.
 ///
-/// Always printable ASCII, at most [`MAX_LENGTH`] + 7 bytes, and a route is its own route.
-/// Empty segments, a trailing slash and path parameters (`;jsessionid=...`, RFC 3986 section 3.3)
-/// are left out. Empty when the path is (CONNECT); `*` stays (RFC 9112 section 3.2.4).
+/// Always printable ASCII, at most [`MAX_LENGTH`] + 7 bytes, and a route is its own route. Empty
+/// when the path is (CONNECT); `*` stays (RFC 9112 section 3.2.4).
 #[must_use]
 pub fn route(path: &str) -> String {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    if path.is_empty() || path == "*" {
-        return path.to_owned();
+    match path::without_query(path) {
+        whole @ ("" | "*") => whole.to_owned(),
+        path => of(&path::segments(path)),
     }
-    let mut route = String::with_capacity(path.len().min(MAX_LENGTH) + 8);
-    let mut segments = 0;
-    for raw in path.split('/') {
-        let raw = raw.split(';').next().unwrap_or_default();
-        if raw.is_empty() {
-            continue;
-        }
+}
+
+/// The route of a path with these segments.
+pub(super) fn of(segments: &Segments<'_>) -> String {
+    let mut route = String::new();
+    for segment in &segments.all {
         let before = route.len();
         route.push('/');
-        push_segment(&mut route, raw);
-        segments += 1;
-        let full = segments > MAX_SEGMENTS || route.len() > MAX_LENGTH;
-        if full || route.get(before + 1..) == Some(Placeholder::Rest.as_str()) {
-            route.truncate(before + 1);
-            route.push_str(Placeholder::Rest.as_str());
-            break;
+        push_segment(&mut route, segment);
+        let rest = route.get(before + 1..) == Some(Placeholder::Rest.as_str());
+        if rest || route.len() > MAX_LENGTH {
+            route.truncate(before);
+            return route + "/" + Placeholder::Rest.as_str();
         }
     }
-    if route.is_empty() {
+    if segments.cut {
+        route.push('/');
+        route.push_str(Placeholder::Rest.as_str());
+    } else if route.is_empty() {
         route.push('/');
     }
     route
@@ -65,6 +64,10 @@ fn push_segment(route: &mut String, raw: &str) {
         route.push_str(placeholder.as_str());
         return;
     }
+    if secret::is_hidden_in(raw) {
+        route.push_str(Placeholder::Token.as_str());
+        return;
+    }
     for part in Parts(raw) {
         match part {
             Part::Placeholder(placeholder) => route.push_str(placeholder.as_str()),
@@ -72,10 +75,17 @@ fn push_segment(route: &mut String, raw: &str) {
             Part::Piece(piece) => push_piece(route, piece),
         }
     }
-    if route.len() - start > MAX_SEGMENT {
-        route.truncate(start);
-        route.push_str(Placeholder::Text.as_str());
-    }
+    let made = route.get(start..).unwrap_or_default();
+    // With values out of the way, what is left may look otherwise.
+    let placeholder = if secret::is_hidden_in(made) {
+        Placeholder::Token
+    } else if made.len() > MAX_SEGMENT {
+        Placeholder::Text
+    } else {
+        return;
+    };
+    route.truncate(start);
+    route.push_str(placeholder.as_str());
 }
 
 fn push_piece(route: &mut String, piece: &str) {
@@ -123,112 +133,5 @@ impl<'a> Iterator for Parts<'a> {
         let (piece, rest) = self.0.split_at(end);
         self.0 = rest;
         Some(Part::Piece(piece))
-    }
-}
-
-/// Whether a segment holds only what RFC 3986 allows in one unescaped, besides placeholders.
-fn is_plain(raw: &str) -> bool {
-    let mut rest = raw;
-    while let Some(first) = rest.chars().next() {
-        let length = match Placeholder::prefix_of(rest) {
-            Some(placeholder) => placeholder.as_str().len(),
-            None if first.is_ascii_alphanumeric() => 1,
-            None if "-._~!$&'()*+,=:@".contains(first) => 1,
-            None => return false,
-        };
-        rest = rest.get(length..).unwrap_or_default();
-    }
-    true
-}
-
-/// RFC 3986 section 2.1; bytes that make no UTF-8 become U+FFFD.
-fn percent_decode(raw: &str) -> String {
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        let hex = |byte: u8| char::from(byte).to_digit(16);
-        let escape = match (first, tail) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        match escape.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => bytes.push(*first),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Longest text without `@` that is too short for any secret.
-const HARMLESS: usize = 12;
-
-/// The path as a span keeps it: secrets replaced by [`REDACTED`], control characters and white
-/// space percent-encoded. Everything else as sent. Says also whether it was cut at `limit` bytes.
-#[must_use]
-pub fn redacted(path: &str, limit: usize) -> (Cow<'_, str>, bool) {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    if path.len() <= limit && path.split('/').all(is_harmless) {
-        return (path.into(), false);
-    }
-    let mut kept = String::with_capacity(path.len().min(limit));
-    for (index, segment) in path.split('/').enumerate() {
-        if index > 0 {
-            kept.push('/');
-        }
-        push_redacted(&mut kept, segment);
-        if kept.len() > limit {
-            let end = (0..=limit).rev().find(|end| kept.is_char_boundary(*end));
-            kept.truncate(end.unwrap_or(0));
-            return (kept.into(), true);
-        }
-    }
-    (kept.into(), false)
-}
-
-/// Whether a segment can be kept at first sight, as most are.
-fn is_harmless(segment: &str) -> bool {
-    segment.len() <= HARMLESS
-        && segment
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
-}
-
-fn push_redacted(kept: &mut String, segment: &str) {
-    let (name, parameters) = match segment.split_once(';') {
-        Some((name, parameters)) => (name, Some(parameters)),
-        None => (segment, None),
-    };
-    if classify::is_secret(name) || classify::is_secret(&percent_decode(name)) {
-        kept.push_str(REDACTED);
-    } else {
-        for part in Parts(name) {
-            match part {
-                Part::Piece(piece) if classify::is_secret(piece) => kept.push_str(REDACTED),
-                Part::Piece(text) => kept.push_str(text),
-                Part::Placeholder(placeholder) => kept.push_str(placeholder.as_str()),
-                Part::Separator(character) => push_escaped(kept, character),
-            }
-        }
-    }
-    // Parameters carry session ids more often than anything else.
-    if parameters.is_some_and(|parameters| !parameters.is_empty()) {
-        kept.push(';');
-        kept.push_str(REDACTED);
-    }
-}
-
-fn push_escaped(kept: &mut String, character: char) {
-    if character.is_control() || character.is_whitespace() {
-        let mut buffer = [0; 4];
-        for byte in character.encode_utf8(&mut buffer).bytes() {
-            // Writing into a String doesn't fail.
-            let _ = write!(kept, "%{byte:02X}");
-        }
-    } else {
-        kept.push(character);
     }
 }

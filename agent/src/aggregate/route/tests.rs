@@ -1,23 +1,11 @@
-use std::time::UNIX_EPOCH;
+//! What paths tell by their shapes, and what is kept of them.
+
+mod learning;
+mod secrets;
 
 use proptest::prelude::*;
 
 use super::{placeholder::Placeholder, *};
-use crate::{
-    aggregate::service::Services,
-    metric::{Attributes, Resource},
-};
-
-fn services<const N: usize>() -> [ServiceId; N] {
-    let mut services = Services::new(N);
-    std::array::from_fn(|index| {
-        let resource = Arc::new(Resource {
-            attributes: Attributes::from([("service.name", format!("s{index}").into())]),
-            identity: Attributes::none(),
-        });
-        services.id(&resource, || UNIX_EPOCH).unwrap()
-    })
-}
 
 #[test]
 fn names_stay() {
@@ -33,7 +21,8 @@ fn names_stay() {
         "/http2/s3/k8s",
         "/.well-known/openid-configuration",
         "/~user/@scope/package",
-        "/en-US/docs",
+        "/en/docs",
+        "/me/to-dos",
         "/index.php",
         "/face/decade/facade",
         "/internationalization/characteristics",
@@ -90,6 +79,21 @@ fn values_become_placeholders() {
         ("/user_7", "/user_{id}"),
         ("/user1234/posts", "/user{id}/posts"),
         ("/odata/Users(42)", "/odata/Users({id})"),
+        ("/key/AKIAIOSFODNN7EXAMPLE.txt", "/key/{token}"),
+        ("/f/key=x7Q-9dZ_k2LmP0aB-c3Rt8Wv.txt", "/f/{token}"),
+        ("/proxy/http://jane:pw@host/x", "/proxy/http:/{token}/x"),
+        ("/en-US/docs", "/{locale}/docs"),
+        ("/de-de/docs", "/{locale}/docs"),
+        (
+            "/pt_BR/zh-Hans/zh-Hant-TW/es-419",
+            "/{locale}/{locale}/{locale}/{locale}",
+        ),
+        ("/%61pi/us%65rs", "/api/users"),
+        ("/a/./b/../c", "/a/c"),
+        ("/a/%2e%2E/b", "/b"),
+        ("/../../etc/passwd", "/etc/passwd"),
+        ("/..", "/"),
+        ("/a%2Fb", "/{text}"),
         ("/search/two%20words", "/search/{text}"),
         ("/caf\u{e9}", "/{text}"),
         ("/a\"b\\c\nd\0", "/{text}"),
@@ -135,13 +139,20 @@ fn kept_paths_lose_secrets_and_nothing_else() {
         ("/mail/jane@example.org/", "/mail/REDACTED/"),
         ("/mail/jane%40example.org", "/mail/REDACTED"),
         ("/pay/4111111111111111", "/pay/REDACTED"),
-        ("/f/key=hT8sKq2Lw9ZxP4vB7nMd.txt", "/f/key=REDACTED.txt"),
+        ("/f/key=hT8sKq2Lw9ZxP4vB7nMd.txt", "/f/REDACTED"),
         ("/cart;jsessionid=abc/x", "/cart;REDACTED/x"),
         ("/a?password=b", "/a"),
+        ("/c/da39a3ee5e6b4b0d3255bfef95601890afd80709", "/c/REDACTED"),
         (
-            "/c/da39a3ee5e6b4b0d3255bfef95601890afd80709",
-            "/c/da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            "/mongo/507f1f77bcf86cd799439011",
+            "/mongo/507f1f77bcf86cd799439011",
         ),
+        (
+            "/o/550e8400-e29b-41d4-a716-446655440000",
+            "/o/550e8400-e29b-41d4-a716-446655440000",
+        ),
+        ("/wiki/Windows-10-Notes", "/wiki/Windows-10-Notes"),
+        ("/app-4f3b2c1d.min.js", "/app-4f3b2c1d.min.js"),
         ("", ""),
     ] {
         assert_eq!(redacted(path, 2048).0, expected);
@@ -152,64 +163,6 @@ fn kept_paths_lose_secrets_and_nothing_else() {
 fn a_kept_path_is_cut_between_characters() {
     assert_eq!(redacted("/aaé", 4), ("/aa".into(), true));
     assert_eq!(redacted("/aaé", 5), ("/aaé".into(), false));
-}
-
-#[test]
-fn fault_22_a_million_distinct_urls_stay_under_the_cap() {
-    let [service] = services();
-    let limits = RouteLimits {
-        per_service: 50,
-        remembered: 100,
-    };
-    let mut routes = Routes::new(limits);
-    for number in 0..1_000_000_u32 {
-        // Letters, so that every path is a route of its own.
-        let word: String = number
-            .to_string()
-            .bytes()
-            .map(|digit| char::from(digit - b'0' + b'a'))
-            .collect();
-        routes.of(service, &format!("/{word}").into(), Known::Yes);
-    }
-    assert_eq!(routes.usage().series, 50);
-    assert_eq!(routes.usage().overflowed, 1_000_000 - 50);
-    assert!(routes.remembered() <= 200);
-    // What was admitted before the flood is still itself.
-    let early = routes.of(service, &"/b".into(), Known::Yes);
-    assert_eq!(&*routes.template(early), "/b");
-}
-
-#[test]
-fn unknown_paths_leave_room_for_real_ones() {
-    let [service] = services();
-    let mut routes = Routes::new(RouteLimits {
-        per_service: 8,
-        remembered: 100,
-    });
-    for probe in ["/wp-login", "/phpmyadmin", "/admin", "/shell", "/env"] {
-        routes.of(service, &probe.into(), Known::No);
-    }
-    assert_eq!(routes.usage().series, 2);
-    let real = routes.of(service, &"/env".into(), Known::Yes);
-    assert_eq!(&*routes.template(real), "/env");
-    assert_eq!(routes.of(service, &"/env".into(), Known::No), real);
-}
-
-#[test]
-fn services_have_caps_of_their_own_and_are_forgotten_apart() {
-    let [first, second] = services();
-    let mut routes = Routes::new(RouteLimits {
-        per_service: 1,
-        remembered: 100,
-    });
-    let of_first = routes.of(first, &"/a".into(), Known::Yes);
-    let of_second = routes.of(second, &"/a".into(), Known::Yes);
-    assert_ne!(of_first, of_second);
-    assert_eq!(routes.of(first, &"/b".into(), Known::Yes), RouteId::OTHER);
-    routes.forget(&HashSet::from([first]));
-    assert_eq!(&*routes.template(of_first), OTHER);
-    assert_eq!(&*routes.template(of_second), "/a");
-    assert_ne!(routes.of(first, &"/b".into(), Known::Yes), RouteId::OTHER);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{Operation, texts::Texts};
+use super::{Operation, header, texts::Texts};
 use crate::{
     aggregate::{error_type::ErrorType, route::redacted, rpc::SYSTEM, server::Server},
     l7::{
@@ -70,10 +70,12 @@ fn http(pairs: &mut Pairs, exchange: &Exchange, texts: &mut Texts) {
     pairs.extend(request.map(|bytes| ("http.request.body.size", bytes.into())));
     let method = exchange.method.as_str().map(|method| texts.fixed(method));
     pairs.extend(method.map(|method| ("http.request.method", method.into())));
+    pairs.extend(header::attributes(&exchange.request_headers));
     let original = exchange.method_original.as_ref();
     pairs.extend(original.map(|text| ("http.request.method_original", printable(text).into())));
     let response = size(exchange.response_body);
     pairs.extend(response.map(|bytes| ("http.response.body.size", bytes.into())));
+    pairs.extend(header::attributes(&exchange.response_headers));
     let status = exchange.status;
     pairs.extend(status.map(|status| ("http.response.status_code", status.into())));
 }

@@ -1,6 +1,7 @@
 //! Exchanges to spans, and to log records where they failed.
 
 mod attributes;
+mod header;
 mod sampler;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use crate::{
     l7::{
         exchange::{Failure, Method, TraceParent},
         rpc::{Rpc, RpcStatus},
+        headers::{Message, Selection},
     },
 };
 
@@ -294,7 +295,67 @@ fn fault_23_a_span_never_ends_before_it_starts() {
     assert!(span.start > UNIX_EPOCH);
 }
 
+#[test]
+fn fields_that_were_asked_for_are_attributes() {
+    let selection = Selection::new(
+        &["X-Request-Id", "Authorization", "referer"],
+        &["location", "x-mine"],
+        &["x-mine"],
+    );
+    let keep = |message, fields: &[(&str, &str)]| {
+        let mut collector = selection.collect(message);
+        for (name, value) in fields {
+            collector.add(name.as_bytes(), value.as_bytes());
+        }
+        collector.finish()
+    };
+    let mut request = exchange(Role::Server);
+    request.request_headers = keep(
+        Message::Request,
+        &[
+            ("x-request-id", "7"),
+            ("X-Request-ID", "8"),
+            ("authorization", "Bearer secret"),
+            ("referer", "http://a:b@h/x?secret"),
+            ("accept", "*/*"),
+        ],
+    );
+    let answer = [("location", "/login?secret"), ("x-mine", "secret")];
+    request.response_headers = keep(Message::Response, &answer);
+    let span = span_of(&request);
+    let attributes = attributes(&span);
+    let headers: Vec<_> = attributes
+        .iter()
+        .filter(|line| line.contains(".header."))
+        .collect();
+    assert_eq!(
+        headers,
+        [
+            "http.request.header.authorization=REDACTED",
+            "http.request.header.referer=http://h/x",
+            "http.request.header.x-request-id=7, 8",
+            "http.response.header.location=/login",
+            "http.response.header.x-mine=REDACTED",
+        ]
+    );
+    assert!(!format!("{span:?}").contains("secret"));
+}
+
 proptest! {
+    /// Whatever secret a path holds, wherever it holds it: neither name nor attributes do.
+    #[test]
+    fn no_secret_of_a_path_is_on_a_span(
+        secret in route::fixture::secret(), place in 0..7_usize, is_server: bool, status in 100..600_u16,
+    ) {
+        let mut request = exchange(if is_server { Role::Server } else { Role::Client });
+        request.path = route::fixture::surrounded(&secret, place).into();
+        request.status = Some(status);
+        let (span, log) = all("always_on", &request);
+        for told in [format!("{span:?}"), format!("{log:?}")] {
+            prop_assert!(!route::fixture::leaks(&told, &secret), "{} in {}", secret, told);
+        }
+    }
+
     #[test]
     fn any_text_of_a_peer_makes_a_bounded_printable_span(
         path in ".{0,300}", host in proptest::option::of(".{0,40}"),

@@ -14,7 +14,7 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{
-    common::v1::{AnyValue, KeyValue, any_value},
+    common::v1::{AnyValue, ArrayValue, KeyValue, any_value},
     resource::v1::Resource as ProtoResource,
 };
 
@@ -83,7 +83,17 @@ fn any_value(value: &AttributeValue) -> AnyValue {
             AttributeValue::Text(text) => any_value::Value::StringValue(text.to_string()),
             AttributeValue::Integer(number) => any_value::Value::IntValue(*number),
             AttributeValue::Boolean(truth) => any_value::Value::BoolValue(*truth),
+            AttributeValue::Texts(texts) => any_value::Value::ArrayValue(array(texts)),
         }),
+    }
+}
+
+fn array(texts: &[Arc<str>]) -> ArrayValue {
+    let text = |text: &Arc<str>| AnyValue {
+        value: Some(any_value::Value::StringValue(text.to_string())),
+    };
+    ArrayValue {
+        values: texts.iter().map(text).collect(),
     }
 }
 
@@ -100,6 +110,10 @@ pub(super) fn attributes_bytes(attributes: &Attributes) -> usize {
     let bytes = attributes.iter().map(|(_, value)| {
         let text = match value {
             AttributeValue::Text(text) => text.len(),
+            AttributeValue::Texts(texts) => {
+                let text = |text: &Arc<str>| size_of::<AnyValue>() + text.len();
+                texts.iter().map(text).sum()
+            }
             AttributeValue::Integer(_) | AttributeValue::Boolean(_) => 0,
         };
         size_of::<(&str, AttributeValue)>() + text

@@ -83,6 +83,7 @@ fn lay_out(keys: &[&'static str]) -> Vec<Column> {
 fn write_value(out: &mut Vec<u8>, value: &AttributeValue) {
     match value {
         AttributeValue::Text(text) => escape_label(out, text),
+        AttributeValue::Texts(texts) => escape_label(out, &texts.join(", ")),
         other => out.extend_from_slice(other.to_string().as_bytes()),
     }
 }

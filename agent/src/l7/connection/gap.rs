@@ -154,7 +154,7 @@ impl Connection {
         if let Some((Some(head), origin)) = stream.cut_head::<Response>(cx.buffers, cx.reader)
             && !head.is_interim()
         {
-            self.begin_response(head, origin, end, cx);
+            self.begin_response(&head, origin, end, cx);
             if let State::Lost(lost) = &mut self.stream(direction).state {
                 lost.gap(hole == Hole::Records);
             }

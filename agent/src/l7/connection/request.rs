@@ -7,6 +7,7 @@ use crate::l7::{
     body::{Body, Progress},
     counters::{Dropped, GivenUp, Rejection},
     exchange::{Exchange, Method},
+    headers::Headers,
     http1::{self, Framing, Request},
     stream::{Lost, Origin, Reading, Refusal, State},
 };
@@ -224,6 +225,8 @@ impl Connection {
             request_body: None,
             response_body: None,
             parent: request.parent,
+            request_headers: request.headers,
+            response_headers: Headers::default(),
             truncated: request.truncated,
             rpc: None,
         };

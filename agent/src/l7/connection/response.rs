@@ -63,14 +63,14 @@ impl Connection {
         match stream.read_head::<Response>(bytes, arrival.origin, cx.buffers, cx.reader) {
             Reading::More => bytes.len(),
             Reading::Whole { head, origin, used } => {
-                self.begin_response(head, origin, time, cx);
+                self.begin_response(&head, origin, time, cx);
                 used
             }
             Reading::Cut {
                 head: Some(head),
                 origin,
             } => {
-                self.begin_response(head, origin, time, cx);
+                self.begin_response(&head, origin, time, cx);
                 bytes.len()
             }
             Reading::Cut { head: None, origin } => {
@@ -123,7 +123,7 @@ impl Connection {
     /// An answer's head; `time` is when its last byte moved.
     pub(super) fn begin_response(
         &mut self,
-        response: Response,
+        response: &Response,
         origin: Origin,
         time: u64,
         cx: &mut Context<'_>,
@@ -158,7 +158,7 @@ impl Connection {
     /// Finds the request that an answer belongs to, and that request's method.
     fn assign(
         &mut self,
-        response: Response,
+        response: &Response,
         origin: Origin,
         cx: &mut Context<'_>,
     ) -> Option<Method> {
@@ -180,6 +180,7 @@ impl Connection {
             exchange.response_start = Some(origin.time);
             exchange.status = Some(response.status);
             exchange.truncated |= response.truncated;
+            exchange.response_headers = response.headers.clone();
             self.answering = Answering::First;
             return Some(exchange.method);
         }

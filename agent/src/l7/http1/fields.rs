@@ -1,8 +1,9 @@
 //! The few header fields that are looked at, and what they say about a message's framing.
 
-use crate::l7::{exchange::TraceParent, traceparent};
+use crate::l7::{exchange::TraceParent, headers::Collector, traceparent};
 
-/// What was found in a head. Values are borrowed from it; nothing else is kept.
+/// What was found in a head. Values are borrowed from it; nothing else is kept, besides what was
+/// asked for by name.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     pub(super) host: Option<&'a [u8]>,
@@ -16,6 +17,7 @@ pub(super) struct Fields<'a> {
     pub(super) coding: Coding,
     /// There are credentials, or what stands for them: the head must not be remembered.
     pub(super) secret: bool,
+    pub(super) kept: Collector<'a>,
 }
 
 /// `Content-Length`, RFC 9112 section 6.3 rules 5 and 6.
@@ -40,7 +42,16 @@ pub(super) enum Coding {
 }
 
 impl<'a> Fields<'a> {
+    /// No field yet; those that were asked for go to `kept`.
+    pub(super) fn new(kept: Collector<'a>) -> Self {
+        Self {
+            kept,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, name: &str, value: &'a [u8]) {
+        self.secret |= self.kept.add(name.as_bytes(), value);
         // The length sorts nearly every other field out before letters are compared.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
@@ -49,7 +60,6 @@ impl<'a> Fields<'a> {
             6 if name.eq_ignore_ascii_case("expect") => {
                 self.expects |= value.eq_ignore_ascii_case(b"100-continue");
             }
-            6 if name.eq_ignore_ascii_case("cookie") => self.secret = true,
             7 if name.eq_ignore_ascii_case("upgrade") => {
                 let mut protocols = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
                 self.h2c |= protocols.any(|protocol| protocol.eq_ignore_ascii_case(b"h2c"));
@@ -57,18 +67,15 @@ impl<'a> Fields<'a> {
             10 if name.eq_ignore_ascii_case("user-agent") => {
                 self.user_agent.get_or_insert(value);
             }
-            10 if name.eq_ignore_ascii_case("set-cookie") => self.secret = true,
             11 if name.eq_ignore_ascii_case("traceparent") => {
                 self.parent = self.parent.or_else(|| traceparent::parse(value));
             }
-            13 if name.eq_ignore_ascii_case("authorization") => self.secret = true,
             14 if name.eq_ignore_ascii_case("content-length") => {
                 self.length = self.length.and(value);
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                 self.coding = self.coding.and(value);
             }
-            19 if name.eq_ignore_ascii_case("proxy-authorization") => self.secret = true,
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 //! and it must be counted.
 
 use super::fields::Fields;
+use crate::l7::headers::Collector;
 
 /// Longest method that is taken for one (the longest registered one has 17 letters).
 const METHOD_MAX: usize = 64;
@@ -38,7 +39,7 @@ pub(super) enum Line<'a> {
 
 /// Field lines, and whether all of them were well-formed: if not, the framing is anyone's guess
 /// (RFC 9112 sections 2.2 and 5.1).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Section<'a> {
     pub(super) fields: Fields<'a>,
     pub(super) malformed: bool,
@@ -100,7 +101,10 @@ pub(super) fn request_line(line: &[u8]) -> Line<'_> {
 }
 
 /// A whole request head.
-pub(super) fn request(bytes: &[u8]) -> Lenient<(RequestLine<'_>, Section<'_>)> {
+pub(super) fn request<'a>(
+    bytes: &'a [u8],
+    kept: Collector<'a>,
+) -> Lenient<(RequestLine<'a>, Section<'a>)> {
     let Some((line, start)) = first_line(bytes) else {
         return if may_become_request(bytes) {
             Lenient::Partial
@@ -111,7 +115,7 @@ pub(super) fn request(bytes: &[u8]) -> Lenient<(RequestLine<'_>, Section<'_>)> {
     match request_line(line) {
         Line::NotHttp => Lenient::NotHttp,
         Line::Http09 => Lenient::Http09,
-        Line::Request(line) => match section(bytes, start) {
+        Line::Request(line) => match section(bytes, start, kept) {
             Some((section, length)) => Lenient::Head((line, section), length),
             None => Lenient::Partial,
         },
@@ -119,15 +123,19 @@ pub(super) fn request(bytes: &[u8]) -> Lenient<(RequestLine<'_>, Section<'_>)> {
 }
 
 /// The field lines after the first line, when their blank line is there.
-pub(super) fn section(bytes: &[u8], start: usize) -> Option<(Section<'_>, usize)> {
+pub(super) fn section<'a>(
+    bytes: &'a [u8],
+    start: usize,
+    kept: Collector<'a>,
+) -> Option<(Section<'a>, usize)> {
     let lines = bytes.get(start..)?;
     let length = blank_line(lines)?;
-    Some((fields(lines.get(..length)?), start + length))
+    Some((fields(lines.get(..length)?, kept), start + length))
 }
 
 /// As many whole field lines as there are.
-pub(super) fn fields(mut lines: &[u8]) -> Section<'_> {
-    let mut section = Section::default();
+pub(super) fn fields<'a>(mut lines: &'a [u8], kept: Collector<'a>) -> Section<'a> {
+    let mut section = Section::new(kept);
     while let Some((line, length)) = first_line(lines) {
         if line.is_empty() {
             break;
@@ -139,6 +147,13 @@ pub(super) fn fields(mut lines: &[u8]) -> Section<'_> {
 }
 
 impl<'a> Section<'a> {
+    pub(super) fn new(kept: Collector<'a>) -> Self {
+        Self {
+            fields: Fields::new(kept),
+            malformed: false,
+        }
+    }
+
     fn add(&mut self, line: &'a [u8]) {
         let mut halves = line.splitn(2, |byte| *byte == b':');
         let name = halves

@@ -1,8 +1,9 @@
 //! HTTP/1.x message heads (RFC 9112): bytes to what an exchange keeps of them.
 //!
 //! httparse reads what is well-formed; what it refuses goes through [`lenient`] before it is
-//! rejected; what repeats is read once ([`memo`]). Of the header fields only `Host`, `User-Agent` and `traceparent` are kept, of the
-//! target everything but the query.
+//! rejected; what repeats is read once ([`memo`]). Of the header fields only `Host`, `User-Agent`,
+//! `traceparent` and those that were asked for by name are kept, of the target everything but the
+//! query.
 
 mod fields;
 mod lenient;
@@ -27,6 +28,7 @@ pub(super) use self::{
 use super::{
     counters::Rejection,
     exchange::{Method, TraceParent},
+    headers::{Headers, Message, Selection},
     text::Interner,
 };
 
@@ -53,11 +55,14 @@ pub(super) struct Reader {
     pub(super) texts: Interner,
     requests: Memo<Request>,
     responses: Memo<Response>,
+    selection: Selection,
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
+    /// A reader that keeps the fields of `selection`.
+    pub(super) fn new(selection: Selection) -> Self {
         Self {
+            selection,
             texts: Interner::new(),
             requests: Memo::new(),
             responses: Memo::new(),
@@ -100,6 +105,7 @@ pub(super) struct Request {
     pub(super) user_agent: Option<Arc<str>>,
     pub(super) version: &'static str,
     pub(super) parent: Option<TraceParent>,
+    pub(super) headers: Headers,
     pub(super) framing: Framing,
     /// The body comes only if the server asks for it, or if the client doesn't wait.
     pub(super) offers: bool,
@@ -120,7 +126,7 @@ impl Head for Request {
                     target: request.path.unwrap_or_default().as_bytes(),
                     version: version(request.version),
                 };
-                let mut fields = Fields::default();
+                let mut fields = Fields::new(reader.selection.collect(Message::Request));
                 for header in request.headers.iter() {
                     fields.add(header.name, header.value);
                 }
@@ -131,7 +137,7 @@ impl Head for Request {
                 Parsed::Complete { value, length }
             }
             Ok(Status::Partial) if lenient::may_become_request(bytes) => Parsed::Partial,
-            Ok(Status::Partial) | Err(_) => Self::parse_lenient(bytes, &mut reader.texts),
+            Ok(Status::Partial) | Err(_) => Self::parse_lenient(bytes, reader),
         }
     }
 
@@ -141,7 +147,8 @@ impl Head for Request {
                 let Line::Request(line) = lenient::request_line(line) else {
                     return None;
                 };
-                let section = lenient::fields(bytes.get(start..).unwrap_or_default());
+                let kept = reader.selection.collect(Message::Request);
+                let section = lenient::fields(bytes.get(start..).unwrap_or_default(), kept);
                 Self::new(line, &section.fields, &mut reader.texts)
             }
             None => Self::from_cut_line(bytes, &mut reader.texts)?,
@@ -167,6 +174,7 @@ impl Request {
             user_agent: fields.user_agent.map(&mut keep),
             version: line.version,
             parent: fields.parent,
+            headers: fields.kept.finish(),
             framing: match (fields.coding, fields.length) {
                 (Coding::Chunked, _) => Framing::Chunked,
                 (Coding::Absent, ContentLength::Absent) => Framing::Length(0),
@@ -178,13 +186,13 @@ impl Request {
         }
     }
 
-    fn parse_lenient(bytes: &[u8], texts: &mut Interner) -> Parsed<Self> {
-        match lenient::request(bytes) {
+    fn parse_lenient(bytes: &[u8], reader: &mut Reader) -> Parsed<Self> {
+        match lenient::request(bytes, reader.selection.collect(Message::Request)) {
             Lenient::Partial => Parsed::Partial,
             Lenient::NotHttp => Parsed::Invalid(rejection(bytes)),
             Lenient::Http09 => Parsed::Invalid(Rejection::Http09),
             Lenient::Head((line, section), length) => {
-                let mut value = Self::new(line, &section.fields, texts);
+                let mut value = Self::new(line, &section.fields, &mut reader.texts);
                 if section.malformed {
                     value.framing = Framing::Unknown;
                 }

@@ -9,10 +9,14 @@ use super::{
     fields::{Coding, ContentLength},
     lenient::{self, Section},
 };
-use crate::l7::{counters::Rejection, exchange::Method};
+use crate::l7::{
+    counters::Rejection,
+    exchange::Method,
+    headers::{Headers, Message},
+};
 
 /// A response's head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::l7) struct Response {
     pub(in crate::l7) status: u16,
     length: ContentLength,
@@ -21,6 +25,7 @@ pub(in crate::l7) struct Response {
     /// Not all field lines were seen or well-formed.
     uncertain: bool,
     pub(in crate::l7) truncated: bool,
+    pub(in crate::l7) headers: Headers,
 }
 
 impl Head for Response {
@@ -33,7 +38,7 @@ impl Head for Response {
         let config = httparse::ParserConfig::default();
         match config.parse_response_with_uninit_headers(&mut response, bytes, &mut headers) {
             Ok(Status::Complete(length)) => {
-                let mut section = Section::default();
+                let mut section = Section::new(reader.selection.collect(Message::Response));
                 for header in response.headers.iter() {
                     section.fields.add(header.name, header.value);
                 }
@@ -46,13 +51,14 @@ impl Head for Response {
                 Parsed::Complete { value, length }
             }
             Ok(Status::Partial) => Parsed::Partial,
-            Err(_) => Self::parse_lenient(bytes),
+            Err(_) => Self::parse_lenient(bytes, reader),
         }
     }
 
-    fn salvage(bytes: &[u8], _: &mut Reader) -> Option<Self> {
+    fn salvage(bytes: &[u8], reader: &mut Reader) -> Option<Self> {
         let (line, start) = lenient::first_line(bytes)?;
-        let section = lenient::fields(bytes.get(start..)?);
+        let kept = reader.selection.collect(Message::Response);
+        let section = lenient::fields(bytes.get(start..)?, kept);
         let mut response = Self::new(status(line)?, &section)?;
         response.uncertain = true;
         response.truncated = true;
@@ -70,10 +76,11 @@ impl Response {
             h2c: section.fields.h2c,
             uncertain: section.malformed,
             truncated: false,
+            headers: section.fields.kept.finish(),
         })
     }
 
-    fn parse_lenient(bytes: &[u8]) -> Parsed<Self> {
+    fn parse_lenient(bytes: &[u8], reader: &Reader) -> Parsed<Self> {
         let Some((line, start)) = lenient::first_line(bytes) else {
             // The strict parser has seen a fault in the line already.
             return Parsed::Invalid(Rejection::NotHttp);
@@ -81,7 +88,8 @@ impl Response {
         let Some(status) = status(line) else {
             return Parsed::Invalid(Rejection::NotHttp);
         };
-        match lenient::section(bytes, start) {
+        let kept = reader.selection.collect(Message::Response);
+        match lenient::section(bytes, start, kept) {
             None => Parsed::Partial,
             Some((section, length)) => match Self::new(status, &section) {
                 Some(value) => Parsed::Complete { value, length },

@@ -12,6 +12,7 @@ use crate::l7::{
     connection::Context,
     counters::Dropped,
     exchange::{Exchange, Method, Role},
+    headers::Headers,
 };
 
 /// A header block that comes in several frames.
@@ -229,6 +230,8 @@ impl Connection {
             response_body: None,
             parent: head.parent,
             truncated: head.truncated,
+            request_headers: Headers::default(),
+            response_headers: Headers::default(),
             rpc: None,
         }
     }
