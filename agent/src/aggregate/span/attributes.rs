@@ -68,9 +68,9 @@ fn http(pairs: &mut Pairs, exchange: &Exchange, texts: &mut Texts) {
     let size = |bytes: Option<u64>| i64::try_from(bytes?).ok();
     let request = size(exchange.request_body);
     pairs.extend(request.map(|bytes| ("http.request.body.size", bytes.into())));
+    pairs.extend(header::attributes(&exchange.request_headers));
     let method = exchange.method.as_str().map(|method| texts.fixed(method));
     pairs.extend(method.map(|method| ("http.request.method", method.into())));
-    pairs.extend(header::attributes(&exchange.request_headers));
     let original = exchange.method_original.as_ref();
     pairs.extend(original.map(|text| ("http.request.method_original", printable(text).into())));
     let response = size(exchange.response_body);
