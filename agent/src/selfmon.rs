@@ -233,7 +233,8 @@ fn dropped(stage: &'static str, reason: &'static str, count: u64, collector: &mu
     by_reason(&DROPPED, stage, reason, count, collector);
 }
 
-fn ignored(stage: &'static str, reason: &'static str, count: u64, collector: &mut Collector) {
+/// Adds what a stage left alone for one reason.
+pub fn ignored(stage: &'static str, reason: &'static str, count: u64, collector: &mut Collector) {
     by_reason(&IGNORED, stage, reason, count, collector);
 }
 

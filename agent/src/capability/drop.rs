@@ -3,8 +3,8 @@
 use std::{fs, io, path::Path};
 
 use super::{
-    BPF, CapSet, Capability, CapabilitySet, DAC_READ_SEARCH, Error, Held, KernelVersion, PERFMON,
-    SPLIT, SYS_ADMIN, SYS_PTRACE,
+    BPF, CHECKPOINT_RESTORE, CapSet, Capability, CapabilitySet, DAC_READ_SEARCH, Error, Held,
+    KernelVersion, PERFMON, SPLIT, SYS_ADMIN, SYS_PTRACE,
 };
 
 /// From here on `kernel.unprivileged_bpf_disabled` stops making maps and loading programs only;
@@ -12,19 +12,32 @@ use super::{
 /// commit c8644cd0efe7).
 const OPEN_MAPS: KernelVersion = KernelVersion::new(5, 19, 0);
 
-/// What of `held` later work needs once everything is attached: reading /proc always, reading
-/// maps below 5.19, and what loading takes when `loads_again` (a probe attached later on).
+/// What of `held` later work needs once everything is attached: reading /proc always, and reading
+/// maps below 5.19.
 ///
 /// Reading ring buffers and iterators takes none: the descriptor is the permission.
 #[must_use]
-pub fn needed_after_attach(held: &Held, kernel: KernelVersion, loads_again: bool) -> CapabilitySet {
-    let mut kept = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
-    let mut bpf = Vec::new();
-    if kernel < OPEN_MAPS || loads_again {
-        bpf.push(BPF);
+pub fn needed_after_attach(held: &Held, kernel: KernelVersion) -> CapabilitySet {
+    needed(held, kernel, &[])
+}
+
+/// What of `held` the thread needs that attaches uprobes later on. `perf_uprobe_event_init` asks for
+/// `CAP_PERFMON`; `/proc/PID/map_files` for `CAP_CHECKPOINT_RESTORE`, without which the path is
+/// tried.
+#[must_use]
+pub fn needed_to_attach_uprobes(held: &Held, kernel: KernelVersion) -> CapabilitySet {
+    let mut kept = needed(held, kernel, &[PERFMON]);
+    if held.effective.contains(&CHECKPOINT_RESTORE) {
+        kept.insert(CHECKPOINT_RESTORE);
     }
-    if loads_again {
-        bpf.push(PERFMON);
+    kept
+}
+
+fn needed(held: &Held, kernel: KernelVersion, more: &[Capability]) -> CapabilitySet {
+    let mut kept = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
+    let mut bpf = more.to_vec();
+    if kernel < OPEN_MAPS {
+        bpf.push(BPF);
     }
     // CAP_SYS_ADMIN stands for those that the kernel or whoever started the agent doesn't know.
     let split = kernel >= SPLIT

@@ -23,6 +23,7 @@ fn everything() -> Held {
         SYS_PTRACE,
         DAC_READ_SEARCH,
         SYS_RESOURCE,
+        CHECKPOINT_RESTORE,
     ])
 }
 
@@ -41,6 +42,7 @@ fn fault_27_root_lacks_nothing_and_nobody_everything() {
             "CAP_BPF+CAP_PERFMON",
             "CAP_SYS_PTRACE",
             "CAP_DAC_READ_SEARCH",
+            "CAP_CHECKPOINT_RESTORE",
             "CAP_SYS_ADMIN"
         ]
     );
@@ -101,9 +103,10 @@ fn what_this_thread_holds_is_its_effective_set() {
 
 #[test]
 fn after_attaching_only_what_later_work_needs_is_kept() {
-    let kept = |held: &Held, kernel, loads_again| needed_after_attach(held, kernel, loads_again);
+    let kept = needed_after_attach;
+    let attaching = needed_to_attach_uprobes;
     let reading = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
-    assert_eq!(kept(&everything(), DEBIAN_12, false), reading);
+    assert_eq!(kept(&everything(), DEBIAN_12), reading);
     let with = |more: &[Capability]| {
         reading
             .iter()
@@ -111,17 +114,23 @@ fn after_attaching_only_what_later_work_needs_is_kept() {
             .copied()
             .collect::<CapabilitySet>()
     };
-    assert_eq!(kept(&everything(), DEBIAN_11, false), with(&[BPF]));
-    assert_eq!(kept(&everything(), DEBIAN_12, true), with(&[BPF, PERFMON]));
+    assert_eq!(kept(&everything(), DEBIAN_11), with(&[BPF]));
+    let uprobes = with(&[PERFMON, CHECKPOINT_RESTORE]);
     assert_eq!(
-        kept(&everything(), KernelVersion::new(5, 7, 0), false),
+        attaching(&everything(), KernelVersion::new(6, 1, 0)),
+        uprobes
+    );
+    let uprobes = with(&[BPF, PERFMON, CHECKPOINT_RESTORE]);
+    assert_eq!(attaching(&everything(), DEBIAN_11), uprobes);
+    assert_eq!(
+        kept(&everything(), KernelVersion::new(5, 7, 0)),
         with(&[SYS_ADMIN])
     );
     assert_eq!(
-        kept(&held(&[SYS_ADMIN]), DEBIAN_11, false),
+        attaching(&held(&[SYS_ADMIN]), DEBIAN_11),
         CapabilitySet::from([SYS_ADMIN])
     );
-    assert!(kept(&held(&[]), DEBIAN_11, true).is_empty());
+    assert!(attaching(&held(&[]), DEBIAN_11).is_empty());
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Loads and attaches the programs: for each hook the best alternative that works here.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
-    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
 };
 
 use aya::{
@@ -187,6 +190,7 @@ impl Programs {
                 Program::RawTracePoint(program) => program.unload(),
                 Program::TracePoint(program) => program.unload(),
                 Program::Iter(program) => program.unload(),
+                Program::UProbe(program) => program.unload(),
                 _ => Ok(()),
             };
             match result {
@@ -200,6 +204,22 @@ impl Programs {
         self.ebpf
             .program_mut(name)
             .ok_or_else(|| format!("program {name} is not in the object"))
+    }
+
+    /// Descriptors of those of these programs that are loaded, to be attached by others.
+    pub fn descriptors(
+        &self,
+        names: impl Iterator<Item = &'static str>,
+    ) -> Result<HashMap<&'static str, OwnedFd>, ProgramError> {
+        let mut descriptors = HashMap::new();
+        for name in names {
+            if let Some(Program::UProbe(program)) = self.ebpf.program(name)
+                && let Ok(fd) = program.fd()
+            {
+                descriptors.insert(name, fd.as_fd().try_clone_to_owned()?);
+            }
+        }
+        Ok(descriptors)
     }
 
     /// What became of each hook, in the order of the families.

@@ -1,6 +1,7 @@
-//! The few commands of bpf(2) that aya doesn't offer.
+//! The few commands of bpf(2), and the other system calls, that aya doesn't offer.
 
 use std::{
+    ffi::CString,
     fs::File,
     io,
     mem::size_of,
@@ -14,6 +15,13 @@ const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_ITER_CREATE: libc::c_int = 33;
 /// `BPF_TRACE_ITER` of `enum bpf_attach_type`.
 const BPF_TRACE_ITER: u32 = 28;
+/// `BPF_PERF_EVENT` of `enum bpf_attach_type`.
+const BPF_PERF_EVENT: u32 = 41;
+/// `_IOW('$', 8, __u32)` and `_IO('$', 0)` of `linux/perf_event.h`.
+const PERF_EVENT_IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
+const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
+/// The descriptor is closed at exec.
+const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
 
 /// `union bpf_attr`, the part for batches.
 #[repr(C)]
@@ -132,6 +140,152 @@ pub fn iterate(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<File>
         flags: 0,
     };
     Ok(File::from(owned(bpf(BPF_ITER_CREATE, &mut attributes)?)?))
+}
+
+/// `struct perf_event_attr` up to `config2` (`PERF_ATTR_SIZE_VER1`).
+#[repr(C)]
+#[derive(Default)]
+struct PerfAttributes {
+    kind: u32,
+    size: u32,
+    config: u64,
+    sample_period: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup_events: u32,
+    breakpoint_type: u32,
+    /// `config1`, for a uprobe the path of its file.
+    path: u64,
+    /// `config2`, for a uprobe the offset in the file.
+    offset: u64,
+}
+
+/// A perf event at a place in a file's code, in all processes. It does nothing by itself.
+pub(super) fn uprobe_event(kind: u32, config: u64, path: &str, offset: u64) -> io::Result<OwnedFd> {
+    let path = CString::new(path)?;
+    let attributes = PerfAttributes {
+        kind,
+        size: u32::try_from(size_of::<PerfAttributes>()).unwrap_or(0),
+        config,
+        path: path.as_ptr() as u64,
+        offset,
+        ..PerfAttributes::default()
+    };
+    // Any process, so of one CPU by name: the breakpoint is in the code that all CPUs run.
+    let (any_process, cpu, no_group): (libc::pid_t, libc::c_int, libc::c_int) = (-1, 0, -1);
+    // SAFETY: the struct has the kernel's layout and its own size in it; the path outlives the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            std::ptr::from_ref(&attributes),
+            any_process,
+            cpu,
+            no_group,
+            PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    owned(result)
+}
+
+/// Has a program run on a perf event for as long as the link lives (5.15; `EINVAL` before).
+pub(super) fn link_perf_event(
+    program: BorrowedFd<'_>,
+    event: BorrowedFd<'_>,
+) -> io::Result<OwnedFd> {
+    let mut attributes = LinkAttributes {
+        program_fd: fd_number(program),
+        target_fd: fd_number(event),
+        attach_type: BPF_PERF_EVENT,
+        ..LinkAttributes::default()
+    };
+    owned(bpf(BPF_LINK_CREATE, &mut attributes)?)
+}
+
+/// Has a program run on a perf event for as long as that lives.
+pub(super) fn run_on_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<()> {
+    let commands = [
+        (PERF_EVENT_IOC_SET_BPF, program.as_raw_fd()),
+        (PERF_EVENT_IOC_ENABLE, 0),
+    ];
+    for (command, argument) in commands {
+        // SAFETY: both commands take a number.
+        if unsafe { libc::ioctl(event.as_raw_fd(), command as _, argument) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Raises the limit on open descriptors as far as that takes no privilege, to `wanted` at most; to
+/// how many that is then. What counts is the hard limit (setrlimit(2)).
+pub fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the struct is valid for the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let raised = wanted.min(limit.rlim_max);
+    if raised <= limit.rlim_cur {
+        return Ok(limit.rlim_cur);
+    }
+    limit.rlim_cur = raised;
+    // SAFETY: as above.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(raised)
+}
+
+/// A page of a file, mapped to be looked at in `/proc/self/maps`.
+#[derive(Debug)]
+pub struct Page {
+    address: *mut libc::c_void,
+}
+
+impl Page {
+    const SIZE: usize = 4096;
+
+    /// Maps the first page of `file`, which isn't read.
+    pub fn map(file: &File) -> io::Result<Self> {
+        // SAFETY: a new mapping at an address of the kernel's choice takes nobody's memory; it is
+        // never read, so it doesn't matter when the file gets shorter.
+        let address = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                Self::SIZE,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { address })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        self.address as u64
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map`, unmapped once; nothing refers into it.
+        unsafe {
+            libc::munmap(self.address, Self::SIZE);
+        }
+    }
 }
 
 /// Where a batch look-up goes on.

@@ -36,6 +36,11 @@ impl Programs {
                         self.load_next(program, place, index)?;
                     }
                 }
+                if let Via::Uprobes(programs) = attach.via {
+                    return programs
+                        .iter()
+                        .try_for_each(|name| attach.via.load(self.program(name)?, types));
+                }
                 let program = self.program(attach.program)?;
                 attach.via.load(program, types)
             });

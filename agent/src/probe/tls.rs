@@ -1,0 +1,180 @@
+//! TLS libraries: what passes through them in clear text.
+//!
+//! The programs are loaded with the others and attached later, to each file that has such a library
+//! (`tls/`): the tables here say to which functions.
+
+use super::{Family, Hook, with_types};
+use crate::kernel::{
+    attach::{Attach, Via},
+    feature::Kernel,
+};
+
+/// A function of a C library that is watched. It takes the session as its first argument.
+#[derive(Debug)]
+pub struct Target {
+    /// Its symbol.
+    pub symbol: &'static str,
+    /// Program that runs at its entry.
+    pub program: &'static str,
+    /// Whether [`RETURN`] runs when it returns.
+    pub returns: bool,
+    /// How many of its arguments are read in registers.
+    pub arguments: usize,
+}
+
+/// Program that runs when a function of a C library returns.
+pub const RETURN: &str = "tls_return";
+
+const fn target(symbol: &'static str, program: &'static str, arguments: usize) -> Target {
+    Target {
+        symbol,
+        program,
+        returns: true,
+        arguments,
+    }
+}
+
+/// OpenSSL 1.1 and 3.x and BoringSSL: SSL_read(3), SSL_write(3), SSL_do_handshake(3), SSL_free(3).
+pub const OPENSSL: &[Target] = &[
+    target("SSL_read", "tls_read", 3),
+    target("SSL_write", "tls_write", 3),
+    target("SSL_read_ex", "tls_read_ex", 4),
+    target("SSL_write_ex", "tls_write_ex", 4),
+    target("SSL_write_ex2", "tls_write_ex2", 5),
+    target("SSL_sendfile", "tls_sendfile", 5),
+    target("SSL_do_handshake", "tls_handshake", 1),
+    Target {
+        symbol: "SSL_free",
+        program: "tls_free",
+        returns: false,
+        arguments: 1,
+    },
+];
+
+/// `GnuTLS`: `gnutls_record_recv` and its like.
+pub const GNUTLS: &[Target] = &[
+    target("gnutls_record_recv", "tls_read", 3),
+    target("gnutls_record_send", "tls_write", 3),
+    target("gnutls_handshake", "tls_handshake", 1),
+    Target {
+        symbol: "gnutls_deinit",
+        program: "tls_free",
+        returns: false,
+        arguments: 1,
+    },
+];
+
+/// A function of a Go program that is watched. Go moves stacks, so a uretprobe would put its return
+/// address where the runtime finds it: the end of a function is a breakpoint at each of its returns.
+#[derive(Debug)]
+pub struct GoTarget {
+    /// Its name in the symbol table and in the runtime's own.
+    pub symbol: &'static str,
+    /// Program that runs at its entry.
+    pub program: &'static str,
+    /// Program that runs at each of its returns.
+    pub at_return: Option<&'static str>,
+}
+
+/// Go's `crypto/tls`, which every Go program with TLS has in it. Since 1.17 arguments are in
+/// registers (`abi-internal.md`).
+pub const GO: &[GoTarget] = &[
+    GoTarget {
+        symbol: "crypto/tls.(*Conn).Read",
+        program: "go_tls_read",
+        at_return: Some("go_tls_read_return"),
+    },
+    GoTarget {
+        symbol: "crypto/tls.(*Conn).Write",
+        program: "go_tls_write",
+        at_return: Some("go_tls_write_return"),
+    },
+    GoTarget {
+        symbol: "crypto/tls.(*Conn).Close",
+        program: "go_tls_close",
+        at_return: None,
+    },
+];
+
+const C_PROGRAMS: &[&str] = &[
+    "tls_read",
+    "tls_write",
+    "tls_read_ex",
+    "tls_write_ex",
+    "tls_write_ex2",
+    "tls_sendfile",
+    "tls_handshake",
+    "tls_free",
+    RETURN,
+];
+
+const GO_PROGRAMS: &[&str] = &[
+    "go_tls_read",
+    "go_tls_read_return",
+    "go_tls_write",
+    "go_tls_write_return",
+    "go_tls_close",
+];
+
+/// The family.
+pub const FAMILY: Family = Family {
+    name: "tls",
+    help: "what TLS libraries encrypt and decrypt, so that requests inside are seen",
+    hooks: &[
+        Hook {
+            name: "OpenSSL, GnuTLS",
+            required: false,
+            lost: "no requests inside TLS of OpenSSL, BoringSSL and GnuTLS",
+            any_of: &[Attach {
+                program: "tls_read",
+                via: Via::Uprobes(C_PROGRAMS),
+                when: with_uprobes,
+            }],
+        },
+        Hook {
+            name: "Go crypto/tls",
+            required: false,
+            lost: "no requests inside TLS of Go programs",
+            any_of: &[Attach {
+                program: "go_tls_read",
+                via: Via::Uprobes(GO_PROGRAMS),
+                when: with_uprobes,
+            }],
+        },
+    ],
+    maps: &[],
+};
+
+/// All programs that may be attached to files.
+pub fn programs() -> impl Iterator<Item = &'static str> {
+    C_PROGRAMS.iter().chain(GO_PROGRAMS).copied()
+}
+
+fn with_uprobes(kernel: &Kernel) -> Result<(), String> {
+    with_types(kernel)?;
+    match &kernel.uprobes {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_its_programs_among_those_that_are_loaded() {
+        let known: Vec<_> = programs().collect();
+        for target in OPENSSL.iter().chain(GNUTLS) {
+            assert!(known.contains(&target.program), "{}", target.symbol);
+        }
+        for target in GO {
+            assert!(known.contains(&target.program), "{}", target.symbol);
+            assert!(
+                target
+                    .at_return
+                    .is_none_or(|program| known.contains(&program))
+            );
+        }
+    }
+}
