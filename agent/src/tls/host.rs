@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{maps::open_in, watched::Keep};
+use super::{
+    maps::{names_in, open_in},
+    watched::Keep,
+};
 
 /// How the files of TLS libraries are called.
 const LIBRARIES: [&str; 2] = ["libssl.so", "libgnutls.so"];
@@ -59,10 +62,10 @@ impl Host {
             paths.extend(cached(&fs::read(&cache).unwrap_or_default()));
         }
         for directory in DIRECTORIES {
-            let below = self.rootfs.join(directory.trim_start_matches('/'));
-            let entries = fs::read_dir(below).into_iter().flatten().flatten();
-            let names = entries.map(|entry| Path::new(directory).join(entry.file_name()));
-            paths.extend(names.filter(|path| is_library(path)));
+            let directory = Path::new(directory);
+            let names = names_in(&self.rootfs, directory).unwrap_or_default();
+            let below = names.iter().map(|name| directory.join(name));
+            paths.extend(below.filter(|path| is_library(path)));
         }
         let open = |path: &PathBuf| open_in(&self.rootfs, path).ok();
         paths.iter().filter_map(open).collect()

@@ -1,10 +1,13 @@
 //! Code that a process has mapped: `/proc/PID/maps` (proc(5)), and opening what it names.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, Read as _},
-    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -108,10 +111,8 @@ impl Mapping {
         let range = format!("{:x}-{:x}", self.range.0, self.range.1);
         match File::open(process.join("map_files").join(range)) {
             Ok(file) => regular(file),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !self.deleted => {
-                self.open_path(&process.join("root"))
-            }
-            Err(error) => Err(error),
+            Err(error) if self.deleted => Err(error),
+            Err(_) => self.open_path(&process.join("root")),
         }
     }
 
@@ -137,14 +138,25 @@ impl Mapping {
     }
 }
 
-/// Opens a path within a root: no link in it leads out, and nothing that blocks is opened.
+/// Opens a file within a root: no link in its path leads out, and nothing that blocks is opened.
 pub(super) fn open_in(root: &Path, path: &Path) -> io::Result<File> {
-    let directory = File::open(root)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    regular(resolve_in(root, path, flags)?)
+}
+
+/// The names in a directory within a root.
+pub(super) fn names_in(root: &Path, path: &Path) -> io::Result<Vec<OsString>> {
+    let directory = resolve_in(root, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    let entries = fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))?;
+    entries.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+fn resolve_in(root: &Path, path: &Path, flags: OFlag) -> io::Result<File> {
     let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .flags(flags | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT);
-    let fd: OwnedFd = openat2(&directory, path, how)?;
-    regular(File::from(fd))
+    let fd: OwnedFd = openat2(&File::open(root)?, path, how)?;
+    Ok(File::from(fd))
 }
 
 fn regular(file: File) -> io::Result<File> {
