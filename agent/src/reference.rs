@@ -59,7 +59,6 @@ pub fn sections() -> Vec<Section> {
                 selfmon::DESCRIPTORS,
                 selfmon::process::DESCRIPTORS,
                 tls::stats::DESCRIPTORS,
-                uncovered::DESCRIPTORS,
                 CARDINALITY,
                 OWN_METRICS,
             ],

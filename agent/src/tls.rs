@@ -6,9 +6,7 @@
 //! its connections encrypted by something that isn't watched.
 
 use std::{
-    collections::HashMap,
     io,
-    os::fd::OwnedFd,
     path::PathBuf,
     sync::{
         Arc,
@@ -19,8 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sonde_common::event::tls::Uncovered;
+
 use crate::{
-    kernel::{sys, uprobe::Pmu},
+    kernel::{sys, uprobe::Programs},
     metric::Collector,
     reason::reasons,
 };
@@ -39,12 +39,13 @@ pub mod stats;
 mod symbol;
 mod watched;
 
+pub use self::name::UNKNOWN;
 use self::{
     finder::Finder,
     host::Host,
     schedule::Schedule,
     stats::Stats,
-    watched::{Attach, Uprobes},
+    watched::Attach,
 };
 
 reasons! {
@@ -99,34 +100,17 @@ const LAST: Duration = Duration::from_secs(2);
 /// Open descriptors that the breakpoints may need.
 const DESCRIPTORS: u64 = 16_384;
 
+/// A connection with the library that encrypts it, as far as can be told: one that is watched
+/// ([`Library::reason`], the connection being older than that), one that can't be (`rustls`, `jsse`,
+/// `nss`, `openssl_stripped`, ...), or [`UNKNOWN`].
+pub type Named = (Uncovered, &'static str);
+
 #[derive(Clone, Copy, Debug)]
 enum Message {
     Exec(u32),
     Exit(u32),
-    Suspect(u32),
+    Uncovered(Uncovered),
     Stop,
-}
-
-/// A connection of this process was encrypted by a library that wasn't watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uncovered {
-    /// The process.
-    pub tgid: u32,
-    /// Its library as far as can be told: one that is watched ([`Library::reason`], the connection
-    /// being older than that), one that can't be (`rustls`, `jsse`, `nss`, `openssl_stripped`, ...),
-    /// or `unknown`.
-    pub library: &'static str,
-}
-
-impl Uncovered {
-    /// By a library that nothing tells.
-    #[must_use]
-    pub fn unknown(tgid: u32) -> Self {
-        Self {
-            tgid,
-            library: name::UNKNOWN,
-        }
-    }
 }
 
 /// What the thread needs.
@@ -138,17 +122,15 @@ pub struct Settings {
     pub rootfs: PathBuf,
     /// The agent, as the host's procfs has it.
     pub own: u32,
-    /// What uprobes are made with.
-    pub pmu: Pmu,
-    /// Descriptors of the loaded programs, by name.
-    pub programs: HashMap<&'static str, OwnedFd>,
+    /// The loaded programs.
+    pub programs: Programs,
 }
 
 /// The thread's other end.
 #[derive(Debug)]
 pub struct Tls {
     messages: SyncSender<Message>,
-    answers: Receiver<Uncovered>,
+    answers: Receiver<Named>,
     /// A message was given up: what runs is to be read from `/proc`.
     missed: Arc<AtomicBool>,
     stats: Arc<Stats>,
@@ -197,14 +179,15 @@ impl Tls {
         self.send(Message::Exit(tgid));
     }
 
-    /// A connection of the process is encrypted by something that isn't watched. There will be one
-    /// [`Uncovered`] for it; where that can't be because too many are asked for, it is given back.
-    pub fn suspect(&self, tgid: u32) -> Option<Uncovered> {
-        (!self.send(Message::Suspect(tgid))).then(|| Uncovered::unknown(tgid))
+    /// Asks which library encrypts a connection that can't be seen into, and whether its process
+    /// has one by now that can be. Whether there will be an answer: not when too much is asked for.
+    #[must_use]
+    pub fn suspect(&self, uncovered: &Uncovered) -> bool {
+        self.send(Message::Uncovered(*uncovered))
     }
 
     /// Answers that have come.
-    pub fn uncovered(&self) -> impl Iterator<Item = Uncovered> + '_ {
+    pub fn named(&self) -> impl Iterator<Item = Named> + '_ {
         self.answers.try_iter()
     }
 
@@ -238,29 +221,25 @@ struct Worker<A: Attach> {
     finder: Finder<A>,
     schedule: Schedule,
     missed: Arc<AtomicBool>,
-    answers: SyncSender<Uncovered>,
+    answers: SyncSender<Named>,
     swept: Instant,
     /// Looks that may still be had in this second.
     looks: u32,
     second: Instant,
 }
 
-impl Worker<Uprobes> {
+impl Worker<Programs> {
     fn new(
         settings: Settings,
         stats: Arc<Stats>,
         missed: Arc<AtomicBool>,
-        answers: SyncSender<Uncovered>,
+        answers: SyncSender<Named>,
     ) -> Self {
         if let Err(error) = sys::raise_descriptor_limit(DESCRIPTORS) {
             tracing::debug!(%error, "limit on open descriptors");
         }
-        let attach = Uprobes {
-            pmu: settings.pmu,
-            programs: settings.programs,
-        };
         let host = Host::new(settings.rootfs);
-        let finder = Finder::new(settings.procfs, host, settings.own, attach, stats);
+        let finder = Finder::new(settings.procfs, host, settings.own, settings.programs, stats);
         let now = Instant::now();
         Self {
             finder,
@@ -317,8 +296,9 @@ impl<A: Attach> Worker<A> {
             Message::Exit(tgid) => self.finder.exit(tgid, now),
             // Whoever asks reads the answers each second, so this waits hardly ever, and not for
             // long. It fails when nobody asks any more.
-            Message::Suspect(tgid) => {
-                let _ = self.answers.send(self.finder.suspect(tgid, now));
+            Message::Uncovered(uncovered) => {
+                let library = self.finder.name(uncovered.header.tgid, now);
+                let _ = self.answers.send((uncovered, library));
             }
             Message::Stop => {}
         }

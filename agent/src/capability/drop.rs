@@ -6,6 +6,7 @@ use super::{
     BPF, CHECKPOINT_RESTORE, CapSet, Capability, CapabilitySet, DAC_READ_SEARCH, Error, Held,
     KernelVersion, PERFMON, SPLIT, SYS_ADMIN, SYS_PTRACE,
 };
+use crate::kernel::uprobe::Way;
 
 /// From here on `kernel.unprivileged_bpf_disabled` stops making maps and loading programs only;
 /// before, it stopped every `bpf(2)` command, reading a map by its descriptor included (kernel
@@ -18,37 +19,27 @@ const OPEN_MAPS: KernelVersion = KernelVersion::new(5, 19, 0);
 /// Reading ring buffers and iterators takes none: the descriptor is the permission.
 #[must_use]
 pub fn needed_after_attach(held: &Held, kernel: KernelVersion) -> CapabilitySet {
-    needed(held, kernel, &[])
-}
-
-/// What of `held` the thread needs that attaches uprobes later on. `perf_uprobe_event_init` asks for
-/// `CAP_PERFMON`; `/proc/PID/map_files` for `CAP_CHECKPOINT_RESTORE`, without which the path is
-/// tried.
-#[must_use]
-pub fn needed_to_attach_uprobes(held: &Held, kernel: KernelVersion) -> CapabilitySet {
-    let mut kept = needed(held, kernel, &[PERFMON]);
-    if held.effective.contains(&CHECKPOINT_RESTORE) {
-        kept.insert(CHECKPOINT_RESTORE);
+    let mut kept = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
+    if kernel < OPEN_MAPS {
+        // CAP_SYS_ADMIN stands for those that the kernel or whoever started the agent doesn't know.
+        let split = kernel >= SPLIT && held.effective.contains(&BPF);
+        kept.insert(if split { BPF } else { SYS_ADMIN });
     }
+    kept.retain(|capability| held.effective.contains(capability));
     kept
 }
 
-fn needed(held: &Held, kernel: KernelVersion, more: &[Capability]) -> CapabilitySet {
-    let mut kept = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
-    let mut bpf = more.to_vec();
-    if kernel < OPEN_MAPS {
-        bpf.push(BPF);
+/// What of `held` the thread needs that attaches uprobes later on: what all need, with
+/// `CAP_CHECKPOINT_RESTORE` for `/proc/PID/map_files`, and where they are perf events
+/// `CAP_SYS_ADMIN`: `perf_uprobe_event_init` asks for it from 6.16 on and in what was released since
+/// then of older kernels, for `CAP_PERFMON` before, and which of the two can't be told.
+#[must_use]
+pub fn needed_to_attach_uprobes(held: &Held, kernel: KernelVersion, way: Way) -> CapabilitySet {
+    let mut kept = needed_after_attach(held, kernel);
+    kept.insert(CHECKPOINT_RESTORE);
+    if let Way::PerfEvents(_) = way {
+        kept.extend([SYS_ADMIN, PERFMON]);
     }
-    // CAP_SYS_ADMIN stands for those that the kernel or whoever started the agent doesn't know.
-    let split = kernel >= SPLIT
-        && bpf
-            .iter()
-            .all(|capability| held.effective.contains(capability));
-    kept.extend(if split || bpf.is_empty() {
-        bpf
-    } else {
-        vec![SYS_ADMIN]
-    });
     kept.retain(|capability| held.effective.contains(capability));
     kept
 }

@@ -1,12 +1,9 @@
 //! Loads and attaches the programs: for each hook the best alternative that works here.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs,
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::fs::MetadataExt as _,
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
 };
 
 use aya::{
@@ -22,7 +19,7 @@ pub use self::{
     refusal::distinct,
     via::{Attach, Via},
 };
-use super::{feature::Kernel, map, sweep::TABLE};
+use super::{feature::Kernel, map, sweep::TABLE, uprobe};
 use crate::probe::{Family, Hook, syscall};
 
 mod choose;
@@ -90,6 +87,8 @@ pub struct Programs {
     statistics: Option<OwnedFd>,
     /// Those in which system calls are timed, unless they are at all times.
     windows: Option<Windows>,
+    /// Programs for uprobes.
+    uprobes: Option<uprobe::Programs>,
 }
 
 impl Programs {
@@ -139,6 +138,7 @@ impl Programs {
             reports: Vec::new(),
             statistics: None,
             windows: None,
+            uprobes: None,
         };
         let mut seen = HashSet::new();
         for family in families {
@@ -206,20 +206,9 @@ impl Programs {
             .ok_or_else(|| format!("program {name} is not in the object"))
     }
 
-    /// Descriptors of those of these programs that are loaded, to be attached by others.
-    pub fn descriptors(
-        &self,
-        names: impl Iterator<Item = &'static str>,
-    ) -> Result<HashMap<&'static str, OwnedFd>, ProgramError> {
-        let mut descriptors = HashMap::new();
-        for name in names {
-            if let Some(Program::UProbe(program)) = self.ebpf.program(name)
-                && let Ok(fd) = program.fd()
-            {
-                descriptors.insert(name, fd.as_fd().try_clone_to_owned()?);
-            }
-        }
-        Ok(descriptors)
+    /// Programs that are loaded to be attached to files, which whoever takes them does.
+    pub fn take_uprobes(&mut self) -> Option<uprobe::Programs> {
+        self.uprobes.take()
     }
 
     /// What became of each hook, in the order of the families.

@@ -67,6 +67,12 @@ impl Kernel {
         !self.older && major(&self.release) >= Some(7)
     }
 
+    /// Whether its release is this or a later one.
+    #[must_use]
+    pub fn is_at_least(&self, major: u32, minor: u32) -> bool {
+        !self.older && version(&self.release) >= Some((major, minor))
+    }
+
     /// Whether a program at a uprobe can be preempted by another one on the same CPU: since 6.0 they
     /// run with preemption on. Asked with room to spare; what is used then needs 5.12.
     #[must_use]

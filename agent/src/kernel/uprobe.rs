@@ -1,10 +1,10 @@
 //! Uprobes: breakpoints in the code of a file, for every process that maps it.
 //!
-//! They are made with `perf_event_open(2)` on the PMU `uprobe` (`kernel/events/core.c`,
-//! `perf_uprobe_event_init`), which takes `CAP_PERFMON` alone and neither tracefs nor kprobes.
-//! Multi-uprobe links (6.6) were measured: a hit costs the same.
+//! Neither tracefs nor kprobes is needed. A hit costs the same in both ways of making them; links
+//! are made and let go of faster, and by anybody who has the program.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
@@ -12,9 +12,16 @@ use std::{
     thread,
 };
 
+use aya::{
+    Ebpf,
+    maps::{Map, MapData},
+};
+use aya_obj::Object;
+
 use super::sys;
 
-/// The PMU that uprobes are made with.
+/// The PMU that uprobes are made with: `perf_event_open(2)`, `perf_uprobe_event_init` of
+/// `kernel/events/core.c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pmu {
     /// Its number, for `perf_event_attr.type`.
@@ -69,22 +76,19 @@ impl Pmu {
         })
     }
 
-    /// Runs `program` whenever a process executes the instruction at `offset` of the file, or for
-    /// [`Moment::Return`] whenever the function whose frame begins there returns. The file is
-    /// taken as it is, whatever its name leads to by now.
-    pub fn attach(
+    /// One breakpoint.
+    fn attach(
         self,
         program: BorrowedFd<'_>,
-        file: &File,
+        path: &str,
         offset: u64,
         moment: Moment,
     ) -> io::Result<Link> {
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let config = match moment {
             Moment::Entry => 0,
             Moment::Return => 1u64 << self.return_bit,
         };
-        let event = sys::uprobe_event(self.kind, config, &path, offset)?;
+        let event = sys::uprobe_event(self.kind, config, path, offset)?;
         match sys::link_perf_event(program, event.as_fd()) {
             // The link holds the event.
             Ok(link) => Ok(Link { _fd: link }),
@@ -98,6 +102,128 @@ impl Pmu {
     }
 }
 
+/// How breakpoints are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By links that hold many (6.6, `bpf_uprobe_multi_link_attach`): they take no capability.
+    Links,
+    /// One by one as perf events, which take `CAP_PERFMON`, or from 6.16 on and in what was released
+    /// since then of older kernels `CAP_SYS_ADMIN`.
+    PerfEvents(Pmu),
+}
+
+impl Way {
+    /// Runs `program` whenever a process executes the instruction at one of these offsets in the
+    /// file, or for [`Moment::Return`] whenever the function whose frame begins there returns. The
+    /// file is taken as it is, whatever its name leads to by now.
+    pub fn attach(
+        self,
+        program: BorrowedFd<'_>,
+        file: &File,
+        offsets: &[u64],
+        moment: Moment,
+    ) -> io::Result<Vec<Link>> {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match self {
+            Self::Links => {
+                let at_return = moment == Moment::Return;
+                let link = sys::link_uprobes(program, &path, offsets, at_return)?;
+                Ok(vec![Link { _fd: link }])
+            }
+            Self::PerfEvents(pmu) => offsets
+                .iter()
+                .map(|offset| pmu.attach(program, &path, *offset, moment))
+                .collect(),
+        }
+    }
+}
+
+/// Programs that are loaded to be attached to files.
+#[derive(Debug)]
+pub struct Programs {
+    /// How.
+    pub way: Way,
+    /// Their descriptors, by name.
+    pub descriptors: HashMap<&'static str, OwnedFd>,
+}
+
+impl Programs {
+    /// None so far.
+    #[must_use]
+    pub fn new(way: Way) -> Self {
+        Self {
+            way,
+            descriptors: HashMap::new(),
+        }
+    }
+}
+
+/// Why programs can't be loaded for [`Way::Links`].
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The object is not as aya understands it.
+    #[error("the object can't be read: {0}")]
+    Parse(#[from] aya_obj::ParseError),
+    /// What it refers to is missing.
+    #[error("the object can't be linked: {0}")]
+    Relocate(#[from] aya_obj::relocation::EbpfRelocationError),
+    /// It has no such program.
+    #[error("program {0} is not in the object")]
+    Missing(&'static str),
+    /// The kernel refused a program.
+    #[error("{name} refused: {source}")]
+    Refused {
+        /// Which.
+        name: &'static str,
+        /// Why; the verifier's words are in the log.
+        source: io::Error,
+    },
+}
+
+/// Loads programs of an object for [`Way::Links`], with the maps that the others use. aya (0.14)
+/// doesn't load any for this kind of attachment, so the last steps of its loader are done here.
+pub fn load(
+    object: &[u8],
+    maps: &Ebpf,
+    names: &[&'static str],
+) -> Result<HashMap<&'static str, OwnedFd>, LoadError> {
+    let mut object = Object::parse(object)?;
+    let defined: Vec<_> = object.maps.drain().collect();
+    let sections = object.functions.keys().map(|(section, _)| *section).collect();
+    let made = defined.iter().filter_map(|(name, map)| {
+        let fd = data(maps.map(name)?)?.fd().as_fd().as_raw_fd();
+        Some((name.as_str(), fd, map))
+    });
+    object.relocate_maps(made, &sections)?;
+    object.relocate_calls(&sections)?;
+    let load = |name: &&'static str| {
+        let program = object.programs.get(*name);
+        let program = program.ok_or(LoadError::Missing(name))?;
+        let function = object.functions.get(&program.function_key());
+        let function = function.ok_or(LoadError::Missing(name))?;
+        let fd = sys::load_uprobes_program(name, &program.license, &function.instructions);
+        fd.map(|fd| (*name, fd))
+            .map_err(|source| LoadError::Refused { name, source })
+    };
+    names.iter().map(load).collect()
+}
+
+/// What all kinds of maps that the programs use have in common.
+fn data(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::PerCpuArray(data)
+        | Map::PerCpuHashMap(data)
+        | Map::ProgramArray(data)
+        | Map::RingBuf(data)
+        | Map::SkStorage(data)
+        | Map::Unsupported(data) => Some(data),
+        _ => None,
+    }
+}
+
 /// When a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -108,7 +234,7 @@ pub enum Moment {
     Return,
 }
 
-/// One attachment: dropping it takes the breakpoint out of every process.
+/// An attachment: dropping it takes its breakpoints out of every process.
 #[derive(Debug)]
 pub struct Link {
     _fd: OwnedFd,

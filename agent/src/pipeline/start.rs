@@ -30,7 +30,7 @@ use crate::{
     },
     l7::{Connections, Limits, headers::Selection},
     metric::Resource,
-    probe::{self, FAMILIES, Family},
+    probe::{FAMILIES, Family},
     tls::{self, Tls},
 };
 use anyhow::Context as _;
@@ -144,7 +144,7 @@ fn attach(
     let loaded = match Programs::attach(&kernel, &families, &settings(config)) {
         Ok(mut programs) => {
             programs.own_listeners(listening)?;
-            let tls = watch_tls(config, &kernel, &programs, &held, version)?;
+            let tls = watch_tls(config, &mut programs, &held, version)?;
             Some((ready(programs)?, tls))
         }
         Err(error) => {
@@ -176,27 +176,21 @@ fn warn_of(held: &Held, lacks: &[Lack]) {
 /// Starts the thread that looks for TLS libraries, where they can be watched.
 fn watch_tls(
     config: &Config,
-    kernel: &Kernel,
-    programs: &Programs,
+    programs: &mut Programs,
     held: &Held,
     version: KernelVersion,
 ) -> anyhow::Result<Option<Tls>> {
-    let programs = programs.descriptors(probe::tls::programs())?;
-    let Ok(pmu) = kernel.uprobes else {
+    let Some(programs) = programs.take_uprobes() else {
         return Ok(None);
     };
-    if programs.is_empty() {
-        return Ok(None);
-    }
+    // The thread alone keeps what attaching takes: capabilities belong to threads.
+    let kept = capability::needed_to_attach_uprobes(held, version, programs.way);
     let settings = tls::Settings {
         procfs: config.path.procfs.clone(),
         rootfs: config.path.rootfs.clone(),
         own: own_tgid(&config.path.procfs),
-        pmu,
         programs,
     };
-    // It alone keeps what attaching takes: capabilities belong to threads.
-    let kept = capability::needed_to_attach_uprobes(held, version);
     let prepare = move || match capability::drop_to(&kept) {
         Ok(dropped) => tracing::debug!(?kept, ?dropped, "capabilities of the tls thread"),
         Err(error) => tracing::warn!(%error, "the tls thread keeps all capabilities"),

@@ -72,9 +72,12 @@ pub struct GoTarget {
     pub symbol: &'static str,
     /// Program that runs at its entry.
     pub program: &'static str,
-    /// Program that runs at each of its returns.
-    pub at_return: Option<&'static str>,
+    /// Whether [`GO_RETURN`] runs at each of its returns.
+    pub returns: bool,
 }
+
+/// Program that runs at a return of a Go function.
+pub const GO_RETURN: &str = "go_tls_return";
 
 /// Go's `crypto/tls`, which every Go program with TLS has in it. Since 1.17 arguments are in
 /// registers (`abi-internal.md`).
@@ -82,17 +85,17 @@ pub const GO: &[GoTarget] = &[
     GoTarget {
         symbol: "crypto/tls.(*Conn).Read",
         program: "go_tls_read",
-        at_return: Some("go_tls_read_return"),
+        returns: true,
     },
     GoTarget {
         symbol: "crypto/tls.(*Conn).Write",
         program: "go_tls_write",
-        at_return: Some("go_tls_write_return"),
+        returns: true,
     },
     GoTarget {
         symbol: "crypto/tls.(*Conn).Close",
         program: "go_tls_close",
-        at_return: None,
+        returns: false,
     },
 ];
 
@@ -110,10 +113,9 @@ const C_PROGRAMS: &[&str] = &[
 
 const GO_PROGRAMS: &[&str] = &[
     "go_tls_read",
-    "go_tls_read_return",
     "go_tls_write",
-    "go_tls_write_return",
     "go_tls_close",
+    GO_RETURN,
 ];
 
 /// The family.
@@ -125,29 +127,42 @@ pub const FAMILY: Family = Family {
             name: "OpenSSL, GnuTLS",
             required: false,
             lost: "no requests inside TLS of OpenSSL, BoringSSL and GnuTLS",
-            any_of: &[Attach {
-                program: "tls_read",
-                via: Via::Uprobes(C_PROGRAMS),
-                when: with_uprobes,
-            }],
+            any_of: &uprobes("tls_read", C_PROGRAMS),
         },
         Hook {
             name: "Go crypto/tls",
             required: false,
             lost: "no requests inside TLS of Go programs",
-            any_of: &[Attach {
-                program: "go_tls_read",
-                via: Via::Uprobes(GO_PROGRAMS),
-                when: with_uprobes,
-            }],
+            any_of: &uprobes("go_tls_read", GO_PROGRAMS),
         },
     ],
     maps: &[],
 };
 
-/// All programs that may be attached to files.
-pub fn programs() -> impl Iterator<Item = &'static str> {
-    C_PROGRAMS.iter().chain(GO_PROGRAMS).copied()
+/// By links where the kernel has them, else by perf events.
+const fn uprobes(program: &'static str, programs: &'static [&'static str]) -> [Attach; 2] {
+    [
+        Attach {
+            program,
+            via: Via::UprobeLinks(programs),
+            when: with_links,
+        },
+        Attach {
+            program,
+            via: Via::Uprobes(programs),
+            when: with_uprobes,
+        },
+    ]
+}
+
+/// Kernel 6.6 and later.
+fn with_links(kernel: &Kernel) -> Result<(), String> {
+    with_types(kernel)?;
+    if kernel.is_at_least(6, 6) {
+        Ok(())
+    } else {
+        Err(format!("{} has no uprobe_multi links (kernel 6.6)", kernel.release))
+    }
 }
 
 fn with_uprobes(kernel: &Kernel) -> Result<(), String> {
@@ -164,17 +179,12 @@ mod tests {
 
     #[test]
     fn every_target_has_its_programs_among_those_that_are_loaded() {
-        let known: Vec<_> = programs().collect();
+        let known: Vec<_> = C_PROGRAMS.iter().chain(GO_PROGRAMS).copied().collect();
         for target in OPENSSL.iter().chain(GNUTLS) {
             assert!(known.contains(&target.program), "{}", target.symbol);
         }
         for target in GO {
             assert!(known.contains(&target.program), "{}", target.symbol);
-            assert!(
-                target
-                    .at_return
-                    .is_none_or(|program| known.contains(&program))
-            );
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Refusal, Uncovered,
+    Refusal,
     host::Host,
     identity::{Identity, Stamp},
     inspect::inspect,
@@ -146,22 +146,23 @@ impl<A: Attach> Finder<A> {
         }
     }
 
-    /// A connection of the process is encrypted by something that isn't watched: looks at it
-    /// thoroughly, and names its library.
-    pub(super) fn suspect(&mut self, tgid: u32, now: Instant) -> Uncovered {
+    /// The TLS library of a process, one of whose connections is encrypted by something that isn't
+    /// watched. It is looked at thoroughly, so that what it has loaded meanwhile is watched.
+    pub(super) fn name(&mut self, tgid: u32, now: Instant) -> &'static str {
         let answer = self.processes.get(&tgid).and_then(|process| process.answer);
-        let fresh = answer.filter(|(_, since)| now.saturating_duration_since(*since) < ANSWER);
-        let library = match fresh {
-            Some((library, _)) => library,
-            None => self.name(tgid, now),
-        };
-        if let Some(process) = self.processes.get_mut(&tgid) {
-            process.answer = Some((library, fresh.map_or(now, |(_, since)| since)));
+        if let Some((library, since)) = answer
+            && now.saturating_duration_since(since) < ANSWER
+        {
+            return library;
         }
-        Uncovered { tgid, library }
+        let library = self.find_out(tgid, now);
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.answer = Some((library, now));
+        }
+        library
     }
 
-    fn name(&mut self, tgid: u32, now: Instant) -> &'static str {
+    fn find_out(&mut self, tgid: u32, now: Instant) -> &'static str {
         let Ok(mappings) = maps::executable(&self.procfs, tgid) else {
             return name::UNKNOWN;
         };
@@ -220,6 +221,7 @@ impl<A: Attach> Finder<A> {
             self.files.acquire(*identity);
         }
         let process = self.processes.entry(tgid).or_default();
+        process.answer = None;
         for identity in std::mem::replace(&mut process.files, files) {
             self.files.release(identity, now);
         }

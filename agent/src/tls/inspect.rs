@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     kernel::uprobe::Moment,
-    probe::tls::{GNUTLS, GO, OPENSSL, RETURN, Target},
+    probe::tls::{GNUTLS, GO, GO_RETURN, OPENSSL, RETURN, Target},
 };
 
 /// Most code of one function that is looked at.
@@ -37,6 +37,23 @@ pub(super) struct Breakpoint {
 pub(super) struct Plan {
     pub(super) library: Library,
     pub(super) breakpoints: Vec<Breakpoint>,
+}
+
+impl Plan {
+    /// Offsets of the breakpoints, those of one program and moment together.
+    pub(super) fn by_program(&self) -> Vec<(&'static str, Moment, Vec<u64>)> {
+        let mut groups: Vec<(&'static str, Moment, Vec<u64>)> = Vec::new();
+        for it in &self.breakpoints {
+            let same = |group: &&mut (&str, Moment, Vec<u64>)| {
+                (group.0, group.1) == (it.program, it.moment)
+            };
+            match groups.iter_mut().find(same) {
+                Some((.., offsets)) => offsets.push(it.offset),
+                None => groups.push((it.program, it.moment, vec![it.offset])),
+            }
+        }
+        groups
+    }
 }
 
 /// What was found in a file.
@@ -245,15 +262,15 @@ fn of_go(image: &Image<'_>, executable: &go::Executable) -> Result<Vec<Breakpoin
         let code = code(image, *function)?;
         let site = site::entry(&code, function.address, Convention::Go);
         add(image, &mut breakpoints, site, target.program, false)?;
-        let Some(program) = target.at_return else {
+        if !target.returns {
             continue;
-        };
+        }
         let returns = site::returns(&code, function.address)
             .filter(|returns| (1..=RETURNS).contains(&returns.len()))
             .ok_or(Refusal::Undecodable)?;
         for address in returns {
             breakpoints.push(Breakpoint {
-                program,
+                program: GO_RETURN,
                 offset: image.code_offset(address).ok_or(Refusal::Malformed)?,
                 moment: Moment::Entry,
                 emulated: false,

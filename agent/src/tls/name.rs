@@ -30,8 +30,8 @@ const WITHIN: &[(&[u8], &str)] = &[
     (b"wolfSSL_", "wolfssl"),
 ];
 
-/// What nothing tells.
-pub(super) const UNKNOWN: &str = "unknown";
+/// A library that nothing tells.
+pub const UNKNOWN: &str = "unknown";
 
 /// Bytes that are read at one time, and how much of a program is read.
 const CHUNK: usize = 256 << 10;

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::AsFd as _,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +15,7 @@ use super::{
     inspect::Plan,
     stats::Stats,
 };
-use crate::kernel::uprobe::{self, Link, Pmu};
+use crate::kernel::uprobe::{self, Link, Programs};
 
 /// Most files that are watched at one time: each takes some 15 descriptors.
 pub(super) const FILES: usize = 256;
@@ -35,24 +35,17 @@ pub(super) trait Attach {
     fn detach(&self, links: Vec<Self::Link>);
 }
 
-/// Uprobes with the loaded programs.
-#[derive(Debug)]
-pub(super) struct Uprobes {
-    pub(super) pmu: Pmu,
-    pub(super) programs: HashMap<&'static str, OwnedFd>,
-}
-
-impl Attach for Uprobes {
+impl Attach for Programs {
     type Link = Link;
 
     fn attach(&self, file: &File, plan: &Plan) -> io::Result<Vec<Link>> {
-        let set = plan.breakpoints.iter().map(|breakpoint| {
-            let program = self.programs.get(breakpoint.program);
-            let program = program.ok_or(io::ErrorKind::NotFound)?;
-            let (offset, moment) = (breakpoint.offset, breakpoint.moment);
-            self.pmu.attach(program.as_fd(), file, offset, moment)
-        });
-        set.collect()
+        let mut links = Vec::new();
+        for (program, moment, offsets) in plan.by_program() {
+            let fd = self.descriptors.get(program);
+            let fd = fd.ok_or(io::ErrorKind::NotFound)?.as_fd();
+            links.extend(self.way.attach(fd, file, &offsets, moment)?);
+        }
+        Ok(links)
     }
 
     fn detach(&self, links: Vec<Link>) {
