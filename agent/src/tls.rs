@@ -40,13 +40,7 @@ mod symbol;
 mod watched;
 
 pub use self::name::UNKNOWN;
-use self::{
-    finder::Finder,
-    host::Host,
-    schedule::Schedule,
-    stats::Stats,
-    watched::Attach,
-};
+use self::{finder::Finder, host::Host, schedule::Schedule, stats::Stats, watched::Attach};
 
 reasons! {
     /// A TLS library that can be watched.
@@ -239,7 +233,13 @@ impl Worker<Programs> {
             tracing::debug!(%error, "limit on open descriptors");
         }
         let host = Host::new(settings.rootfs);
-        let finder = Finder::new(settings.procfs, host, settings.own, settings.programs, stats);
+        let finder = Finder::new(
+            settings.procfs,
+            host,
+            settings.own,
+            settings.programs,
+            stats,
+        );
         let now = Instant::now();
         Self {
             finder,

@@ -254,7 +254,11 @@ pub(super) fn link_uprobes(
         path: path.as_ptr() as u64,
         offsets: offsets.as_ptr() as u64,
         count: u32::try_from(offsets.len()).unwrap_or(u32::MAX),
-        uprobe_flags: if at_return { BPF_F_UPROBE_MULTI_RETURN } else { 0 },
+        uprobe_flags: if at_return {
+            BPF_F_UPROBE_MULTI_RETURN
+        } else {
+            0
+        },
         ..UprobesAttributes::default()
     };
     owned(bpf(BPF_LINK_CREATE, &mut attributes)?)

@@ -189,7 +189,11 @@ pub fn load(
 ) -> Result<HashMap<&'static str, OwnedFd>, LoadError> {
     let mut object = Object::parse(object)?;
     let defined: Vec<_> = object.maps.drain().collect();
-    let sections = object.functions.keys().map(|(section, _)| *section).collect();
+    let sections = object
+        .functions
+        .keys()
+        .map(|(section, _)| *section)
+        .collect();
     let made = defined.iter().filter_map(|(name, map)| {
         let fd = data(maps.map(name)?)?.fd().as_fd().as_raw_fd();
         Some((name.as_str(), fd, map))

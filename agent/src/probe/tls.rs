@@ -111,12 +111,7 @@ const C_PROGRAMS: &[&str] = &[
     RETURN,
 ];
 
-const GO_PROGRAMS: &[&str] = &[
-    "go_tls_read",
-    "go_tls_write",
-    "go_tls_close",
-    GO_RETURN,
-];
+const GO_PROGRAMS: &[&str] = &["go_tls_read", "go_tls_write", "go_tls_close", GO_RETURN];
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -161,7 +156,10 @@ fn with_links(kernel: &Kernel) -> Result<(), String> {
     if kernel.is_at_least(6, 6) {
         Ok(())
     } else {
-        Err(format!("{} has no uprobe_multi links (kernel 6.6)", kernel.release))
+        Err(format!(
+            "{} has no uprobe_multi links (kernel 6.6)",
+            kernel.release
+        ))
     }
 }
 

@@ -65,7 +65,9 @@ impl Via {
             }
             (Self::StorageIterator, Some(types)) => <&mut Iter>::try_from(program)
                 .and_then(|program| program.load("bpf_sk_storage_map", types)),
-            (Self::Uprobes(_) | Self::UprobeLinks(_), _) => <&mut UProbe>::try_from(program).and_then(UProbe::load),
+            (Self::Uprobes(_) | Self::UprobeLinks(_), _) => {
+                <&mut UProbe>::try_from(program).and_then(UProbe::load)
+            }
             (_, None) => return Err("the kernel's types can't be read".to_owned()),
         };
         result.map_err(|error| explain(&error))
