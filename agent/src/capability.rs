@@ -15,7 +15,9 @@ pub use caps::{CapSet, Capability, CapsHashSet as CapabilitySet};
 
 mod drop;
 
-pub use self::drop::{Dropped, drop_to, needed_after_attach, threads_beyond};
+pub use self::drop::{
+    Dropped, drop_to, needed_after_attach, needed_to_attach_uprobes, threads_beyond,
+};
 
 /// Why capabilities can't be read or dropped.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +58,14 @@ const SYS_ADMIN: Capability = Capability::CAP_SYS_ADMIN;
 const SYS_PTRACE: Capability = Capability::CAP_SYS_PTRACE;
 const DAC_READ_SEARCH: Capability = Capability::CAP_DAC_READ_SEARCH;
 const SYS_RESOURCE: Capability = Capability::CAP_SYS_RESOURCE;
+const CHECKPOINT_RESTORE: Capability = Capability::CAP_CHECKPOINT_RESTORE;
 
 /// `CAP_BPF` and `CAP_PERFMON` were split off `CAP_SYS_ADMIN` here.
 const SPLIT: KernelVersion = KernelVersion::new(5, 8, 0);
 /// BPF memory is charged to cgroups instead of `RLIMIT_MEMLOCK` from here.
 const NO_MEMLOCK: KernelVersion = KernelVersion::new(5, 11, 0);
+/// `CAP_CHECKPOINT_RESTORE` was split off `CAP_SYS_ADMIN` here.
+const MAPPED_FILES: KernelVersion = KernelVersion::new(5, 9, 0);
 const PROGRAMS: &str = "load its kernel programs";
 const PROGRAMS_LOST: &str = "everything that kernel programs tell: HTTP, TCP, syscalls, \
     processes, run-queue and block I/O latency; only what /proc and /sys say remains";
@@ -105,6 +110,14 @@ pub const NEEDS: &[Need] = &[
         lost: "environment and descriptors of other users' processes",
         essential: false,
         since: None,
+        until: None,
+    },
+    Need {
+        any_of: &[&[CHECKPOINT_RESTORE], &[SYS_ADMIN]],
+        purpose: "open files that processes have mapped and whose names are gone",
+        lost: "requests inside TLS of processes whose library was replaced before the agent began",
+        essential: false,
+        since: Some(MAPPED_FILES),
         until: None,
     },
     Need {

@@ -24,3 +24,4 @@ pub mod root;
 pub mod selfmon;
 pub mod signal;
 pub mod telemetry;
+pub mod tls;

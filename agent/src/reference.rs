@@ -18,6 +18,7 @@ use crate::{
     pipeline::snapshot,
     resource::{OWN_METRICS, RESOURCES, Registration, SATURATION, Signal, USE_ERRORS, UTILIZATION},
     selfmon,
+    tls::{self, Refusal},
 };
 
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub fn sections() -> Vec<Section> {
             [
                 selfmon::DESCRIPTORS,
                 selfmon::process::DESCRIPTORS,
+                tls::stats::DESCRIPTORS,
                 CARDINALITY,
                 OWN_METRICS,
             ],
@@ -179,6 +181,8 @@ fn reasons(page: &mut String) {
     stage(page, "http_connection", connection);
     stage(page, "http_message", message.chain(others));
     stage(page, "enrich", enrich);
+    let file = Refusal::ALL.iter().map(|it| (it.reason(), it.meaning()));
+    stage(page, tls::stats::STAGE, file);
 }
 
 fn stage<'a>(

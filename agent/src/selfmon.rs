@@ -88,7 +88,7 @@ pub fn collect_programs(programs: &Programs, collector: &mut Collector) {
             collect_cost(name, &info, collector);
         }
         if let Ok(fd) = program.fd() {
-            missed += sys::recursion_misses(fd.as_fd()).unwrap_or(0);
+            missed += sys::runs(fd.as_fd()).map_or(0, |runs| runs.missed);
         }
     }
     dropped("kernel", PROGRAM_BUSY.0, missed, collector);
@@ -233,7 +233,8 @@ fn dropped(stage: &'static str, reason: &'static str, count: u64, collector: &mu
     by_reason(&DROPPED, stage, reason, count, collector);
 }
 
-fn ignored(stage: &'static str, reason: &'static str, count: u64, collector: &mut Collector) {
+/// Adds what a stage left alone for one reason.
+pub fn ignored(stage: &'static str, reason: &'static str, count: u64, collector: &mut Collector) {
     by_reason(&IGNORED, stage, reason, count, collector);
 }
 

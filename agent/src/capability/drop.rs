@@ -3,39 +3,43 @@
 use std::{fs, io, path::Path};
 
 use super::{
-    BPF, CapSet, Capability, CapabilitySet, DAC_READ_SEARCH, Error, Held, KernelVersion, PERFMON,
-    SPLIT, SYS_ADMIN, SYS_PTRACE,
+    BPF, CHECKPOINT_RESTORE, CapSet, Capability, CapabilitySet, DAC_READ_SEARCH, Error, Held,
+    KernelVersion, PERFMON, SPLIT, SYS_ADMIN, SYS_PTRACE,
 };
+use crate::kernel::uprobe::Way;
 
 /// From here on `kernel.unprivileged_bpf_disabled` stops making maps and loading programs only;
 /// before, it stopped every `bpf(2)` command, reading a map by its descriptor included (kernel
 /// commit c8644cd0efe7).
 const OPEN_MAPS: KernelVersion = KernelVersion::new(5, 19, 0);
 
-/// What of `held` later work needs once everything is attached: reading /proc always, reading
-/// maps below 5.19, and what loading takes when `loads_again` (a probe attached later on).
+/// What of `held` later work needs once everything is attached: reading /proc always, and reading
+/// maps below 5.19.
 ///
 /// Reading ring buffers and iterators takes none: the descriptor is the permission.
 #[must_use]
-pub fn needed_after_attach(held: &Held, kernel: KernelVersion, loads_again: bool) -> CapabilitySet {
+pub fn needed_after_attach(held: &Held, kernel: KernelVersion) -> CapabilitySet {
     let mut kept = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
-    let mut bpf = Vec::new();
-    if kernel < OPEN_MAPS || loads_again {
-        bpf.push(BPF);
+    if kernel < OPEN_MAPS {
+        // CAP_SYS_ADMIN stands for those that the kernel or whoever started the agent doesn't know.
+        let split = kernel >= SPLIT && held.effective.contains(&BPF);
+        kept.insert(if split { BPF } else { SYS_ADMIN });
     }
-    if loads_again {
-        bpf.push(PERFMON);
+    kept.retain(|capability| held.effective.contains(capability));
+    kept
+}
+
+/// What of `held` the thread needs that attaches uprobes later on: what all need, with
+/// `CAP_CHECKPOINT_RESTORE` for `/proc/PID/map_files`, and where they are perf events
+/// `CAP_SYS_ADMIN`: `perf_uprobe_event_init` asks for it from 6.16 on and in what was released since
+/// then of older kernels, for `CAP_PERFMON` before, and which of the two can't be told.
+#[must_use]
+pub fn needed_to_attach_uprobes(held: &Held, kernel: KernelVersion, way: Way) -> CapabilitySet {
+    let mut kept = needed_after_attach(held, kernel);
+    kept.insert(CHECKPOINT_RESTORE);
+    if let Way::PerfEvents(_) = way {
+        kept.extend([SYS_ADMIN, PERFMON]);
     }
-    // CAP_SYS_ADMIN stands for those that the kernel or whoever started the agent doesn't know.
-    let split = kernel >= SPLIT
-        && bpf
-            .iter()
-            .all(|capability| held.effective.contains(capability));
-    kept.extend(if split || bpf.is_empty() {
-        bpf
-    } else {
-        vec![SYS_ADMIN]
-    });
     kept.retain(|capability| held.effective.contains(capability));
     kept
 }

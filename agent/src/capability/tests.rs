@@ -4,6 +4,7 @@
 use std::thread;
 
 use super::{drop::permitted, *};
+use crate::kernel::uprobe::{Pmu, Way};
 
 const DEBIAN_11: KernelVersion = KernelVersion::new(5, 10, 0);
 const DEBIAN_12: KernelVersion = KernelVersion::new(6, 1, 0);
@@ -23,6 +24,7 @@ fn everything() -> Held {
         SYS_PTRACE,
         DAC_READ_SEARCH,
         SYS_RESOURCE,
+        CHECKPOINT_RESTORE,
     ])
 }
 
@@ -41,6 +43,7 @@ fn fault_27_root_lacks_nothing_and_nobody_everything() {
             "CAP_BPF+CAP_PERFMON",
             "CAP_SYS_PTRACE",
             "CAP_DAC_READ_SEARCH",
+            "CAP_CHECKPOINT_RESTORE",
             "CAP_SYS_ADMIN"
         ]
     );
@@ -101,9 +104,9 @@ fn what_this_thread_holds_is_its_effective_set() {
 
 #[test]
 fn after_attaching_only_what_later_work_needs_is_kept() {
-    let kept = |held: &Held, kernel, loads_again| needed_after_attach(held, kernel, loads_again);
+    let kept = needed_after_attach;
     let reading = CapabilitySet::from([SYS_PTRACE, DAC_READ_SEARCH]);
-    assert_eq!(kept(&everything(), DEBIAN_12, false), reading);
+    assert_eq!(kept(&everything(), DEBIAN_12), reading);
     let with = |more: &[Capability]| {
         reading
             .iter()
@@ -111,17 +114,38 @@ fn after_attaching_only_what_later_work_needs_is_kept() {
             .copied()
             .collect::<CapabilitySet>()
     };
-    assert_eq!(kept(&everything(), DEBIAN_11, false), with(&[BPF]));
-    assert_eq!(kept(&everything(), DEBIAN_12, true), with(&[BPF, PERFMON]));
+    assert_eq!(kept(&everything(), DEBIAN_11), with(&[BPF]));
     assert_eq!(
-        kept(&everything(), KernelVersion::new(5, 7, 0), false),
+        kept(&everything(), KernelVersion::new(5, 7, 0)),
         with(&[SYS_ADMIN])
     );
     assert_eq!(
-        kept(&held(&[SYS_ADMIN]), DEBIAN_11, false),
+        kept(&held(&[SYS_ADMIN]), DEBIAN_11),
         CapabilitySet::from([SYS_ADMIN])
     );
-    assert!(kept(&held(&[]), DEBIAN_11, true).is_empty());
+    assert!(kept(&held(&[]), DEBIAN_11).is_empty());
+}
+
+#[test]
+fn the_thread_that_attaches_uprobes_keeps_what_that_takes() {
+    let kept = |kernel, way| needed_to_attach_uprobes(&everything(), kernel, way);
+    let reading = [SYS_PTRACE, DAC_READ_SEARCH, CHECKPOINT_RESTORE];
+    let debian_13 = KernelVersion::new(6, 12, 0);
+    assert_eq!(
+        kept(debian_13, Way::Links),
+        CapabilitySet::from(reading),
+        "links take none"
+    );
+    let sysfs = Path::new("/sys");
+    let Ok(pmu) = Pmu::read(sysfs) else {
+        eprintln!("SKIPPED: no uprobes on this host");
+        return;
+    };
+    let more = [SYS_ADMIN, PERFMON];
+    let expected: CapabilitySet = reading.into_iter().chain(more).collect();
+    assert_eq!(kept(DEBIAN_12, Way::PerfEvents(pmu)), expected);
+    let nobody = needed_to_attach_uprobes(&held(&[]), DEBIAN_12, Way::PerfEvents(pmu));
+    assert!(nobody.is_empty());
 }
 
 #[test]

@@ -34,6 +34,7 @@ collectors! {
     "syscall", true, "Syscalls per service: counts, errors, durations";
     "tcp", true, "TCP: connections, failures, retransmits, resets, round trips; the host's stack";
     "http", true, "HTTP/1.x requests, server and client side: RED metrics and spans";
+    "tls", true, "Requests inside TLS: OpenSSL, BoringSSL, GnuTLS, Go's crypto/tls";
     "sched", true, "Run-queue latency, as a distribution";
     "block", true, "Block I/O latency, as a distribution";
     "cpu", true, "CPU time, pressure and throttling";

@@ -19,7 +19,7 @@ pub use self::{
     refusal::distinct,
     via::{Attach, Via},
 };
-use super::{feature::Kernel, map, sweep::TABLE};
+use super::{feature::Kernel, map, sweep::TABLE, uprobe};
 use crate::probe::{Family, Hook, syscall};
 
 mod choose;
@@ -87,6 +87,8 @@ pub struct Programs {
     statistics: Option<OwnedFd>,
     /// Those in which system calls are timed, unless they are at all times.
     windows: Option<Windows>,
+    /// Programs for uprobes.
+    uprobes: Option<uprobe::Programs>,
 }
 
 impl Programs {
@@ -136,6 +138,7 @@ impl Programs {
             reports: Vec::new(),
             statistics: None,
             windows: None,
+            uprobes: None,
         };
         let mut seen = HashSet::new();
         for family in families {
@@ -187,6 +190,7 @@ impl Programs {
                 Program::RawTracePoint(program) => program.unload(),
                 Program::TracePoint(program) => program.unload(),
                 Program::Iter(program) => program.unload(),
+                Program::UProbe(program) => program.unload(),
                 _ => Ok(()),
             };
             match result {
@@ -200,6 +204,11 @@ impl Programs {
         self.ebpf
             .program_mut(name)
             .ok_or_else(|| format!("program {name} is not in the object"))
+    }
+
+    /// Programs that are loaded to be attached to files, which whoever takes them does.
+    pub fn take_uprobes(&mut self) -> Option<uprobe::Programs> {
+        self.uprobes.take()
     }
 
     /// What became of each hook, in the order of the families.

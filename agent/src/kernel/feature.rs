@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use super::btf::{self, Btf};
+use super::{
+    btf::{self, Btf},
+    uprobe::{self, Pmu},
+};
 
 /// Where aya looks for tracefs, in its order.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -16,6 +19,8 @@ pub struct Kernel {
     pub btf: Result<Btf, btf::Error>,
     /// Lockdown mode when there is one: `integrity` or `confidentiality`.
     pub lockdown: Option<String>,
+    /// What uprobes are made with, or why there are none.
+    pub uprobes: Result<Pmu, uprobe::Error>,
     /// The socket tracepoints are not to be used.
     older: bool,
 }
@@ -31,6 +36,7 @@ impl Kernel {
             ),
             btf: Btf::read(sysfs),
             lockdown: lockdown(sysfs),
+            uprobes: Pmu::read(sysfs),
             older: false,
         }
     }
@@ -59,6 +65,12 @@ impl Kernel {
     #[must_use]
     pub fn has_preemptible_tracepoints(&self) -> bool {
         !self.older && major(&self.release) >= Some(7)
+    }
+
+    /// Whether its release is this or a later one.
+    #[must_use]
+    pub fn is_at_least(&self, major: u32, minor: u32) -> bool {
+        !self.older && version(&self.release) >= Some((major, minor))
     }
 
     /// Whether a program at a uprobe can be preempted by another one on the same CPU: since 6.0 they
@@ -126,6 +138,7 @@ mod tests {
             release: release.to_owned(),
             btf: Btf::read(Path::new("/nowhere")),
             lockdown: None,
+            uprobes: Pmu::read(Path::new("/nowhere")),
             older: false,
         }
     }

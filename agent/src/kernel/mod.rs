@@ -8,3 +8,4 @@ pub mod pod;
 pub mod ring;
 pub mod sweep;
 pub mod sys;
+pub mod uprobe;

@@ -31,6 +31,7 @@ use crate::{
     },
     metric::Resource,
     signal::Signal,
+    tls::{Tls, UNKNOWN},
 };
 
 /// Processes that have forked and whose program isn't known yet; beyond, they count for whoever
@@ -54,6 +55,8 @@ pub(super) struct Observer {
     pub(super) syscalls: Syscalls,
     pub(super) lifecycle: Lifecycle,
     pub(super) uncovered: Uncovered,
+    /// Whoever looks for TLS libraries, where they can be watched.
+    pub(super) tls: Option<Tls>,
     /// Processes that ended since system call counts were last put away.
     pub(super) ended: Vec<u32>,
     forks: HashMap<u32, Fork>,
@@ -71,6 +74,7 @@ pub(super) struct Parts {
     pub(super) calls: Calls,
     pub(super) tracer: Tracer,
     pub(super) tcp: Tcp,
+    pub(super) tls: Option<Tls>,
     pub(super) sink: Sink,
 }
 
@@ -89,6 +93,7 @@ impl Observer {
             syscalls: Syscalls::default(),
             lifecycle: Lifecycle::default(),
             uncovered: Uncovered::default(),
+            tls: parts.tls,
             ended: Vec::new(),
             forks: HashMap::new(),
             sink: parts.sink,
@@ -134,6 +139,7 @@ impl Observer {
             complete(exchange, red, calls, tracer, processes, clock, sink);
         });
         self.settle_forks(now);
+        self.name_uncovered();
         self.processes.expire(now);
         if let Err(error) = self.clock.refresh() {
             tracing::warn!(%error, "can't read the clock; timestamps follow the last reading");
@@ -169,11 +175,32 @@ impl Observer {
         }
     }
 
+    /// A connection that is encrypted by something that isn't watched counts once it is known by
+    /// what: see [`Self::name_uncovered`].
     fn uncovered(&mut self, record: &tls::Uncovered) {
+        let by_tls = record.reason == tls::Reason::Tls as u32;
+        let asked = match &self.tls {
+            Some(tls) if by_tls => tls.suspect(record),
+            _ => false,
+        };
+        if !asked {
+            self.count_uncovered(record, if by_tls { UNKNOWN } else { "" });
+        }
+    }
+
+    /// Counts the uncovered connections whose libraries have been found out.
+    pub(super) fn name_uncovered(&mut self) {
+        let named: Vec<_> = self.tls.iter().flat_map(Tls::named).collect();
+        for (record, library) in named {
+            self.count_uncovered(&record, library);
+        }
+    }
+
+    fn count_uncovered(&mut self, record: &tls::Uncovered, library: &'static str) {
         let owner = self
             .processes
             .owner_at(record.header.tgid, record.header.time);
-        self.uncovered.observe(record, "", owner, &self.clock);
+        self.uncovered.observe(record, library, owner, &self.clock);
     }
 
     /// A start counts for the program that the process turns out to run: that is known at its
@@ -190,6 +217,9 @@ impl Observer {
 
     fn exec(&mut self, exec: &Exec) {
         self.processes.exec(exec);
+        if let Some(tls) = &self.tls {
+            tls.exec(exec.header.tgid);
+        }
         self.settle_fork(exec.header.tgid);
     }
 
@@ -202,6 +232,9 @@ impl Observer {
         }
         self.processes.exit(exit);
         self.ended.push(tgid);
+        if let Some(tls) = &self.tls {
+            tls.exit(tgid);
+        }
     }
 
     fn settle_fork(&mut self, tgid: u32) {

@@ -96,6 +96,7 @@ impl Worker {
             calls: Calls::new(CallLimits::default()),
             tracer: start::tracer(config),
             tcp: start::tcp(Arc::clone(&host)),
+            tls: started.tls,
             host,
             sink,
         });
@@ -200,6 +201,9 @@ impl Worker {
 
     /// Detaches, drains and makes the last snapshot; the resources were told just before.
     fn stop(mut self) {
+        if let Some(tls) = &self.observer.tls {
+            tls.stop();
+        }
         if let Some(kernel) = &mut self.kernel {
             kernel.detach(&mut self.observer);
         }

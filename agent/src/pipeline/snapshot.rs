@@ -157,7 +157,11 @@ pub(super) fn take(
     observer.tcp.collect(&mut collector);
     observer.syscalls.collect(&mut collector);
     observer.lifecycle.collect(&mut collector);
+    observer.name_uncovered();
     observer.uncovered.collect(&mut collector);
+    if let Some(tls) = &observer.tls {
+        tls.collect(&mut collector);
+    }
     let usages = observer
         .red
         .usage()

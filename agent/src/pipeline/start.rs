@@ -31,6 +31,7 @@ use crate::{
     l7::{Connections, Limits, headers::Selection},
     metric::Resource,
     probe::{FAMILIES, Family},
+    tls::{self, Tls},
 };
 use anyhow::Context as _;
 use sonde_common::event::connection::TABLE_ENTRIES;
@@ -45,6 +46,7 @@ pub(super) struct Started {
     pub(super) host: Arc<Resource>,
     pub(super) processes: Processes,
     pub(super) listeners: Listeners,
+    pub(super) tls: Option<Tls>,
 }
 
 impl Started {
@@ -59,7 +61,7 @@ impl Started {
         let host = host::resource(&root);
         let clock = Clock::read().context("can't read CLOCK_MONOTONIC")?;
         let mut processes = Processes::new(&root, Arc::clone(&host), ProcessLimits::default());
-        let kernel = attach(config, listening)?;
+        let (kernel, tls) = attach(config, listening)?.unzip();
         let now = Clock::monotonic_now().context("can't read CLOCK_MONOTONIC")?;
         let reports = kernel.as_ref().map(|kernel| kernel.programs.reports());
         let hooks = hooks::summary(reports, &families(config));
@@ -70,6 +72,7 @@ impl Started {
         sys::release_free_memory();
         Ok(Self {
             kernel,
+            tls: tls.flatten(),
             clock,
             host,
             processes,
@@ -125,8 +128,11 @@ fn own_tgid(procfs: &Path) -> u32 {
         .unwrap_or_else(std::process::id)
 }
 
-/// Loads and attaches; `None` where nothing can be loaded: the resources are still read.
-fn attach(config: &Config, listening: &[u16]) -> anyhow::Result<Option<LoadedKernel>> {
+/// Loads and attaches, and begins to look for TLS libraries; `None` where nothing can be loaded: the resources are still read.
+fn attach(
+    config: &Config,
+    listening: &[u16],
+) -> anyhow::Result<Option<(LoadedKernel, Option<Tls>)>> {
     let families = families(config);
     if families.is_empty() {
         return Ok(None);
@@ -138,7 +144,8 @@ fn attach(config: &Config, listening: &[u16]) -> anyhow::Result<Option<LoadedKer
     let loaded = match Programs::attach(&kernel, &families, &settings(config)) {
         Ok(mut programs) => {
             programs.own_listeners(listening)?;
-            Some(ready(programs)?)
+            let tls = watch_tls(config, &mut programs, &held, version)?;
+            Some((ready(programs)?, tls))
         }
         Err(error) => {
             let error = cli::problems(&error).join("; ");
@@ -166,6 +173,32 @@ fn warn_of(held: &Held, lacks: &[Lack]) {
     }
 }
 
+/// Starts the thread that looks for TLS libraries, where they can be watched.
+fn watch_tls(
+    config: &Config,
+    programs: &mut Programs,
+    held: &Held,
+    version: KernelVersion,
+) -> anyhow::Result<Option<Tls>> {
+    let Some(programs) = programs.take_uprobes() else {
+        return Ok(None);
+    };
+    // The thread alone keeps what attaching takes: capabilities belong to threads.
+    let kept = capability::needed_to_attach_uprobes(held, version, programs.way);
+    let settings = tls::Settings {
+        procfs: config.path.procfs.clone(),
+        rootfs: config.path.rootfs.clone(),
+        own: own_tgid(&config.path.procfs),
+        programs,
+    };
+    let prepare = move || match capability::drop_to(&kept) {
+        Ok(dropped) => tracing::debug!(?kept, ?dropped, "capabilities of the tls thread"),
+        Err(error) => tracing::warn!(%error, "the tls thread keeps all capabilities"),
+    };
+    let tls = Tls::start(settings, prepare).context("can't start the tls thread")?;
+    Ok(Some(tls))
+}
+
 fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {
     for unserved in hooks::unserved(programs.reports()) {
         let (hooks, reason) = (unserved.hooks, unserved.reason);
@@ -182,7 +215,7 @@ fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {
 
 /// Lets go of what loading took, on the only thread there is so far.
 fn drop_capabilities(held: &Held, version: KernelVersion) -> anyhow::Result<()> {
-    let kept = capability::needed_after_attach(held, version, false);
+    let kept = capability::needed_after_attach(held, version);
     let dropped = capability::drop_to(&kept).context("can't drop capabilities")?;
     tracing::debug!(?kept, ?dropped, "capabilities");
     Ok(())

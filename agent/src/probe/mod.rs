@@ -10,6 +10,7 @@ pub mod process;
 pub mod sched;
 pub mod syscall;
 pub mod tcp;
+pub mod tls;
 
 use crate::kernel::{
     attach::{Attach, Via},
@@ -58,6 +59,7 @@ pub const FAMILIES: &[&Family] = &[
     &syscall::FAMILY,
     &tcp::FAMILY,
     &http::FAMILY,
+    &tls::FAMILY,
     &sched::FAMILY,
     &block::FAMILY,
 ];

@@ -177,7 +177,7 @@ fn misses(observed: &Observed) -> Result<u64> {
     let program = program.context("no program at sys_exit")?;
     let program = observed.programs.ebpf().program(program);
     let program = program.context("not in the object")?.fd()?;
-    Ok(sonde::kernel::sys::recursion_misses(program.as_fd())?)
+    Ok(sonde::kernel::sys::runs(program.as_fd())?.missed)
 }
 
 /// Whether the programs that are attached here lose runs to preemption: tracepoints since 7.0, but

@@ -60,7 +60,11 @@ pub(crate) fn load(programs: &mut Programs) -> Result<()> {
     for program in functions.chain(["tls_return"]) {
         let found = programs.ebpf_mut().program_mut(program);
         let probe: &mut UProbe = found.context(program)?.try_into()?;
-        probe.load()?;
+        match probe.load() {
+            // Where uprobes are perf events the agent has loaded it.
+            Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }

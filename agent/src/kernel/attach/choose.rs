@@ -1,19 +1,25 @@
 //! Finds the alternative that works: first by loading it, then by attaching it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    os::fd::AsFd as _,
+};
 
 use aya::{
     Btf,
     maps::ProgramArray,
-    programs::{ProgramError, RawTracePoint},
+    programs::{ProgramError, RawTracePoint, UProbe},
 };
 
 use super::{
-    Outcome, Programs,
+    OBJECT, Outcome, Programs,
     refusal::{chain, explain},
     via::{Attach, Link, Via},
 };
-use crate::kernel::feature::Kernel;
+use crate::kernel::{
+    feature::Kernel,
+    uprobe::{self, Way},
+};
 
 impl Programs {
     /// Loads the first alternative that the kernel takes. Families may share a program: it is loaded
@@ -36,6 +42,11 @@ impl Programs {
                         self.load_next(program, place, index)?;
                     }
                 }
+                match attach.via {
+                    Via::UprobeLinks(names) => return self.load_linked(names),
+                    Via::Uprobes(names) => return self.load_uprobes(attach.via, names, kernel),
+                    _ => {}
+                }
                 let program = self.program(attach.program)?;
                 attach.via.load(program, types)
             });
@@ -48,6 +59,38 @@ impl Programs {
             }
         }
         Outcome::Skipped { reasons }
+    }
+
+    /// Loads programs for uprobes that links hold.
+    fn load_linked(&mut self, names: &[&'static str]) -> Result<(), String> {
+        let loaded = uprobe::load(OBJECT, &self.ebpf, names).map_err(|error| chain(&error))?;
+        self.uprobes
+            .get_or_insert_with(|| uprobe::Programs::new(Way::Links))
+            .descriptors
+            .extend(loaded);
+        Ok(())
+    }
+
+    /// Loads programs for uprobes that are perf events.
+    fn load_uprobes(
+        &mut self,
+        via: Via,
+        names: &[&'static str],
+        kernel: &Kernel,
+    ) -> Result<(), String> {
+        let pmu = *kernel.uprobes.as_ref().map_err(ToString::to_string)?;
+        for name in names {
+            let program = self.program(name)?;
+            via.load(program, None)?;
+            let program = <&mut UProbe>::try_from(program).map_err(|error| explain(&error))?;
+            let fd = program.fd().map_err(|error| explain(&error))?.as_fd();
+            let fd = fd.try_clone_to_owned().map_err(|error| error.to_string())?;
+            self.uprobes
+                .get_or_insert_with(|| uprobe::Programs::new(Way::PerfEvents(pmu)))
+                .descriptors
+                .insert(name, fd);
+        }
+        Ok(())
     }
 
     /// Loads a program that another jumps to, and puts it where that finds it.

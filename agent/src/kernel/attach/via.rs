@@ -3,7 +3,7 @@
 use aya::{
     Btf,
     programs::{
-        BtfTracePoint, Iter, Program, RawTracePoint, TracePoint,
+        BtfTracePoint, Iter, Program, RawTracePoint, TracePoint, UProbe,
         raw_trace_point::RawTracePointLinkId, tp_btf::BtfTracePointLinkId,
     },
 };
@@ -31,10 +31,15 @@ pub enum Via {
     PerfTracepoint(&'static str, &'static str),
     /// Iterator over the entries of a socket storage map; run by the agent, not by the kernel.
     StorageIterator,
+    /// Uprobes: these programs are loaded, and attached to files as those are found
+    /// ([`crate::tls`]), by links that hold many.
+    UprobeLinks(&'static [&'static str]),
+    /// The same, by perf events.
+    Uprobes(&'static [&'static str]),
 }
 
 impl Via {
-    /// `tp_btf`, `raw_tp`, `tp` or `iter`.
+    /// `tp_btf`, `raw_tp`, `tp`, `iter`, `uprobe_multi` or `uprobe`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +47,8 @@ impl Via {
             Self::RawTracepoint(_) | Self::RawTracepointThen { .. } => "raw_tp",
             Self::PerfTracepoint(..) => "tp",
             Self::StorageIterator => "iter",
+            Self::UprobeLinks(_) => "uprobe_multi",
+            Self::Uprobes(_) => "uprobe",
         }
     }
 
@@ -58,6 +65,9 @@ impl Via {
             }
             (Self::StorageIterator, Some(types)) => <&mut Iter>::try_from(program)
                 .and_then(|program| program.load("bpf_sk_storage_map", types)),
+            (Self::Uprobes(_) | Self::UprobeLinks(_), _) => {
+                <&mut UProbe>::try_from(program).and_then(UProbe::load)
+            }
             (_, None) => return Err("the kernel's types can't be read".to_owned()),
         };
         result.map_err(|error| explain(&error))
@@ -75,8 +85,8 @@ impl Via {
                 .and_then(|program| program.attach().map(Link::BtfTracepoint)),
             Self::PerfTracepoint(category, name) => <&mut TracePoint>::try_from(program)
                 .and_then(|program| program.attach(category, name).map(|_| Link::Whole)),
-            // Attached to its map each time that it is run.
-            Self::StorageIterator => Ok(Link::Whole),
+            // Attached to its map each time that it is run; to each file as it is found.
+            Self::StorageIterator | Self::Uprobes(_) | Self::UprobeLinks(_) => Ok(Link::Whole),
         };
         result.map_err(|error| explain(&error))
     }
