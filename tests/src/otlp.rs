@@ -141,19 +141,29 @@ pub fn of_resource(resource: Option<&Resource>) -> Attributes {
     resource.map_or_else(Attributes::new, |resource| attributes(&resource.attributes))
 }
 
-/// Attributes as text; lists and the like are left out.
+/// Attributes as text, those of lists joined by commas.
 #[must_use]
 pub fn attributes(attributes: &[KeyValue]) -> Attributes {
-    let text = |value: &Value| match value {
-        Value::StringValue(text) => Some(text.clone()),
-        Value::IntValue(number) => Some(number.to_string()),
-        Value::BoolValue(truth) => Some(truth.to_string()),
-        Value::DoubleValue(number) => Some(number.to_string()),
-        _ => None,
-    };
     let pairs = attributes.iter().filter_map(|pair| {
         let value = pair.value.as_ref()?.value.as_ref()?;
         Some((pair.key.clone(), text(value)?))
     });
     pairs.collect()
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::StringValue(text) => Some(text.clone()),
+        Value::IntValue(number) => Some(number.to_string()),
+        Value::BoolValue(truth) => Some(truth.to_string()),
+        Value::DoubleValue(number) => Some(number.to_string()),
+        Value::ArrayValue(array) => {
+            let values = array.values.iter();
+            let texts: Vec<_> = values
+                .filter_map(|value| text(value.value.as_ref()?))
+                .collect();
+            Some(texts.join(", "))
+        }
+        _ => None,
+    }
 }

@@ -10,6 +10,7 @@ mod exact;
 mod faults;
 mod oracle;
 mod otlp;
+mod privacy;
 mod privileges;
 mod restart;
 mod runtimes;

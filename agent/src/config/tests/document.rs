@@ -65,6 +65,46 @@ fn fault_30_wrong_value_says_what_was_expected_and_found() {
 }
 
 #[test]
+fn fault_30_routes_and_header_names_are_checked_where_they_stand() {
+    assert_eq!(
+        problems("http:\n  routes:\n    - /users/{id}\n    - /a/{b\n    - users\n"),
+        [
+            "4:7: http.routes: expected at most one {name} in a segment, its name of letters, \
+             digits and _, found \"/a/{b\"",
+            "5:7: http.routes: expected a route that begins with /, such as /users/{id}, found \
+             \"users\"",
+        ]
+    );
+    for name in ["':path'", "a b", "''", "caf\u{e9}", &"x".repeat(65)] {
+        let problems = problems(&format!("http:\n  masked-headers: [x-a, {name}]\n"));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let start = "2:25: http.masked-headers: expected the name of a header field, such as";
+        assert!(problems[0].starts_with(start), "{problems:?}");
+    }
+}
+
+#[test]
+fn fault_30_a_route_that_stands_twice_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "http:\n  routes: ['/a/{b}', /x, '/a/{c}']\n";
+    let error = sources(directory.path(), text).resolve().unwrap_err();
+    let error = error.to_string();
+    let expected = "sonde.yaml:2:11: http.routes: expected other routes than /a/{b}, found \
+                    \"/a/{c}\"";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn header_names_are_taken_in_any_case() {
+    let config = resolve("http: {capture-request-headers: [X-Request-ID]}\n");
+    let names = config.http.capture_request_headers;
+    assert_eq!(
+        names.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
+        ["x-request-id"]
+    );
+}
+
+#[test]
 fn fault_30_wrong_type_is_refused() {
     let expected = "1:6: log: expected a mapping with keys level, format, found a single value";
     assert_eq!(problems("log: info\n"), [expected]);
