@@ -9,3 +9,4 @@ pub mod otlp;
 pub mod process;
 pub mod promql;
 pub mod reference;
+pub mod span;

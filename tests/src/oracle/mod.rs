@@ -44,7 +44,7 @@ pub use self::{
 };
 use self::{
     plan::Planner,
-    sent::{Sent, Side},
+    sent::Sent,
     server::Running,
     told::{Listener, Wanted},
 };
@@ -53,6 +53,7 @@ use crate::{
     exposition::{Counts, Metrics},
     lab::Lab,
     otlp::Receiver,
+    span::Side,
 };
 
 const DURATION: [&str; 2] = [
@@ -83,7 +84,7 @@ pub fn run(case: Case, load: Load) -> Result<Outcome> {
     let agent = agent(&lab, &receiver)?;
     let wanted = Wanted {
         service: server.service.clone(),
-        port: server.address.port().to_string(),
+        port: server.address.port(),
     };
     let listener = Listener::start(Arc::clone(&receiver), wanted.clone());
     let sent = send(case, load, &server).with_context(|| case.to_string())?;
@@ -158,7 +159,7 @@ fn counted(metrics: &Metrics, side: Side, wanted: &Wanted) -> Counts {
             metrics.by(DURATION[0], &labels, &LABELS)
         }
         Side::Client => {
-            let labels = [("server_port", &*wanted.port)];
+            let labels = [("server_port", &*wanted.port.to_string())];
             metrics.by(DURATION[1], &labels, &LABELS)
         }
     }

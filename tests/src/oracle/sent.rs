@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::plan::{Abort, Plan, Size};
+use crate::span::Side;
 
 /// An exchange that has been made.
 #[derive(Clone, Debug)]
@@ -20,13 +21,6 @@ pub(super) struct Sent {
     /// wait behind another in a pipeline.
     pub(super) prompt: bool,
     pub(super) abort: Option<Abort>,
-}
-
-/// Which end of an exchange is observed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Server,
-    Client,
 }
 
 /// What must be told of an exchange.

@@ -11,10 +11,12 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, span::SpanKind};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use super::{plan::Plan, sent::Side};
-use crate::otlp::{Attributes, Receiver, attributes, of_resource};
+use crate::{
+    otlp::Receiver,
+    span::{Seen, Side, seen},
+};
 
 /// How often spans are taken down.
 const OFTEN: Duration = Duration::from_millis(100);
@@ -23,32 +25,13 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Time in which everything must have come.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A span, as far as the oracle compares it.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) side: Side,
-    /// The number in its path.
-    pub(super) number: Option<u64>,
-    pub(super) path: String,
-    pub(super) method: String,
-    /// Of servers only.
-    pub(super) route: Option<String>,
-    pub(super) status: Option<u16>,
-    pub(super) error: Option<String>,
-    pub(super) request: Option<u64>,
-    pub(super) answer: Option<u64>,
-    pub(super) version: String,
-    pub(super) scheme: String,
-    pub(super) duration: Duration,
-}
-
 /// Whose spans are wanted.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     /// The server's `service.name`.
     pub(super) service: String,
     /// Its port, by which its clients' spans are known.
-    pub(super) port: String,
+    pub(super) port: u16,
 }
 
 /// Takes down spans until it is asked for them.
@@ -76,7 +59,7 @@ impl Listener {
 }
 
 fn listen(receiver: &Receiver, wanted: &Wanted, over: &AtomicBool) -> Vec<Seen> {
-    let (mut seen, mut last, mut asked) = (Vec::new(), Instant::now(), None);
+    let (mut taken, mut last, mut asked) = (Vec::new(), Instant::now(), None);
     loop {
         let come = {
             let mut received = receiver.received();
@@ -88,52 +71,22 @@ fn listen(receiver: &Receiver, wanted: &Wanted, over: &AtomicBool) -> Vec<Seen> 
             last = Instant::now();
         }
         for spans in come {
-            take(&spans, wanted, &mut seen);
+            take(&spans, wanted, &mut taken);
         }
         if over.load(Ordering::Relaxed) {
             let since: Instant = *asked.get_or_insert_with(Instant::now);
             let quiet = last.max(since).elapsed() > QUIET;
             if quiet || since.elapsed() > PATIENCE {
-                return seen;
+                return taken;
             }
         }
         thread::sleep(OFTEN);
     }
 }
 
-fn take(spans: &ResourceSpans, wanted: &Wanted, seen: &mut Vec<Seen>) {
-    let resource = of_resource(spans.resource.as_ref());
-    let of_server = resource.get("service.name") == Some(&wanted.service);
-    for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
-        let held = attributes(&span.attributes);
-        let side = match span.kind() {
-            SpanKind::Server if of_server => Side::Server,
-            SpanKind::Client if held.get("server.port") == Some(&wanted.port) => Side::Client,
-            _ => continue,
-        };
-        seen.push(read(side, span, held));
-    }
-}
-
-fn read(side: Side, span: &Span, mut held: Attributes) -> Seen {
-    let mut text = |name: &str| held.remove(name);
-    let path = text("url.path").unwrap_or_default();
-    let number = |value: Option<String>| value.and_then(|digits| digits.parse().ok());
-    Seen {
-        side,
-        number: Plan::number_in(&path),
-        path,
-        method: text("http.request.method").unwrap_or_default(),
-        route: text("http.route"),
-        status: text("http.response.status_code").and_then(|digits| digits.parse().ok()),
-        error: text("error.type"),
-        request: number(text("http.request.body.size")),
-        answer: number(text("http.response.body.size")),
-        version: text("network.protocol.version").unwrap_or_default(),
-        scheme: text("url.scheme").unwrap_or_default(),
-        duration: Duration::from_nanos(
-            span.end_time_unix_nano
-                .saturating_sub(span.start_time_unix_nano),
-        ),
-    }
+fn take(spans: &ResourceSpans, wanted: &Wanted, taken: &mut Vec<Seen>) {
+    taken.extend(seen(spans).filter(|span| match span.side {
+        Side::Server => span.service == wanted.service,
+        Side::Client => span.port == Some(wanted.port),
+    }));
 }

@@ -5,11 +5,13 @@ use std::{collections::HashMap, ops::AddAssign};
 use super::{
     case::{Case, Transport},
     durations::Durations,
-    plan::Size,
-    sent::{Expected, Sent, Side, Told},
-    told::Seen,
+    plan::{Plan, Size},
+    sent::{Expected, Sent, Told},
 };
-use crate::exposition::Counts;
+use crate::{
+    exposition::Counts,
+    span::{Seen, Side},
+};
 
 /// How many wrong exchanges are described.
 const SHOWN: usize = 8;
@@ -73,7 +75,10 @@ impl Verdict {
         let mut spans: HashMap<Option<u64>, Vec<&Seen>> = HashMap::new();
         for span in seen.iter().filter(|span| span.side == side) {
             verdict.spans += 1;
-            spans.entry(span.number).or_default().push(span);
+            spans
+                .entry(Plan::number_in(&span.path))
+                .or_default()
+                .push(span);
         }
         for sent in sent {
             let here = spans.remove(&Some(sent.number)).unwrap_or_default();

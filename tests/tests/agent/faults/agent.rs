@@ -1,28 +1,18 @@
-//! Rows of the fault list that concern the agent's own life: start, stop, settings, late attach.
+//! The agent's own life and traffic: start, stop, settings. And lives shorter than a look at them.
 
-use std::{
-    collections::HashSet,
-    fs,
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    path::Path,
-    process::Command,
-    thread,
-    time::Duration,
-};
+use std::{collections::HashSet, fs, path::Path, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use sonde_tests::{
     agent::{Agent, program},
-    exposition::Metrics,
     lab::{Lab, output},
     otlp::Receiver,
 };
 
 use crate::support::{
-    CLIENT, METHOD, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx,
-    own_service, sonde,
+    CLIENT, METHOD, PORT, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx, own_service,
+    sonde,
 };
 
 #[test]
@@ -278,88 +268,6 @@ fn wait_for_log(agent: &Agent, text: &str) -> Result<()> {
     }
     anyhow::bail!("{text:?} isn't in\n{}", agent.log())
 }
-
-/// Reads an answer with `length` bytes of body.
-fn read_answer(stream: &mut TcpStream, length: usize) -> Result<String> {
-    let mut answer = Vec::new();
-    let mut byte = [0];
-    while !answer.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        answer.push(byte[0]);
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
-    Ok(String::from_utf8(answer)?)
-}
-
-#[test]
-fn fault_13_late_attach_waits_for_the_first_clean_request() -> Result<()> {
-    let lab = Lab::open()?;
-    let nginx = nginx(&lab, "")?;
-    let mut idle = TcpStream::connect(nginx.address)?;
-    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", nginx.address);
-    idle.write_all(get.as_bytes())?;
-    read_answer(&mut idle, 5)?;
-    // This one is in the middle of a body that looks like a request.
-    let mut busy = TcpStream::connect(nginx.address)?;
-    let trap = b"x\r\n\r\nGET /trap HTTP/1.1\r\nHost: late\r\n\r\n".repeat(4);
-    let (before, after) = trap.split_at(17);
-    let length = trap.len();
-    write!(
-        busy,
-        "POST /made HTTP/1.1\r\nHost: late\r\nContent-Length: {length}\r\n\r\n"
-    )?;
-    busy.write_all(before)?;
-
-    let agent = lab.agent(&[])?;
-    busy.write_all(after)?;
-    read_answer(&mut busy, 4)?;
-    for stream in [&mut idle, &mut busy] {
-        for _ in 0..5 {
-            stream.write_all(get.as_bytes())?;
-            read_answer(stream, 5)?;
-        }
-    }
-    let expected = counts(&[(["GET", "200", "/"], 10)]);
-    let port = nginx.address.port().to_string();
-    for (metric, labels) in [(SERVER, nginx.served()), (CLIENT, [(PORT, &*port)])] {
-        assert_counts(&agent, metric, &labels, &[METHOD, STATUS, ROUTE], &expected)?;
-    }
-    Ok(())
-}
-
-#[test]
-fn fault_14_unanswered_requests_age_and_the_gauge_returns() -> Result<()> {
-    let lab = Lab::open()?;
-    let agent = lab.agent(&["--http.request-timeout=3s"])?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let mut client = TcpStream::connect(listener.local_addr()?)?;
-    let (mut server, _) = listener.accept()?;
-    client.write_all(b"GET /never HTTP/1.1\r\nHost: silent\r\n\r\n")?;
-    let mut head = [0; 64];
-    assert!(server.read(&mut head)? > 0);
-    let service = own_service()?;
-    let labels = [(SERVICE, &*service)];
-    let active = |metrics: &Metrics| metrics.sum("http_server_active_requests", &labels);
-    agent.eventually("one active", |metrics| {
-        (active(metrics) == Some(1.0)).then_some(())
-    })?;
-    agent.eventually("none active", |metrics| {
-        (active(metrics).unwrap_or_default() == 0.0).then_some(())
-    })?;
-    let aged = [("reason", "aged")];
-    agent.eventually("aged", |metrics| {
-        (metrics.sum("sonde_ignored_total", &aged)? >= 2.0).then_some(())
-    })?;
-    for metric in [SERVER, CLIENT] {
-        let expected = counts(&[(["GET", "", "timeout"], 1)]);
-        let labels = [(SERVICE, &*service), (ROUTE, "/never")];
-        let by = [METHOD, STATUS, "error_type"];
-        assert_counts(&agent, metric, &labels, &by, &expected)?;
-    }
-    Ok(())
-}
-
 /// A short life is attributed from what the kernel side saw.
 #[test]
 fn fault_20_short_processes_have_names() -> Result<()> {
