@@ -203,6 +203,10 @@ fn decide<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
         }
         Class::Tls | Class::Other => {
             reset_first(stream, direction);
+            if length == 8 && http2::is_settings(first) {
+                http2::begin(stream, opposite(io.direction));
+                return announce(stream, peers);
+            }
             if stream.late != 0 && length == 8 && http2::is_header(first) {
                 http2::join(stream);
                 return announce(stream, peers);
@@ -212,6 +216,14 @@ fn decide<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
             }
             false
         }
+    }
+}
+
+#[inline(always)]
+const fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Receive => Direction::Send,
+        Direction::Send => Direction::Receive,
     }
 }
 

@@ -208,6 +208,14 @@ pub(super) fn is_header(first: u64) -> bool {
     }
 }
 
+/// Whether eight bytes have the form of the SETTINGS frame's header with which a server begins:
+/// inside TLS it needn't wait for the client's preface.
+#[inline(always)]
+pub(super) fn is_settings(first: u64) -> bool {
+    const SETTINGS: u64 = 4;
+    first >> 24 == SETTINGS && length(first as u32) % 6 == 0 && first & 0xff == 0
+}
+
 #[inline(always)]
 fn begins_frame(record: &Record, captured: u32) -> bool {
     u64::from(captured) >= HEADER && is_header(record.first())
