@@ -13,7 +13,9 @@ if (role === 'serve') {
     });
   }).listen(Number(port), '127.0.0.1');
 } else {
-  const agent = new https.Agent({ keepAlive: true, maxSockets: 4, rejectUnauthorized: false });
+  // One connection at a time: of several that one thread opens at once it can't always be told
+  // which session belongs to which, before they have been used.
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
   const ask = (method, path, body) => new Promise((resolve, reject) => {
     const options = { agent, port: Number(port), host: '127.0.0.1', method, path };
     const request = https.request(options, (response) => response.resume().on('end', resolve));

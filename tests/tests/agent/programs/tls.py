@@ -44,7 +44,8 @@ def ask(port, connections, requests):
     async def one(number):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context)
         for request in range(int(requests)):
-            head = f"GET /{'even' if number % 2 == 0 else 'odd'} HTTP/1.1\r\nHost: here\r\n\r\n"
+            path = "even" if number % 2 == 0 else "odd"
+            head = f"GET /{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
             writer.write(head.encode())
             await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(5)
