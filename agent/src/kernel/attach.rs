@@ -8,6 +8,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
+    maps::Array,
     programs::{Program, ProgramError},
     sys::{Stats, enable_stats},
 };
@@ -208,7 +209,10 @@ impl Programs {
 
     /// Programs that are loaded to be attached to files, which whoever takes them does.
     pub fn take_uprobes(&mut self) -> Option<uprobe::Programs> {
-        self.uprobes.take()
+        let mut uprobes = self.uprobes.take()?;
+        let attached = self.ebpf.take_map("TLS_ATTACHED");
+        uprobes.attached = attached.and_then(|map| Array::try_from(map).ok());
+        Some(uprobes)
     }
 
     /// What became of each hook, in the order of the families.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     fs::{self, File},
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
@@ -14,7 +15,7 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{Map, MapData},
+    maps::{Array, Map, MapData, MapError},
 };
 use aya_obj::Object;
 
@@ -139,12 +140,24 @@ impl Way {
 }
 
 /// Programs that are loaded to be attached to files.
-#[derive(Debug)]
 pub struct Programs {
     /// How.
     pub way: Way,
     /// Their descriptors, by name.
     pub descriptors: HashMap<&'static str, OwnedFd>,
+    /// Where they are told when a file was attached last.
+    pub(super) attached: Option<Array<MapData, u64>>,
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The map has no text.
+        formatter
+            .debug_struct("Programs")
+            .field("way", &self.way)
+            .field("descriptors", &self.descriptors)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Programs {
@@ -154,6 +167,16 @@ impl Programs {
         Self {
             way,
             descriptors: HashMap::new(),
+            attached: None,
+        }
+    }
+
+    /// Tells the programs that a file has just been attached: what moved on connections before was
+    /// not seen. `now` is `CLOCK_MONOTONIC` in nanoseconds.
+    pub fn set_attached(&mut self, now: u64) -> Result<(), MapError> {
+        match &mut self.attached {
+            Some(attached) => attached.set(0, now, 0),
+            None => Ok(()),
         }
     }
 }

@@ -72,12 +72,12 @@ pub struct GoTarget {
     pub symbol: &'static str,
     /// Program that runs at its entry.
     pub program: &'static str,
-    /// Whether [`GO_RETURN`] runs at each of its returns.
-    pub returns: bool,
+    /// Program that runs at each of its returns.
+    pub at_return: Option<&'static str>,
 }
 
-/// Program that runs at a return of a Go function.
-pub const GO_RETURN: &str = "go_tls_return";
+const GO_RETURN: &str = "go_tls_return";
+const GO_HANDSHAKE_RETURN: &str = "go_tls_handshake_return";
 
 /// Go's `crypto/tls`, which every Go program with TLS has in it. Since 1.17 arguments are in
 /// registers (`abi-internal.md`).
@@ -85,17 +85,23 @@ pub const GO: &[GoTarget] = &[
     GoTarget {
         symbol: "crypto/tls.(*Conn).Read",
         program: "go_tls_read",
-        returns: true,
+        at_return: Some(GO_RETURN),
     },
     GoTarget {
         symbol: "crypto/tls.(*Conn).Write",
         program: "go_tls_write",
-        returns: true,
+        at_return: Some(GO_RETURN),
+    },
+    // Its public names are inlined.
+    GoTarget {
+        symbol: "crypto/tls.(*Conn).handshakeContext",
+        program: "go_tls_handshake",
+        at_return: Some(GO_HANDSHAKE_RETURN),
     },
     GoTarget {
         symbol: "crypto/tls.(*Conn).Close",
         program: "go_tls_close",
-        returns: false,
+        at_return: None,
     },
 ];
 
@@ -111,7 +117,14 @@ const C_PROGRAMS: &[&str] = &[
     RETURN,
 ];
 
-const GO_PROGRAMS: &[&str] = &["go_tls_read", "go_tls_write", "go_tls_close", GO_RETURN];
+const GO_PROGRAMS: &[&str] = &[
+    "go_tls_read",
+    "go_tls_write",
+    "go_tls_handshake",
+    "go_tls_close",
+    GO_RETURN,
+    GO_HANDSHAKE_RETURN,
+];
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -183,6 +196,8 @@ mod tests {
         }
         for target in GO {
             assert!(known.contains(&target.program), "{}", target.symbol);
+            let at_return = target.at_return;
+            assert!(at_return.is_none_or(|program| known.contains(&program)));
         }
     }
 }

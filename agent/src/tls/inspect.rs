@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     kernel::uprobe::Moment,
-    probe::tls::{GNUTLS, GO, GO_RETURN, OPENSSL, RETURN, Target},
+    probe::tls::{GNUTLS, GO, OPENSSL, RETURN, Target},
 };
 
 /// Most code of one function that is looked at.
@@ -262,15 +262,15 @@ fn of_go(image: &Image<'_>, executable: &go::Executable) -> Result<Vec<Breakpoin
         let code = code(image, *function)?;
         let site = site::entry(&code, function.address, Convention::Go);
         add(image, &mut breakpoints, site, target.program, false)?;
-        if !target.returns {
+        let Some(program) = target.at_return else {
             continue;
-        }
+        };
         let returns = site::returns(&code, function.address)
             .filter(|returns| (1..=RETURNS).contains(&returns.len()))
             .ok_or(Refusal::Undecodable)?;
         for address in returns {
             breakpoints.push(Breakpoint {
-                program: GO_RETURN,
+                program,
                 offset: image.code_offset(address).ok_or(Refusal::Malformed)?,
                 moment: Moment::Entry,
                 emulated: false,

@@ -15,7 +15,10 @@ use super::{
     inspect::Plan,
     stats::Stats,
 };
-use crate::kernel::uprobe::{self, Link, Programs};
+use crate::{
+    clock::Clock,
+    kernel::uprobe::{self, Link, Programs},
+};
 
 /// Most files that are watched at one time: each takes some 15 descriptors.
 pub(super) const FILES: usize = 256;
@@ -29,7 +32,7 @@ pub(super) trait Attach {
     type Link;
 
     /// Sets all breakpoints of a plan, or none.
-    fn attach(&self, file: &File, plan: &Plan) -> io::Result<Vec<Self::Link>>;
+    fn attach(&mut self, file: &File, plan: &Plan) -> io::Result<Vec<Self::Link>>;
 
     /// Takes breakpoints out.
     fn detach(&self, links: Vec<Self::Link>);
@@ -38,12 +41,16 @@ pub(super) trait Attach {
 impl Attach for Programs {
     type Link = Link;
 
-    fn attach(&self, file: &File, plan: &Plan) -> io::Result<Vec<Link>> {
+    fn attach(&mut self, file: &File, plan: &Plan) -> io::Result<Vec<Link>> {
         let mut links = Vec::new();
         for (program, moment, offsets) in plan.by_program() {
             let fd = self.descriptors.get(program);
             let fd = fd.ok_or(io::ErrorKind::NotFound)?.as_fd();
             links.extend(self.way.attach(fd, file, &offsets, moment)?);
+        }
+        let told = Clock::monotonic_now().map(|now| self.set_attached(now));
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::debug!("the programs aren't told of a file that was attached");
         }
         Ok(links)
     }

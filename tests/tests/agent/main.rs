@@ -17,6 +17,7 @@ mod runtimes;
 mod support;
 mod syscalls;
 mod tcp;
+mod tls;
 mod web;
 mod wire;
 mod without_btf;

@@ -48,6 +48,7 @@ pub(super) const TEST: &[Program] = &[
     program("h2load", "nghttp2-client"),
     program("ip", "iproute2"),
     program("ldd", "libc-bin"),
+    program("ldconfig", "libc-bin"),
     program("losetup", "mount"),
     program("perl", "perl-base"),
     program("python3", "python3"),
@@ -55,6 +56,8 @@ pub(super) const TEST: &[Program] = &[
     program("setpriv", "util-linux"),
     program("systemd-analyze", "systemd"),
     program("taskset", "util-linux"),
+    program("unshare", "util-linux"),
+    program("wget", "wget"),
     program("wrk", "wrk"),
     program("xz", "xz-utils"),
 ];

@@ -13,7 +13,7 @@ struct Recorder(Rc<RefCell<(usize, usize)>>);
 impl Attach for Recorder {
     type Link = ();
 
-    fn attach(&self, _: &File, _: &Plan) -> io::Result<Vec<()>> {
+    fn attach(&mut self, _: &File, _: &Plan) -> io::Result<Vec<()>> {
         self.0.borrow_mut().0 += 1;
         Ok(vec![()])
     }

@@ -6,7 +6,7 @@
 //! Arguments and results are in registers (ABIInternal, Go 1.17); the goroutine is in one, too.
 
 use aya_ebpf::{
-    bindings::pt_regs,
+    bindings::{BPF_NOEXIST, pt_regs},
     helpers::bpf_probe_read_user,
     macros::{map, uprobe},
     maps::LruHashMap,
@@ -24,13 +24,33 @@ static TLS_GOROUTINES: LruHashMap<Key, Call> = LruHashMap::with_max_entries(CALL
 /// `crypto/tls.(*Conn).Read(c, b []byte)`
 #[uprobe]
 pub(crate) fn go_tls_read(ctx: ProbeContext) -> u32 {
-    enter(&ctx, call::READ)
+    enter(&ctx, call::READ, 0)
 }
 
 /// `crypto/tls.(*Conn).Write(c, b []byte)`
 #[uprobe]
 pub(crate) fn go_tls_write(ctx: ProbeContext) -> u32 {
-    enter(&ctx, call::WRITE)
+    enter(&ctx, call::WRITE, 0)
+}
+
+/// `crypto/tls.(*Conn).handshakeContext(c, ctx)`: binds the session before the first request, which
+/// may come with the handshake's end. Within a read or a write it adds nothing.
+#[uprobe]
+pub(crate) fn go_tls_handshake(ctx: ProbeContext) -> u32 {
+    enter(&ctx, call::HANDSHAKE, u64::from(BPF_NOEXIST))
+}
+
+/// A return instruction of `handshakeContext`.
+#[uprobe]
+pub(crate) fn go_tls_handshake_return(ctx: ProbeContext) -> u32 {
+    let key = goroutine(&registers(&ctx), current::ids());
+    if let Some(call) = TLS_GOROUTINES.get_ptr(&key)
+        // SAFETY: the map's value is alive while the program runs.
+        && unsafe { (*call).kind } == call::HANDSHAKE
+    {
+        let _ = TLS_GOROUTINES.remove(&key);
+    }
+    0
 }
 
 /// A return instruction of `Read` or `Write`.
@@ -90,7 +110,7 @@ pub(super) fn session_of(tgid: u32, goroutine: u64) -> Option<Key> {
 }
 
 #[inline(always)]
-fn enter(ctx: &ProbeContext, kind: u8) -> u32 {
+fn enter(ctx: &ProbeContext, kind: u8, flags: u64) -> u32 {
     let ids = current::ids();
     if ids.are_own() {
         return 0;
@@ -110,7 +130,7 @@ fn enter(ctx: &ProbeContext, kind: u8) -> u32 {
         call.buffer = end - call.buffer;
         call.on_stack = 1;
     }
-    let _ = TLS_GOROUTINES.insert(&goroutine(&regs, ids), &call, 0);
+    let _ = TLS_GOROUTINES.insert(&goroutine(&regs, ids), &call, flags);
     0
 }
 
