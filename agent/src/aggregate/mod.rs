@@ -19,5 +19,5 @@ pub mod service;
 pub mod span;
 pub mod syscall;
 pub mod tcp;
-pub mod uncovered;
 mod timed;
+pub mod uncovered;

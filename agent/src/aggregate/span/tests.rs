@@ -10,8 +10,8 @@ use crate::{
     },
     l7::{
         exchange::{Failure, Method, TraceParent},
-        rpc::{Rpc, RpcStatus},
         headers::{Message, Selection},
+        rpc::{Rpc, RpcStatus},
     },
 };
 
