@@ -14,7 +14,7 @@ pub const MASK: &str = "REDACTED";
 /// Longest value that is kept, in bytes; longer ones are cut.
 const VALUE_MAX: usize = 256;
 /// Most values that are kept of one head.
-const VALUES_MAX: usize = 32;
+pub(super) const VALUES_MAX: usize = 32;
 
 /// Whose head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +76,78 @@ impl Selection {
             found: Vec::new(),
         }
     }
+
+    /// Whether fields of this name, in lower case, are kept of some message: for decoders that
+    /// learn only at a head's end whose it is.
+    pub(super) fn wants(&self, name: &[u8]) -> Option<Wanted> {
+        let place = |fields: &[Field]| {
+            fields
+                .iter()
+                .position(|field| field.name.as_bytes() == name)
+        };
+        let wanted = Wanted {
+            request: place(&self.request),
+            response: place(&self.response),
+        };
+        (wanted != Wanted::default()).then_some(wanted)
+    }
+
+    /// What is kept of a value.
+    pub(super) fn value(&self, wanted: Wanted, value: &[u8]) -> Arc<str> {
+        let field = wanted.request.and_then(|place| self.request.get(place));
+        let field = field.or_else(|| self.response.get(wanted.response?));
+        field.map_or_else(|| MASK.into(), |field| field.value(value))
+    }
+
+    /// What is kept of a message whose head had these fields.
+    pub(super) fn headers(&self, message: Message, found: &[(Wanted, Arc<str>)]) -> Headers {
+        let fields = match message {
+            Message::Request => &self.request,
+            Message::Response => &self.response,
+        };
+        let place = |wanted: &Wanted| match message {
+            Message::Request => wanted.request,
+            Message::Response => wanted.response,
+        };
+        let found = found.iter();
+        let found: Vec<_> = found
+            .filter_map(|(wanted, value)| Some((place(wanted)?, Arc::clone(value))))
+            .collect();
+        gather(fields, &found)
+    }
+}
+
+/// Of which messages the fields of a name are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Place among those of requests.
+    request: Option<usize>,
+    /// Place among those of answers.
+    response: Option<usize>,
+}
+
+impl Field {
+    /// What is kept of a value.
+    fn value(&self, value: &[u8]) -> Arc<str> {
+        let mask = self.mask.clone();
+        mask.unwrap_or_else(|| text::printable(value, VALUE_MAX).into())
+    }
+}
+
+/// The fields that were found, together by name.
+fn gather(fields: &[Field], found: &[(usize, Arc<str>)]) -> Headers {
+    if found.is_empty() {
+        return Headers::default();
+    }
+    let header = |(place, field): (usize, &Field)| {
+        let values = found.iter().filter(|(own, _)| *own == place);
+        let values: Arc<[_]> = values.map(|(_, value)| Arc::clone(value)).collect();
+        (!values.is_empty()).then_some(Header {
+            attribute: field.attribute,
+            values,
+        })
+    };
+    Headers(Some(fields.iter().enumerate().filter_map(header).collect()))
 }
 
 fn lower_case(name: &impl AsRef<str>) -> Box<str> {
@@ -136,33 +208,19 @@ impl Collector<'_> {
     }
 
     fn keep(&mut self, name: &[u8], value: &[u8]) {
-        let place = self
-            .wanted
-            .iter()
-            .position(|field| name.eq_ignore_ascii_case(field.name.as_bytes()));
-        if let Some(place) = place.filter(|_| self.found.len() < VALUES_MAX) {
-            let mask = self.wanted.get(place).and_then(|field| field.mask.clone());
-            let value = mask.unwrap_or_else(|| text::printable(value, VALUE_MAX).into());
-            self.found.push((place, value));
+        let named = |(_, field): &(usize, &Field)| name.eq_ignore_ascii_case(field.name.as_bytes());
+        let field = self.wanted.iter().enumerate().find(named);
+        if let Some((place, field)) = field
+            && self.found.len() < VALUES_MAX
+        {
+            self.found.push((place, field.value(value)));
         }
     }
 
     /// What was found.
     #[must_use]
     pub fn finish(&self) -> Headers {
-        if self.found.is_empty() {
-            return Headers::default();
-        }
-        let header = |(place, field): (usize, &Field)| {
-            let values = self.found.iter().filter(|(found, _)| *found == place);
-            let values: Arc<[_]> = values.map(|(_, value)| Arc::clone(value)).collect();
-            (!values.is_empty()).then_some(Header {
-                attribute: field.attribute,
-                values,
-            })
-        };
-        let headers = self.wanted.iter().enumerate().filter_map(header);
-        Headers(Some(headers.collect()))
+        gather(self.wanted, &self.found)
     }
 }
 

@@ -4,6 +4,7 @@ mod conversation;
 mod early;
 mod framing;
 mod gaps;
+mod headers;
 mod heads;
 mod http2;
 mod kernel_capture;

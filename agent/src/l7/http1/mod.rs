@@ -55,7 +55,7 @@ pub(super) struct Reader {
     pub(super) texts: Interner,
     requests: Memo<Request>,
     responses: Memo<Response>,
-    selection: Selection,
+    pub(super) selection: Selection,
 }
 
 impl Reader {

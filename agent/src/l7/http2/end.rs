@@ -188,6 +188,7 @@ fn complete(stream: &Stream, cx: &mut Context<'_>) {
         exchange.end = answer.end.unwrap_or_default().max(exchange.start);
         exchange.response_start = answer.start;
         exchange.status = answer.status;
+        exchange.response_headers = answer.headers.clone();
         exchange.failure = answer.failure;
         exchange.request_body = stream.asked.body();
         exchange.response_body = stream.answered.body();

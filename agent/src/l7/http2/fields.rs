@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::hpack::Digest;
 use crate::l7::{
     exchange::{Method, TraceParent},
+    headers::{Selection, VALUES_MAX, Wanted},
     http1::{PATH_MAX, TEXT_MAX, Target, without_userinfo},
     rpc::RpcStatus,
     text::Interner,
@@ -28,6 +29,24 @@ pub(super) enum Name {
     Other,
 }
 
+impl Name {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b":method" => Self::Method,
+            b":path" => Self::Path,
+            b":scheme" => Self::Scheme,
+            b":authority" => Self::Authority,
+            b":status" => Self::Status,
+            b"host" => Self::Host,
+            b"user-agent" => Self::UserAgent,
+            b"traceparent" => Self::TraceParent,
+            b"content-type" => Self::ContentType,
+            b"grpc-status" => Self::GrpcStatus,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// What was read out of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -46,6 +65,20 @@ pub(super) enum Field {
     Other,
 }
 
+/// A name, and whether it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    name: Name,
+    wanted: Option<Wanted>,
+}
+
+/// A field, and its value where it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Valued {
+    field: Field,
+    kept: Option<(Wanted, Arc<str>)>,
+}
+
 /// The fields of one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(
@@ -62,6 +95,8 @@ pub(super) struct Head {
     pub(super) status: Option<u16>,
     pub(super) grpc: bool,
     pub(super) grpc_status: Option<RpcStatus>,
+    /// Those that were asked for by name.
+    pub(super) kept: Vec<(Wanted, Arc<str>)>,
     /// There is a field that only a request has.
     pub(super) asks: bool,
     /// There is a `:status`.
@@ -77,12 +112,47 @@ impl Head {
     pub(super) fn is_interim(&self) -> bool {
         self.status.is_some_and(|status| status / 100 == 1)
     }
+
+    fn take(&mut self, field: &Field) {
+        match field {
+            Field::Method(method, original) => {
+                self.asks = true;
+                self.method
+                    .get_or_insert_with(|| (*method, original.clone()));
+            }
+            Field::Path(path, cut) => {
+                self.asks = true;
+                self.truncated |= cut;
+                self.path.get_or_insert_with(|| Arc::clone(path));
+            }
+            Field::Scheme => self.asks = true,
+            Field::Authority(authority) => {
+                self.asks = true;
+                keep(&mut self.authority, authority);
+            }
+            Field::Status(status) => {
+                self.answers = true;
+                self.status = self.status.or(*status);
+            }
+            Field::Host(host) => keep(&mut self.host, host),
+            Field::UserAgent(agent) => keep(&mut self.user_agent, agent),
+            Field::TraceParent(parent) => {
+                self.parent.get_or_insert(*parent);
+            }
+            Field::Grpc => self.grpc = true,
+            Field::GrpcStatus(status) => {
+                self.grpc_status.get_or_insert(*status);
+            }
+            Field::Other => {}
+        }
+    }
 }
 
 /// Collects a block's fields.
 pub(super) struct Collector<'a> {
     pub(super) head: Head,
     pub(super) texts: &'a mut Interner,
+    pub(super) selection: &'a Selection,
 }
 
 impl Collector<'_> {
@@ -95,33 +165,9 @@ impl Collector<'_> {
         let original = (method == Method::Other).then(|| self.text(value));
         Field::Method(method, original)
     }
-}
 
-impl Digest for Collector<'_> {
-    type Name = Name;
-    type Field = Field;
-
-    fn name(&mut self, name: &[u8]) -> Name {
-        match name {
-            b":method" => Name::Method,
-            b":path" => Name::Path,
-            b":scheme" => Name::Scheme,
-            b":authority" => Name::Authority,
-            b":status" => Name::Status,
-            b"host" => Name::Host,
-            b"user-agent" => Name::UserAgent,
-            b"traceparent" => Name::TraceParent,
-            b"content-type" => Name::ContentType,
-            b"grpc-status" => Name::GrpcStatus,
-            _ => Name::Other,
-        }
-    }
-
-    fn wants(&self, name: &Name) -> bool {
-        !matches!(name, Name::Other | Name::Scheme)
-    }
-
-    fn field(&mut self, name: &Name, value: &[u8]) -> Field {
+    /// What is looked at whether it was asked for or not.
+    fn known(&mut self, name: Name, value: &[u8]) -> Field {
         match name {
             Name::Method => self.method(value),
             Name::Path => {
@@ -139,40 +185,38 @@ impl Digest for Collector<'_> {
             Name::ContentType | Name::Other => Field::Other,
         }
     }
+}
 
-    fn take(&mut self, field: &Field) {
-        let head = &mut self.head;
-        match field {
-            Field::Method(method, original) => {
-                head.asks = true;
-                head.method
-                    .get_or_insert_with(|| (*method, original.clone()));
-            }
-            Field::Path(path, cut) => {
-                head.asks = true;
-                head.truncated |= cut;
-                head.path.get_or_insert_with(|| Arc::clone(path));
-            }
-            Field::Scheme => head.asks = true,
-            Field::Authority(authority) => {
-                head.asks = true;
-                keep(&mut head.authority, authority);
-            }
-            Field::Status(status) => {
-                head.answers = true;
-                head.status = head.status.or(*status);
-            }
-            Field::Host(host) => keep(&mut head.host, host),
-            Field::UserAgent(agent) => keep(&mut head.user_agent, agent),
-            Field::TraceParent(parent) => {
-                head.parent.get_or_insert(*parent);
-            }
-            Field::Grpc => head.grpc = true,
-            Field::GrpcStatus(status) => {
-                head.grpc_status.get_or_insert(*status);
-            }
-            Field::Other => {}
+impl Digest for Collector<'_> {
+    type Name = Named;
+    type Field = Valued;
+
+    fn name(&mut self, name: &[u8]) -> Named {
+        Named {
+            name: Name::of(name),
+            wanted: self.selection.wants(name),
         }
+    }
+
+    fn wants(&self, named: &Named) -> bool {
+        !matches!(named.name, Name::Other | Name::Scheme) || named.wanted.is_some()
+    }
+
+    fn field(&mut self, named: &Named, value: &[u8]) -> Valued {
+        let kept = |wanted| (wanted, self.selection.value(wanted, value));
+        Valued {
+            kept: named.wanted.map(kept),
+            field: self.known(named.name, value),
+        }
+    }
+
+    fn take(&mut self, valued: &Valued) {
+        if let Some(kept) = &valued.kept
+            && self.head.kept.len() < VALUES_MAX
+        {
+            self.head.kept.push(kept.clone());
+        }
+        self.head.take(&valued.field);
     }
 
     fn hidden(&mut self) {

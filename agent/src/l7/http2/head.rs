@@ -12,7 +12,7 @@ use crate::l7::{
     connection::Context,
     counters::Dropped,
     exchange::{Exchange, Method, Role},
-    headers::Headers,
+    headers::{Headers, Message},
 };
 
 /// A header block that comes in several frames.
@@ -122,6 +122,7 @@ impl Connection {
         let mut collector = Collector {
             head: Head::default(),
             texts: &mut cx.reader.texts,
+            selection: &cx.reader.selection,
         };
         let decoder = &mut self.side(direction).decoder;
         let read = bytes.map(|bytes| decoder.decode(bytes, &mut collector, cx.memory));
@@ -230,7 +231,7 @@ impl Connection {
             response_body: None,
             parent: head.parent,
             truncated: head.truncated,
-            request_headers: Headers::default(),
+            request_headers: cx.reader.selection.headers(Message::Request, &head.kept),
             response_headers: Headers::default(),
             rpc: None,
         }
@@ -257,6 +258,7 @@ impl Connection {
         if !(trailers || interim) {
             stream.answer.start = Some(of.origin.time);
             stream.answer.status = head.status;
+            stream.answer.headers = cx.reader.selection.headers(Message::Response, &head.kept);
             stream.answered = Half::begun(stream.grpc);
         }
         stream.answer.truncated |= head.truncated;

@@ -32,7 +32,7 @@ mod streams;
 use sonde_common::event::http::{Direction, Tuple, flag as event_flag};
 
 use self::{
-    fields::{Field, Name},
+    fields::{Named, Valued},
     frame::{FrameHeader, Kind, MAX_FRAME, flag},
     frames::{Chunk, Frames, Origin, Payload, Step},
     head::Block,
@@ -84,7 +84,7 @@ struct Side {
     /// When the last byte moved.
     last: u64,
     frames: Frames,
-    decoder: Decoder<Name, Field>,
+    decoder: Decoder<Named, Valued>,
     /// A header block that goes on.
     block: Option<Block>,
 }

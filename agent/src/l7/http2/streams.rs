@@ -1,7 +1,7 @@
 //! The streams of one connection that are not over.
 
 use super::{frames::Payload, messages::Messages};
-use crate::l7::{exchange::Failure, rpc::RpcStatus};
+use crate::l7::{exchange::Failure, headers::Headers, rpc::RpcStatus};
 
 /// One stream: a request and its answer.
 #[derive(Debug)]
@@ -20,11 +20,12 @@ pub(super) struct Stream {
 }
 
 /// What is known of an answer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
     /// First byte.
     pub(super) start: Option<u64>,
     pub(super) status: Option<u16>,
+    pub(super) headers: Headers,
     pub(super) grpc_status: Option<RpcStatus>,
     pub(super) truncated: bool,
     /// Last byte, or when it was given up.
