@@ -15,6 +15,9 @@
 //! | before the answer, by a reset | no status, `connection_reset`, the request's size |
 //! | within the answer, by a reset | its status, `connection_reset`, the request's size |
 //!
+//! In HTTP/2 it is the stream that is reset, within the body, before or within the answer: `CANCEL`
+//! instead of `connection_reset`.
+//!
 //! The generator's duration of an exchange is the time from the first byte written to the last one
 //! read. The medians of all durations are compared, of prompt exchanges only: a slow reader is
 //! still reading when the server has handed over the last byte, and a pipelined request waits for
@@ -23,11 +26,13 @@
 mod case;
 mod durations;
 mod http1;
+mod http2;
 mod message;
 pub mod plan;
 mod report;
 mod sent;
 mod server;
+mod splitting;
 mod stream;
 mod told;
 mod verdict;
@@ -132,12 +137,22 @@ fn send(case: Case, load: Load, server: &Running) -> Result<Vec<Sent>> {
     let workers: Vec<_> = (0..load.workers)
         .map(|worker| {
             let numbers = worker * each..((worker + 1) * each).min(load.exchanges);
-            let client = http1::Client {
-                address: server.address,
-                tls: tls.clone(),
-                planner: Planner::new(case, numbers),
-            };
-            thread::spawn(move || client.run())
+            let planner = Planner::new(case, numbers);
+            let (address, tls) = (server.address, tls.clone());
+            thread::spawn(move || match case.version {
+                Version::Http1 => http1::Client {
+                    address,
+                    tls,
+                    planner,
+                }
+                .run(),
+                Version::Http2 => http2::Client {
+                    address,
+                    tls,
+                    planner,
+                }
+                .run(),
+            })
         })
         .collect();
     let mut sent = Vec::new();

@@ -51,11 +51,11 @@ pub enum Size {
 }
 
 impl Payload {
-    const fn told(self) -> Size {
+    const fn told(self, version: Version) -> Size {
         let size = self.size as u64;
-        match self.framing {
-            Framing::Length => Size::Exactly(size),
-            Framing::Chunked => Size::AtMostKnown(size),
+        match (self.framing, version) {
+            (Framing::Chunked, Version::Http1) => Size::AtMostKnown(size),
+            _ => Size::Exactly(size),
         }
     }
 }
@@ -71,7 +71,7 @@ pub enum Shape {
     Line,
 }
 
-/// Where a client breaks off.
+/// Where a client breaks off. Of HTTP/2 it is the stream that is reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abort {
     /// Within the request's head, by a reset.
@@ -92,6 +92,8 @@ pub enum Abort {
 pub struct Plan {
     /// Part of the path, and nobody else's.
     pub number: u64,
+    /// In which version of HTTP.
+    pub version: Version,
     /// Request method.
     pub method: &'static str,
     /// Form of the path.
@@ -174,7 +176,8 @@ impl Plan {
     /// What must be told of the request's body: see [`Size`].
     #[must_use]
     pub fn request_told(&self) -> Size {
-        self.request.map_or(Size::Exactly(0), Payload::told)
+        self.request
+            .map_or(Size::Exactly(0), |payload| payload.told(self.version))
     }
 
     /// What must be told of the answer's body: see [`Size`].
@@ -182,7 +185,7 @@ impl Plan {
     pub fn answer_told(&self) -> Size {
         match self.answer_size() {
             0 => Size::Exactly(0),
-            _ => self.answer.told(),
+            _ => self.answer.told(self.version),
         }
     }
 
@@ -279,6 +282,7 @@ impl Planner {
         };
         Plan {
             number,
+            version: self.case.version,
             method: self.one_of(&["GET", "GET", "GET", "DELETE", "HEAD"]),
             shape: self.one_of(&[Shape::Item, Shape::Orders, Shape::Line]),
             status,
@@ -295,19 +299,15 @@ impl Planner {
     }
 
     fn break_off(&mut self, plan: &mut Plan) {
-        let all = [
-            Abort::Head,
-            Abort::BodyReset,
-            Abort::BodyClose,
-            Abort::Answer,
-            Abort::Unanswered,
-        ];
+        let mut kinds = vec![Abort::BodyReset, Abort::Answer];
+        if self.case.version == Version::Http1 {
+            kinds.extend([Abort::Head, Abort::BodyClose]);
+        }
         // nginx has no answer that takes its time.
-        let kinds = match self.case.server {
-            Server::Nginx => &all[..4],
-            _ => &all[..],
-        };
-        let abort = self.one_of(kinds);
+        if self.case.server != Server::Nginx {
+            kinds.push(Abort::Unanswered);
+        }
+        let abort = self.one_of(&kinds);
         plan.abort = Some(abort);
         plan.slow = false;
         plan.pieces = 1;
@@ -317,7 +317,7 @@ impl Planner {
         plan.expect = false;
         if matches!(abort, Abort::BodyReset | Abort::BodyClose) {
             plan.method = "POST";
-            plan.expect = true;
+            plan.expect = self.case.version == Version::Http1;
             plan.request = Some(Payload {
                 size: 20_000,
                 framing: Framing::Length,
@@ -349,6 +349,11 @@ impl Planner {
         cuts.sort_unstable();
         cuts.dedup();
         cuts
+    }
+
+    /// For randomness elsewhere.
+    pub(super) fn seed(&mut self) -> u64 {
+        self.random.random()
     }
 
     /// A number below `limit`, or 1.

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use super::plan::{Abort, Plan, Size};
+use super::{
+    case::Version,
+    plan::{Abort, Plan, Size},
+};
 use crate::span::Side;
 
 /// An exchange that has been made.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) number: u64,
+    pub(super) version: Version,
     pub(super) path: String,
     pub(super) method: &'static str,
     pub(super) route: &'static str,
@@ -45,6 +49,7 @@ impl Sent {
     pub(super) fn whole(plan: &Plan, duration: Duration, pipelined: bool) -> Self {
         Self {
             number: plan.number,
+            version: plan.version,
             path: plan.path(),
             method: plan.method,
             route: plan.route(),
@@ -75,6 +80,10 @@ impl Sent {
                 answer: Size::Absent,
             })
         };
+        let reset = match self.version {
+            Version::Http1 => "connection_reset",
+            Version::Http2 => "CANCEL",
+        };
         match self.abort {
             None => Expected::One(Told {
                 status: Some(self.status),
@@ -83,10 +92,10 @@ impl Sent {
                 answer: self.answer,
             }),
             Some(Abort::Head) => Expected::None,
-            Some(Abort::BodyReset) => cut(None, "connection_reset", Size::Absent),
+            Some(Abort::BodyReset) => cut(None, reset, Size::Absent),
             Some(Abort::BodyClose) => cut(None, "connection_closed", Size::Absent),
-            Some(Abort::Unanswered) => cut(None, "connection_reset", Size::Exactly(0)),
-            Some(Abort::Answer) => cut(Some(self.status), "connection_reset", Size::Exactly(0)),
+            Some(Abort::Unanswered) => cut(None, reset, Size::Exactly(0)),
+            Some(Abort::Answer) => cut(Some(self.status), reset, Size::Exactly(0)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Connections that end around an answer: half, in order, or by a reset of either end.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::Read as _,
     net::Shutdown,
     thread,
     time::Duration,
@@ -138,15 +138,14 @@ fn fault_15_a_request_that_is_cut_off_is_told_once_or_not_at_all() -> Result<()>
 #[test]
 fn fault_15_a_reset_ends_every_request_of_a_pipeline() -> Result<()> {
     let scene = Scene::open()?;
-    let (mut client, mut server) = pair()?;
+    let (client, server) = pair()?;
     let asked: Vec<u8> = (0..5)
         .flat_map(|n| request(&format!("GET /{n} HTTP/1.1"), ""))
         .collect();
     pass(&client, &server, &asked)?;
     pass(&server, &client, &answer(200, "hello"))?;
-    server.write_all(&answer(200, "hello")[..40])?;
-    thread::sleep(Duration::from_millis(20));
-    let _ = client.read(&mut [0; 100])?;
+    let whole = answer(200, "hello");
+    pass(&server, &client, &whole[..whole.len() - 2])?;
     reset(server)?;
     drop(client);
     let rest = ["/2", "/3", "/4"].map(|path| get(path).unanswered(RESET));

@@ -156,8 +156,12 @@ fn fault_09_a_tunnel_is_one_span_without_a_path() -> Result<()> {
     scene.assert_both(
         "",
         &[
-            get("").method("CONNECT"),
-            get("").method("CONNECT").status(403).answer(2),
+            get("").method("CONNECT").request(None),
+            get("")
+                .method("CONNECT")
+                .request(None)
+                .status(403)
+                .answer(2),
             get("/next"),
         ],
     )

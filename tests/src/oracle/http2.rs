@@ -1,0 +1,257 @@
+//! The HTTP/2 client: several streams at once on one connection after another.
+
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use h2::{
+    Reason, RecvStream, SendStream,
+    client::{SendRequest, handshake},
+};
+use http::Request;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    net::TcpStream,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    plan::{Abort, Framing, Plan, Planner},
+    sent::Sent,
+    server::HOST,
+    splitting::{Io, Splitting},
+};
+
+/// Requests at once on a connection.
+const STREAMS: usize = 4;
+/// Requests of a connection, at most.
+const REQUESTS: usize = 300;
+/// Bytes of one DATA frame of a request, at most.
+const FRAME: usize = 10_000;
+/// Time in which an exchange must be over.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Time for the other end to read what was sent, before a stream is reset.
+const MOMENT: Duration = Duration::from_millis(5);
+/// See [`super::http1`].
+const UNANSWERED: Duration = Duration::from_millis(60);
+
+/// One worker's client.
+pub(super) struct Client {
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) planner: Planner,
+}
+
+impl Client {
+    /// Asks for everything that is planned.
+    pub(super) fn run(self) -> Result<Vec<Sent>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(self.ask())
+    }
+
+    async fn ask(mut self) -> Result<Vec<Sent>> {
+        let mut sent = Vec::new();
+        loop {
+            let requests = self.planner.below(REQUESTS);
+            let (streams, connection) = handshake(self.connect().await?).await?;
+            let connection = tokio::spawn(connection);
+            let over = self.use_connection(streams, requests, &mut sent).await?;
+            // Ends in order once nobody uses it.
+            timeout(PATIENCE, connection).await???;
+            if over {
+                return Ok(sent);
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Splitting> {
+        let socket = TcpStream::connect(self.address).await?;
+        socket.set_nodelay(true)?;
+        let io: Io = match &self.tls {
+            None => Box::new(socket),
+            Some(config) => {
+                let name = ServerName::try_from(HOST)?;
+                let connector = TlsConnector::from(Arc::clone(config));
+                Box::new(
+                    connector
+                        .connect(name, socket)
+                        .await
+                        .context("the handshake")?,
+                )
+            }
+        };
+        Ok(Splitting::new(io, self.planner.seed()))
+    }
+
+    /// Makes so many requests on a connection; whether there are no more.
+    async fn use_connection(
+        &mut self,
+        mut streams: SendRequest<Bytes>,
+        requests: usize,
+        sent: &mut Vec<Sent>,
+    ) -> Result<bool> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", self.address);
+        let mut under_way = JoinSet::new();
+        let mut over = false;
+        for _ in 0..requests {
+            let Some(plan) = self.planner.next().pop() else {
+                over = true;
+                break;
+            };
+            if under_way.len() >= STREAMS
+                && let Some(done) = under_way.join_next().await
+            {
+                sent.push(done??);
+            }
+            sleep(plan.think).await;
+            streams = streams.ready().await?;
+            let stream = Stream::open(&mut streams, plan, &base)?;
+            under_way.spawn(async move {
+                let plan = format!("{:?}", stream.plan);
+                let done = timeout(PATIENCE, stream.finish()).await;
+                done.map_err(anyhow::Error::from)
+                    .flatten()
+                    .with_context(|| plan)
+            });
+        }
+        while let Some(done) = under_way.join_next().await {
+            sent.push(done??);
+        }
+        Ok(over)
+    }
+}
+
+/// A request that has been begun.
+struct Stream {
+    plan: Plan,
+    began: Instant,
+    body: SendStream<Bytes>,
+    answer: h2::client::ResponseFuture,
+}
+
+impl Stream {
+    fn open(streams: &mut SendRequest<Bytes>, plan: Plan, base: &str) -> Result<Self> {
+        let mut request = Request::builder()
+            .method(plan.method)
+            .uri(format!("{base}{}", plan.target()))
+            .header("user-agent", "oracle");
+        if let Some(payload) = plan.request
+            && payload.framing == Framing::Length
+        {
+            request = request.header("content-length", payload.size);
+        }
+        let began = Instant::now();
+        let (answer, body) = streams.send_request(request.body(())?, plan.request.is_none())?;
+        Ok(Self {
+            plan,
+            began,
+            body,
+            answer,
+        })
+    }
+
+    async fn finish(mut self) -> Result<Sent> {
+        match self.plan.abort {
+            Some(abort) => self.break_off(abort).await,
+            None => {
+                self.send(self.plan.request.map_or(0, |payload| payload.size), true)
+                    .await?;
+                self.read().await
+            }
+        }
+    }
+
+    /// Sends so many bytes, in several frames; the last one ends the stream when `ends`.
+    async fn send(&mut self, mut left: usize, ends: bool) -> Result<()> {
+        if self.plan.request.is_none() {
+            return Ok(());
+        }
+        if left == 0 {
+            return Ok(self.body.send_data(Bytes::new(), ends)?);
+        }
+        while left > 0 {
+            self.body.reserve_capacity(left.min(FRAME));
+            let room = poll_fn(|context| self.body.poll_capacity(context)).await;
+            let room = room.context("the stream has ended")??.min(left);
+            left -= room;
+            let part = Bytes::from(vec![b'b'; room]);
+            self.body.send_data(part, ends && left == 0)?;
+            if self.plan.pieces > 1 {
+                sleep(self.plan.pause).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(self) -> Result<Sent> {
+        let answer = self.answer.await?;
+        let status = answer.status().as_u16();
+        let mut body = answer.into_body();
+        let mut size = 0;
+        while let Some(count) = next(&mut body).await? {
+            size += count;
+            if self.plan.slow {
+                sleep(Duration::from_micros(500)).await;
+            }
+        }
+        let duration = self.began.elapsed();
+        body.trailers().await?;
+        let plan = &self.plan;
+        ensure!(
+            (status, size) == (plan.status, plan.answer_size()),
+            "answered with {status} and {size} bytes"
+        );
+        Ok(Sent::whole(plan, duration, false))
+    }
+
+    /// Sends what there is to be sent before the stream is reset, and resets it.
+    async fn break_off(mut self, abort: Abort) -> Result<Sent> {
+        let duration = match abort {
+            Abort::BodyReset => {
+                self.send(
+                    self.plan.request.map_or(0, |payload| payload.size / 2),
+                    false,
+                )
+                .await?;
+                sleep(MOMENT).await;
+                self.began.elapsed()
+            }
+            Abort::Unanswered => {
+                sleep(UNANSWERED).await;
+                self.began.elapsed()
+            }
+            Abort::Answer => {
+                let mut body = (&mut self.answer).await?.into_body();
+                let mut size = 0;
+                while size < 50_000 {
+                    size += next(&mut body).await?.context("the answer's end")?;
+                }
+                self.body.send_reset(Reason::CANCEL);
+                return Ok(Sent::broken_off(&self.plan, self.began.elapsed(), abort));
+            }
+            Abort::Head | Abort::BodyClose => anyhow::bail!("a stream has no {abort:?}"),
+        };
+        self.body.send_reset(Reason::CANCEL);
+        Ok(Sent::broken_off(&self.plan, duration, abort))
+    }
+}
+
+/// Bytes of the next DATA frame; `None` at the end.
+async fn next(body: &mut RecvStream) -> Result<Option<u64>> {
+    let Some(part) = body.data().await else {
+        return Ok(None);
+    };
+    let count = part?.len();
+    body.flow_control().release_capacity(count)?;
+    Ok(Some(count as u64))
+}
