@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::{
     errno::Errno,
-    time::{ClockId, clock_gettime},
+    time::{ClockId, clock_getres, clock_gettime},
 };
 
 /// How often the two clocks are read for one offset; the tightest reading stands.
@@ -76,6 +76,15 @@ impl Clock {
     pub fn monotonic_now() -> Result<u64, Errno> {
         nanoseconds(ClockId::CLOCK_MONOTONIC).map(|now| u64::try_from(now).unwrap_or(0))
     }
+}
+
+/// Microseconds of the kernel's tick: what the coarse clocks go on by (`clock_getres(2)`).
+#[must_use]
+pub fn tick() -> u32 {
+    let tick = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).map(Duration::from);
+    tick.ok()
+        .and_then(|tick| u32::try_from(tick.as_micros()).ok())
+        .unwrap_or(10_000)
 }
 
 fn nanoseconds(clock: ClockId) -> Result<i128, Errno> {

@@ -133,6 +133,10 @@ fields! {
     TcpCopiedSeq = "tcp_sock": "copied_seq";
     /// Next sequence number that is expected.
     TcpRcvNxt = "tcp_sock": "rcv_nxt";
+    /// When a packet last came or went, `CLOCK_MONOTONIC` in microseconds.
+    TcpMstamp = "tcp_sock": "tcp_mstamp";
+    /// When data last came, in the low 32 bits of jiffies.
+    IcskLrcvtime = "inet_connection_sock": "icsk_ack.lrcvtime";
     /// Payload bytes sent, those sent again included.
     TcpBytesSent = "tcp_sock": "bytes_sent";
     /// Payload bytes sent again.

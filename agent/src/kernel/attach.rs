@@ -21,7 +21,10 @@ pub use self::{
     via::{Attach, Via},
 };
 use super::{feature::Kernel, map, sweep::TABLE, uprobe};
-use crate::probe::{Family, Hook, syscall};
+use crate::{
+    clock,
+    probe::{Family, Hook, syscall, tls},
+};
 
 mod choose;
 mod refusal;
@@ -119,6 +122,12 @@ impl Programs {
         } else {
             period
         };
+        let followed = u32::from(
+            families
+                .iter()
+                .any(|family| family.name == tls::FAMILY.name),
+        );
+        let tick = clock::tick();
         let preemptible = u32::from(kernel.has_preemptible_uprobes());
         let mut loader = EbpfLoader::new();
         loader
@@ -128,6 +137,8 @@ impl Programs {
             .map_max_entries(TABLE, settings.table_entries)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
+            .override_global("TICK", &tick, true)
+            .override_global("TLS_FOLLOWED", &followed, true)
             .override_global("PREEMPTIBLE", &preemptible, true)
             .override_global("SYSCALL_PERIOD", &period, true);
         for map in size::unused(kernel, families) {

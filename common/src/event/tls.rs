@@ -107,8 +107,10 @@ pub struct Thread {
     pub called: u64,
     /// Bytes of the connection in `received` may have moved unseen.
     pub late: u8,
+    /// The library has moved bytes of a socket within a call.
+    pub within: u8,
     /// Explicit padding.
-    pub pad: [u8; 7],
+    pub pad: [u8; 6],
 }
 
 /// More than one, so that none can be told to be meant.

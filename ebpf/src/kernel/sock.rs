@@ -1,5 +1,6 @@
 //! `struct sock`, and the `struct inet_sock` and `struct tcp_sock` that start with it.
 
+use aya_ebpf::helpers::generated::bpf_jiffies64;
 use sonde_common::{event::http::Tuple, field::Field};
 
 use super::{Access, Sock, offset, probe};
@@ -10,6 +11,16 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 /// `IPPROTO_TCP`
 const IPPROTO_TCP: u16 = 6;
+
+/// Microseconds of a tick (jiffy); set by the agent before the programs are loaded.
+#[unsafe(no_mangle)]
+static TICK: u32 = 10_000;
+
+#[inline(always)]
+fn tick() -> u32 {
+    // SAFETY: a static of our own; volatile because the agent overwrites it before loading.
+    unsafe { core::ptr::read_volatile(&raw const TICK) }
+}
 
 impl<A: Access> Sock<A> {
     /// Whether this is TCP over IPv4 or IPv6.
@@ -139,6 +150,37 @@ impl<A: Access> Sock<A> {
         }
         // SAFETY: the offset is that of the field in this kernel's own description.
         unsafe { A::load(tcp, offset) }
+    }
+
+    /// How long what is read at this moment has been there, microseconds: at least so long, where
+    /// more came after its first bytes.
+    ///
+    /// The time of the last packet is exact, but an acknowledgement that is sent after a while
+    /// (`tcp_delack_timer`) moves it on; then the time of the last data stands, in ticks.
+    #[inline(always)]
+    pub(crate) fn waited(&self, now: u64) -> Option<u32> {
+        // SAFETY: `sk` is the kernel's; a null result is checked.
+        let tcp = unsafe { A::tcp_sock(self.0) };
+        if tcp.is_null() {
+            return None;
+        }
+        // SAFETY: the offsets are those of the fields in this kernel's own description.
+        let (stamp, data): (u64, u32) = unsafe {
+            (
+                A::load(tcp, offset(Field::TcpMstamp)?)?,
+                A::load(tcp, offset(Field::IcskLrcvtime)?)?,
+            )
+        };
+        // SAFETY: the helper takes nothing and always succeeds.
+        let ticks = (unsafe { bpf_jiffies64() } as u32).wrapping_sub(data);
+        let exact = (now / 1000).saturating_sub(stamp);
+        let rough = u64::from(ticks.saturating_sub(1)) * u64::from(tick());
+        let waited = if rough > exact && ticks < u32::MAX / 2 {
+            rough
+        } else {
+            exact
+        };
+        u32::try_from(waited).ok()
     }
 
     /// Payload bytes sent, each counted once. `bytes_acked` would count SYN and FIN as well.

@@ -59,6 +59,9 @@ pub(crate) struct Io {
 pub(crate) trait Peers {
     /// Not for the hot path: several reads.
     fn peers(&self) -> Tuple;
+
+    /// How long what is read now has been there, microseconds, or [`NOT_QUEUED`].
+    fn waited(&self, now: u64) -> u32;
 }
 
 impl<A: Access> Peers for Sock<A> {
@@ -66,12 +69,22 @@ impl<A: Access> Peers for Sock<A> {
     fn peers(&self) -> Tuple {
         self.tuple()
     }
+
+    #[inline(always)]
+    fn waited(&self, now: u64) -> u32 {
+        Sock::waited(self, now).unwrap_or(NOT_QUEUED)
+    }
 }
 
 impl Peers for Tuple {
     #[inline(always)]
     fn peers(&self) -> Tuple {
         *self
+    }
+
+    #[inline(always)]
+    fn waited(&self, _: u64) -> u32 {
+        NOT_QUEUED
     }
 }
 
@@ -102,8 +115,8 @@ impl Io {
 
 /// Whether a read or write is to be told: what it is part of is known, or found out now.
 #[inline(always)]
-fn is_told<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
-    stream.verdict != verdict::UNDECIDED || io.length > 0 && decide(stream, peers, io)
+fn is_told(stream: &mut Stream, io: &Io) -> bool {
+    stream.verdict != verdict::UNDECIDED || io.length > 0 && decide(stream, io)
 }
 
 /// Follows one read or write on a TCP socket.
@@ -131,14 +144,14 @@ pub(crate) fn end(stream: &Stream, io: &Io) {
 /// Follows bytes that move in a stream.
 #[inline(always)]
 pub(crate) fn follow<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
-    let told = is_told(stream, peers, io);
+    let told = is_told(stream, io);
     advance(stream, peers, io, told);
 }
 
 #[inline(always)]
 fn advance<P: Peers>(stream: &mut Stream, peers: &P, io: &Io, told: bool) {
     let direction = io.direction as usize & 1;
-    if told {
+    if told && announce(stream, peers) {
         if stream.verdict == verdict::HTTP2 {
             http2::tell(stream, peers, io);
         } else {
@@ -174,7 +187,7 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32)
 
 /// Looks at the first bytes of an undecided stream; whether this read or write is told.
 #[inline(always)]
-fn decide<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
+fn decide(stream: &mut Stream, io: &Io) -> bool {
     let direction = io.direction as usize & 1;
     let have = stream.first_length[direction] & 7;
     let want = 8 - u32::from(have);
@@ -189,13 +202,13 @@ fn decide<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
     match class {
         Class::Request | Class::Response => {
             stream.verdict = verdict::HTTP;
-            announce(stream, peers)
+            true
         }
         Class::Http2 => {
             http2::begin(stream, io.direction);
-            announce(stream, peers)
+            true
         }
-        Class::Partial => announce(stream, peers),
+        Class::Partial => true,
         Class::Tls if stream.tls == 0 => {
             reset_first(stream, direction);
             stream.verdict = verdict::TLS;
@@ -205,11 +218,11 @@ fn decide<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> bool {
             reset_first(stream, direction);
             if length == 8 && http2::is_settings(first) {
                 http2::begin(stream, opposite(io.direction));
-                return announce(stream, peers);
+                return true;
             }
             if stream.late != 0 && length == 8 && http2::is_header(first) {
                 http2::join(stream);
-                return announce(stream, peers);
+                return true;
             }
             if stream.late == 0 || turned(stream, io.direction) > LATE_TURNS {
                 reject(stream, io);
@@ -282,9 +295,6 @@ fn announce<P: Peers>(stream: &mut Stream, peers: &P) -> bool {
 /// Tells of the read or write, with its first and last bytes.
 #[inline(always)]
 fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
-    if !announce(stream, peers) {
-        return;
-    }
     let direction = io.direction as usize & 1;
     let mut record = Record::begin(io.slot);
     let front = io.length.min(CAPTURE_FRONT as u32);
@@ -318,13 +328,25 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
     } else {
         0
     };
+    let request = class as u8 == Class::Request as u8;
     let segment = Segment {
         captured: captured as u16,
         tail: tail as u16,
+        queued: queued(peers, io, request, record.time()),
         ..io.segment(stream, record.time(), 0)
     };
     record.send(segment);
 }
+/// How long a request that is read was there before.
+#[inline(always)]
+fn queued<P: Peers>(peers: &P, io: &Io, request: bool, now: u64) -> u32 {
+    if request && io.direction as u8 == Direction::Receive as u8 {
+        peers.waited(now)
+    } else {
+        NOT_QUEUED
+    }
+}
+
 /// Whether one of eight bytes is a space, as behind each method of RFC 9110 and RFC 5789. Without
 /// one, letters that begin a body are taken for a request as well.
 #[inline(always)]

@@ -29,7 +29,7 @@ use crate::{
 mod bind;
 mod go;
 
-pub(crate) use self::bind::{ciphertext, closing};
+pub(crate) use self::bind::{ciphertext, closing, is_settled};
 
 /// Sessions of all processes.
 #[map]
@@ -122,15 +122,19 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
             fault(Fault::TlsBusy);
             return 0;
         }
-        call::HANDSHAKE => return 0,
+        call::HANDSHAKE => -1,
         call::READ_EX | call::WRITE_EX if result as i32 == 1 => {
             // SAFETY: the helper checks the address.
             unsafe { bpf_probe_read_user(call.result as *const u64) }.unwrap_or(0) as i64
         }
-        call::READ_EX | call::WRITE_EX => return 0,
+        call::READ_EX | call::WRITE_EX => -1,
         _ => i64::from(result as i32),
     };
-    done(&call, ids, moved);
+    // Such a thread's calls that move nothing are many, and say nothing.
+    if moved >= 0 || call.kind == call::HANDSHAKE || thread.within == 0 || thread.received != 0 {
+        bind::called(thread, call.session, ids);
+        done(&call, ids, moved);
+    }
     0
 }
 
@@ -154,7 +158,6 @@ fn enter(ctx: &ProbeContext, kind: u8, result: Option<u64>) -> u32 {
         on_stack: 0,
         pad: [0; 6],
     };
-    bind::called(thread, ids);
     0
 }
 
@@ -167,7 +170,8 @@ fn thread(tid: u32) -> Option<&'static mut Thread> {
         tuple: crate::connection::NO_TUPLE,
         called: 0,
         late: 0,
-        pad: [0; 7],
+        within: 0,
+        pad: [0; 6],
     };
     let found = TLS_THREADS.get_ptr_mut(&tid).or_else(|| {
         let _ = TLS_THREADS.insert(&tid, &EMPTY, 0);

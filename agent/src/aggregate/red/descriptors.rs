@@ -9,6 +9,7 @@ use crate::{
 pub const DESCRIPTORS: &[&Descriptor] = &[
     &SERVER_DURATION,
     &CLIENT_DURATION,
+    &SERVER_QUEUE_DURATION,
     &ACTIVE_REQUESTS,
     &SERVER_REQUEST_SIZE,
     &SERVER_RESPONSE_SIZE,
@@ -35,6 +36,12 @@ pub const SERVER_DURATION: Descriptor = histogram(
 pub const CLIENT_DURATION: Descriptor = histogram(
     "http.client.request.duration",
     "Duration of HTTP client requests, first byte of the request to last byte of the answer",
+    Unit::Seconds,
+);
+/// How long requests waited to be read.
+pub const SERVER_QUEUE_DURATION: Descriptor = histogram(
+    "http.server.request.queue.duration",
+    "Time for which HTTP requests lay in the server's socket before the process read them, the accept queue included: at least, where more of one came after its first packet",
     Unit::Seconds,
 );
 /// What servers received.

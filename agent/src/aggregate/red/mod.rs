@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 pub use descriptors::{
     ACTIVE_REQUESTS, CLIENT_DURATION, CLIENT_REQUEST_SIZE, CLIENT_RESPONSE_SIZE, DESCRIPTORS,
-    SERVER_DURATION, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE,
+    SERVER_DURATION, SERVER_QUEUE_DURATION, SERVER_REQUEST_SIZE, SERVER_RESPONSE_SIZE,
 };
 
 use self::{
@@ -20,7 +20,7 @@ use self::{
 };
 use super::{
     cardinality::{Limits, Place, Series, Slot, Table, Usage},
-    distribution::{Distribution, SIZE},
+    distribution::{DURATION, Distribution, SIZE},
     route::{Asked, Known, Pattern, RouteId, RouteLimits, Routes},
     server::Servers,
     service::{ServiceId, Services},
@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     enrich::Renewed,
     l7::exchange::{Exchange, Method, Role},
-    metric::{Collector, Resource, Value},
+    metric::{Attributes, Collector, Resource, Value},
     signal::SpanContext,
 };
 
@@ -189,6 +189,7 @@ impl Red {
     pub fn collect(&self, collector: &mut Collector) {
         self.collect_side(Role::Server, &self.server, collector);
         self.collect_side(Role::Client, &self.client, collector);
+        self.collect_queue(collector);
         for (slot, count) in self.active.iter() {
             Series::new(collector, &self.services, &slot, |(method, scheme)| {
                 let method = method.as_str();
@@ -222,6 +223,21 @@ impl Red {
                     })
                     .push(descriptor, Value::Histogram(histogram));
                 }
+            }
+        }
+    }
+
+    /// Adds how long requests lay in their sockets, of each service.
+    fn collect_queue(&self, collector: &mut Collector) {
+        let mut services: BTreeMap<Slot<()>, Distribution> = BTreeMap::new();
+        for (slot, requests) in self.server.iter() {
+            let queued = services.entry(slot.map(|_| ())).or_default();
+            queued.merge(&requests.queued);
+        }
+        for (slot, queued) in &services {
+            if let Some(histogram) = queued.histogram(&DURATION) {
+                Series::new(collector, &self.services, slot, |()| Attributes::none())
+                    .push(&SERVER_QUEUE_DURATION, Value::Histogram(histogram));
             }
         }
     }

@@ -2,13 +2,13 @@
 
 use crate::{
     aggregate::{
-        distribution::{Distribution, SIZE},
+        distribution::{DURATION, Distribution, SIZE},
         error_type::ErrorType,
         route::{RouteId, Routes},
         server::{ServerId, Servers},
         timed::Timed,
     },
-    l7::exchange::{Exchange, Method},
+    l7::exchange::{Exchange, Method, Role},
     metric::{AttributeValue, Attributes},
 };
 
@@ -99,6 +99,7 @@ pub(super) struct Requests {
     pub(super) timed: Timed,
     pub(super) request_size: Distribution,
     pub(super) response_size: Distribution,
+    pub(super) queued: Distribution,
 }
 
 impl Requests {
@@ -108,6 +109,12 @@ impl Requests {
         }
         if let Some(bytes) = exchange.response_body {
             self.response_size.record(&SIZE, bytes);
+        }
+        if let Some(microseconds) = exchange.queued
+            && exchange.role == Role::Server
+        {
+            self.queued
+                .record(&DURATION, u64::from(microseconds) * 1_000);
         }
         self.timed.record(exchange)
     }

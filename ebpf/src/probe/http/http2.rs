@@ -11,7 +11,7 @@ use sonde_common::event::{
     http::{Direction, HTTP2_CAPTURE, HTTP2_DATA, Segment, flag},
 };
 
-use super::{Io, Peers, announce, record::Record, tell_of};
+use super::{Io, Peers, queued, record::Record, tell_of};
 use crate::scratch::forget;
 
 /// "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", RFC 9113 section 3.4.
@@ -39,9 +39,6 @@ pub(super) fn begin(stream: &mut Stream, preface: Direction) {
 /// Tells of a read or write, without what is in DATA frames at its front and end.
 #[inline(always)]
 pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
-    if !announce(stream, peers) {
-        return;
-    }
     let direction = io.direction as usize & 1;
     let mut record = Record::begin(io.slot);
     let left = stream.budget[direction];
@@ -78,6 +75,7 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
     let segment = Segment {
         captured: captured as u16,
         skipped,
+        queued: queued(peers, io, true, record.time()),
         ..io.segment(stream, record.time(), 0)
     };
     record.send(segment);

@@ -63,7 +63,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *connection };
     adopt::<Storage>(connection, ids.tgid);
-    if connection.stream.verdict == verdict::OPAQUE {
+    if tls::is_settled(connection) {
         return;
     }
     let payload = if flags & MSG_TRUNC != 0 || connection.stream.verdict == verdict::TLS {
@@ -81,7 +81,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
         payload,
         slot,
     };
-    let told = is_told(&mut connection.stream, sk, &io);
+    let told = is_told(&mut connection.stream, &io);
     if connection.stream.verdict != verdict::TLS {
         on_io(sk, connection, &io, told);
     } else if length > 0 {

@@ -171,7 +171,7 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     let connection = unsafe { &mut *state_of::<Table>(&sk)? };
     adopt::<Table>(connection, tgid);
     note_progress(&sk, connection);
-    if connection.stream.verdict == verdict::OPAQUE {
+    if tls::is_settled(connection) {
         return None;
     }
     if connection.stream.verdict == verdict::TLS {
@@ -216,7 +216,7 @@ fn on_moved(direction: Direction) -> Option<()> {
     let io = moved.io(direction, Slot::of_cpu(direction)?);
     // An empty message isn't the end of the stream.
     if is_followed(connection) && (io.length != 0 || moved.messages == 1) {
-        let told = is_told(&mut connection.stream, &sk, &io);
+        let told = is_told(&mut connection.stream, &io);
         on_io(&sk, connection, &io, told);
     }
     let index = moved.index + 1;

@@ -14,7 +14,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
-        connection::{Connection, Stream},
+        connection::{Connection, Stream, verdict},
         http::{Direction, Tuple},
         tls::{Key, Reason, SESSIONS, SEVERAL, Session, Thread, Uncovered, call, state},
     },
@@ -30,6 +30,25 @@ use crate::{
     kernel::{Access, Sock},
     probe::http::turned,
 };
+
+/// Whether libraries are looked for at all; the agent sets it.
+#[unsafe(no_mangle)]
+static TLS_FOLLOWED: u32 = 1;
+
+/// Whether there is nothing to be found out about a connection.
+#[inline(always)]
+pub(crate) fn is_settled(connection: &mut Connection) -> bool {
+    if connection.stream.verdict != verdict::TLS {
+        return connection.stream.verdict == verdict::OPAQUE;
+    }
+    // SAFETY: a static of our own; volatile because the agent overwrites it before loading.
+    if unsafe { core::ptr::read_volatile(&raw const TLS_FOLLOWED) } == 0 {
+        fault(Fault::Tls);
+        connection.stream.verdict = verdict::OPAQUE;
+        return true;
+    }
+    connection.tls == state::BOUND
+}
 
 /// Signs in a row that bind.
 const VOTES: u32 = 2;
@@ -55,9 +74,6 @@ pub(crate) fn ciphertext<A: Access>(
     ids: Ids,
     goroutine: u64,
 ) {
-    if connection.tls == state::BOUND {
-        return;
-    }
     if let Some(session) = go::session_of(ids.tgid, goroutine) {
         join(sk, connection, &session, true);
         return;
@@ -67,6 +83,7 @@ pub(crate) fn ciphertext<A: Access>(
     };
     if thread.call.kind != call::NONE {
         let session = key(thread.call.session, ids);
+        thread.within = 1;
         join(
             sk,
             connection,
@@ -112,10 +129,9 @@ fn sign<A: Access>(
     }
 }
 
-/// A library is called for a session.
+/// A library was called for a session.
 #[inline(always)]
-pub(super) fn called(thread: &mut Thread, ids: Ids) {
-    let pointer = thread.call.session;
+pub(super) fn called(thread: &mut Thread, pointer: u64, ids: Ids) {
     let key = key(pointer, ids);
     let found = find(&key);
     if let Some(session) = &found
