@@ -9,7 +9,7 @@ macro_rules! reasons {
         $name:ident { $($(#[doc = $doc:literal])+ $variant:ident => $label:literal,)+ }
     ) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
 
         impl $name {

@@ -36,11 +36,15 @@ mod name;
 mod schedule;
 mod site;
 pub mod stats;
+mod survey;
 mod symbol;
 mod watched;
 
-pub use self::name::UNKNOWN;
 use self::{finder::Finder, host::Host, schedule::Schedule, stats::Stats, watched::Attach};
+pub use self::{
+    name::UNKNOWN,
+    survey::{Found, survey},
+};
 
 reasons! {
     /// A TLS library that can be watched.

@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::{args::ReportFormat, style::Style};
-use crate::capability::{self, Lack};
+use crate::{
+    capability::{self, Lack},
+    tls::Found,
+};
 
 /// What was found on this host. As JSON it has the fields' names as keys.
 #[derive(Debug, Serialize)]
@@ -23,6 +26,9 @@ pub struct Report {
     pub refused: Option<String>,
     /// Each hook of each family, a family's hooks together.
     pub hooks: Vec<HookLine>,
+    /// Files with a TLS library that would be watched; absent where there are none, or can't be any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tls_libraries: Vec<TlsLine>,
     /// Needs for capabilities that aren't met.
     pub capabilities: Vec<LackLine>,
     /// Whether the main job can be done: requests, connections, syscalls or processes can be
@@ -95,6 +101,30 @@ pub struct Refusal {
     pub alternative: String,
     /// Why.
     pub reason: String,
+}
+
+/// A file with a TLS library that would be watched.
+#[derive(Debug, Serialize)]
+pub struct TlsLine {
+    /// Which library.
+    pub library: &'static str,
+    /// Where it is.
+    pub path: String,
+    /// Breakpoints that it would get.
+    pub breakpoints: usize,
+    /// Those of them that the kernel steps through, which is slow in a virtual machine.
+    pub stepped: usize,
+}
+
+impl From<&Found> for TlsLine {
+    fn from(found: &Found) -> Self {
+        Self {
+            library: found.library.reason(),
+            path: found.path.display().to_string(),
+            breakpoints: found.breakpoints,
+            stepped: found.stepped,
+        }
+    }
 }
 
 /// A need for capabilities that isn't met.

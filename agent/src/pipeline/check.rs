@@ -9,7 +9,7 @@ use crate::{
     capability::{Held, KernelVersion},
     cli::{
         self, ReportFormat,
-        check::{Btf, CgroupMode, HookLine, Outcome, Refusal, Report, lack_lines},
+        check::{Btf, CgroupMode, HookLine, Outcome, Refusal, Report, TlsLine, lack_lines},
         style::Style,
     },
     config::Config,
@@ -17,7 +17,8 @@ use crate::{
         attach::{self, HookReport, Programs},
         feature::Kernel,
     },
-    probe::{FAMILIES, Family},
+    probe::{FAMILIES, Family, tls},
+    tls::survey,
 };
 
 /// Families of which one must work for the agent to do its main job.
@@ -37,6 +38,12 @@ pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> 
         Ok(programs) => (lines(&families, programs.reports()), None),
         Err(error) => (untried(&families), Some(cli::problems(&error).join("; "))),
     };
+    let tls_libraries = if works(tls::FAMILY.name, &hooks) {
+        let found = survey(&config.path.procfs, &config.path.rootfs);
+        found.iter().map(TlsLine::from).collect()
+    } else {
+        Vec::new()
+    };
     let main_job = MAIN_JOB.iter().any(|family| works(family, &hooks));
     let report = Report {
         btf: match &kernel.btf {
@@ -55,6 +62,7 @@ pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> 
         cgroup: cgroup_mode(&config.path.sysfs),
         refused,
         hooks,
+        tls_libraries,
         capabilities: lack_lines(&held, version),
         main_job,
     };

@@ -43,6 +43,12 @@ fn report() -> Report {
                 outcome: Outcome::Off,
             },
         ],
+        tls_libraries: vec![TlsLine {
+            library: "openssl",
+            path: "/usr/lib/libssl.so.3".into(),
+            breakpoints: 9,
+            stepped: 0,
+        }],
         capabilities: vec![LackLine {
             missing: vec!["CAP_SYS_PTRACE".into()],
             purpose: "read /proc/PID of other users' processes",
@@ -199,4 +205,19 @@ fn json_keeps_its_keys() {
         (&"missing".into(), &"off".into())
     );
     assert_eq!(value["capabilities"][0]["missing"][0], "CAP_SYS_PTRACE");
+}
+
+#[test]
+fn tls_libraries_are_listed_where_there_are_any() {
+    let text = report().to_text(Style::Plain);
+    assert!(
+        text.contains("TLS      FILE\nopenssl  /usr/lib/libssl.so.3\n"),
+        "{text}"
+    );
+    let none = Report {
+        tls_libraries: Vec::new(),
+        ..report()
+    };
+    assert!(!none.to_text(Style::Plain).contains("TLS"));
+    assert!(!none.to_json().unwrap().contains("tls_libraries"));
 }

@@ -16,6 +16,7 @@ impl Report {
             self.hook_table(style),
             self.refusal(style),
             self.shared_reasons(style),
+            self.tls_libraries(style),
             self.missing_capabilities(style),
             self.verdict(style),
         ];
@@ -118,6 +119,30 @@ impl Report {
             let refused = style.paint(Tone::Warning, "refused");
             let hooks = style.paint(Tone::Bold, &hooks.join(", ")).into_owned();
             let _ = writeln!(text, "{refused} {hooks}\n        {}", printable(reason));
+        }
+        text
+    }
+
+    fn tls_libraries(&self, style: Style) -> String {
+        if self.tls_libraries.is_empty() {
+            return String::new();
+        }
+        let width = |found: &super::TlsLine| found.library.len();
+        let width = self
+            .tls_libraries
+            .iter()
+            .map(width)
+            .max()
+            .unwrap_or(0)
+            .max(3);
+        let mut text = format!(
+            "{}  {}\n",
+            style.pad(Tone::Bold, "TLS", width),
+            style.paint(Tone::Bold, "FILE")
+        );
+        for found in &self.tls_libraries {
+            let library = style.pad(Tone::Good, found.library, width);
+            let _ = writeln!(text, "{library}  {}", printable(&found.path));
         }
         text
     }
