@@ -51,9 +51,9 @@ reasons! {
     Library {
         /// OpenSSL 1.1 or 3.x.
         OpenSsl => "openssl",
-        /// BoringSSL.
+        /// `BoringSSL`.
         BoringSsl => "boringssl",
-        /// GnuTLS.
+        /// `GnuTLS`.
         GnuTls => "gnutls",
         /// Go's crypto/tls.
         Go => "go",

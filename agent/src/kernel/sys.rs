@@ -229,14 +229,12 @@ pub(super) fn load_uprobes_program(
     attributes.log_level = 1;
     attributes.log_size = u32::try_from(LOG).unwrap_or(0);
     attributes.log = log.as_mut_ptr() as u64;
-    match bpf(BPF_PROG_LOAD, &mut attributes) {
-        Ok(fd) => owned(fd),
-        Err(_) => {
-            let text = String::from_utf8_lossy(&log);
-            tracing::debug!(name, log = text.trim_end_matches('\0'), "verifier");
-            Err(refused)
-        }
+    if let Ok(fd) = bpf(BPF_PROG_LOAD, &mut attributes) {
+        return owned(fd);
     }
+    let text = String::from_utf8_lossy(&log);
+    tracing::debug!(name, log = text.trim_end_matches('\0'), "verifier");
+    Err(refused)
 }
 
 /// Has a program run at these places of a file, in all processes, for as long as the link lives.

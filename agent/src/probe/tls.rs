@@ -34,7 +34,7 @@ const fn target(symbol: &'static str, program: &'static str, arguments: usize) -
     }
 }
 
-/// OpenSSL 1.1 and 3.x and BoringSSL: SSL_read(3), SSL_write(3), SSL_do_handshake(3), SSL_free(3).
+/// OpenSSL 1.1 and 3.x and `BoringSSL`: `SSL_read(3)` and its like.
 pub const OPENSSL: &[Target] = &[
     target("SSL_read", "tls_read", 3),
     target("SSL_write", "tls_write", 3),

@@ -114,7 +114,7 @@ impl<'a> Image<'a> {
 
     /// Reads what is loaded at `address`; how many of the bytes there are in the file.
     pub(super) fn read_address(&self, address: u64, bytes: &mut [u8]) -> io::Result<usize> {
-        let Some((offset, left)) = place(self.segments.iter(), address) else {
+        let Some((offset, left)) = place(&self.segments, address) else {
             return Ok(0);
         };
         let length = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -136,14 +136,12 @@ impl<'a> Image<'a> {
 }
 
 /// The file offset of an address, and how many bytes of the segment there are from there on.
-fn place<'s>(segments: impl Iterator<Item = &'s Segment>, address: u64) -> Option<(u64, u64)> {
-    segments
-        .filter_map(|segment| {
-            let into = address.checked_sub(segment.address)?;
-            let left = segment.size.checked_sub(into).filter(|left| *left > 0)?;
-            Some((segment.offset.checked_add(into)?, left))
-        })
-        .next()
+fn place<'s>(segments: impl IntoIterator<Item = &'s Segment>, address: u64) -> Option<(u64, u64)> {
+    segments.into_iter().find_map(|segment| {
+        let into = address.checked_sub(segment.address)?;
+        let left = segment.size.checked_sub(into).filter(|left| *left > 0)?;
+        Some((segment.offset.checked_add(into)?, left))
+    })
 }
 
 /// Reads until the bytes are full or the file ends.

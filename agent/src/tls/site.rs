@@ -149,7 +149,7 @@ mod x86 {
     /// The addresses of all returns of a function; `None` where the code can't be read to its end.
     pub(in crate::tls) fn returns(code: &[u8], address: u64) -> Option<Vec<u64>> {
         let mut found = Vec::new();
-        for instruction in decoder(code, address).iter() {
+        for instruction in &mut decoder(code, address) {
             if instruction.is_invalid() {
                 return None;
             }

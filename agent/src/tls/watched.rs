@@ -20,7 +20,7 @@ use crate::{
     kernel::uprobe::{self, Link, Programs},
 };
 
-/// Most files that are watched at one time: each takes some 15 descriptors.
+/// Most files that are watched at one time: each takes some 10 descriptors.
 pub(super) const FILES: usize = 256;
 
 /// How long a file of the host's own stays watched without a user: commands come and go.
@@ -89,7 +89,7 @@ struct Watched<L> {
 #[derive(Debug)]
 pub(super) struct Files<A: Attach> {
     attach: A,
-    files: HashMap<Identity, Watched<A::Link>>,
+    by_identity: HashMap<Identity, Watched<A::Link>>,
     stats: Arc<Stats>,
 }
 
@@ -97,19 +97,19 @@ impl<A: Attach> Files<A> {
     pub(super) fn new(attach: A, stats: Arc<Stats>) -> Self {
         Self {
             attach,
-            files: HashMap::new(),
+            by_identity: HashMap::new(),
             stats,
         }
     }
 
     /// Whether the file is watched.
     pub(super) fn contains(&self, identity: Identity) -> bool {
-        self.files.contains_key(&identity)
+        self.by_identity.contains_key(&identity)
     }
 
     /// A library in the file, when it is watched.
     pub(super) fn library(&self, identity: Identity) -> Option<Library> {
-        let watched = self.files.get(&identity)?;
+        let watched = self.by_identity.get(&identity)?;
         watched.plans.first().map(|plan| plan.library)
     }
 
@@ -122,7 +122,7 @@ impl<A: Attach> Files<A> {
         keep: Keep,
         now: Instant,
     ) -> Result<(), Refusal> {
-        if self.files.len() >= FILES {
+        if self.by_identity.len() >= FILES {
             return Err(Refusal::TooManyFiles);
         }
         let metadata = file.metadata().map_err(|_| Refusal::Inaccessible)?;
@@ -147,21 +147,21 @@ impl<A: Attach> Files<A> {
             keep,
             unused: now,
         };
-        self.files.insert(identity, watched);
+        self.by_identity.insert(identity, watched);
         self.tell();
         Ok(())
     }
 
     /// One more process uses the file.
     pub(super) fn acquire(&mut self, identity: Identity) {
-        if let Some(watched) = self.files.get_mut(&identity) {
+        if let Some(watched) = self.by_identity.get_mut(&identity) {
             watched.users += 1;
         }
     }
 
     /// One process less does.
     pub(super) fn release(&mut self, identity: Identity, now: Instant) {
-        if let Some(watched) = self.files.get_mut(&identity) {
+        if let Some(watched) = self.by_identity.get_mut(&identity) {
             watched.users = watched.users.saturating_sub(1);
             watched.unused = now;
         }
@@ -170,21 +170,21 @@ impl<A: Attach> Files<A> {
     /// Whether [`Self::expire`] would end something at once.
     pub(super) fn any_to_end(&self) -> bool {
         let ends = |watched: &Watched<_>| watched.users == 0 && watched.keep == Keep::WhileUsed;
-        self.files.values().any(ends)
+        self.by_identity.values().any(ends)
     }
 
     /// Ends what nobody has used for its time, and what has been written to: its breakpoints would
     /// be at places that mean something else by now.
     pub(super) fn expire(&mut self, now: Instant) {
         let ended: Vec<_> = self
-            .files
+            .by_identity
             .iter()
             .filter(|(_, watched)| watched.has_ended(now))
             .map(|(identity, _)| *identity)
             .collect();
         let mut links = Vec::new();
         for identity in ended {
-            if let Some(watched) = self.files.remove(&identity) {
+            if let Some(watched) = self.by_identity.remove(&identity) {
                 links.extend(watched.links);
             }
         }
@@ -196,13 +196,13 @@ impl<A: Attach> Files<A> {
 
     /// Ends all.
     pub(super) fn clear(&mut self) {
-        let files = std::mem::take(&mut self.files);
+        let files = std::mem::take(&mut self.by_identity);
         let links = files.into_values().flat_map(|watched| watched.links);
         self.attach.detach(links.collect());
     }
 
     fn tell(&self) {
-        let plans = || self.files.values().flat_map(|watched| &watched.plans);
+        let plans = || self.by_identity.values().flat_map(|watched| &watched.plans);
         for library in Library::ALL {
             let count = plans().filter(|plan| plan.library == *library).count();
             self.stats.set_files(*library, count);

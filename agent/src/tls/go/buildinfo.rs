@@ -92,7 +92,7 @@ fn inline(bytes: &[u8]) -> Option<&[u8]> {
 
 /// Until 1.17 the header has the address of a Go string: of its pointer and length.
 fn pointed_at(image: &Image<'_>, header: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    let word = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).unwrap_or(0);
+    let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
     let mut string = [0; 16];
     image.read_address(word(&header[16..24]), &mut string)?;
     let (address, length) = (word(&string[..8]), word(&string[8..]));
