@@ -157,7 +157,9 @@ impl Client {
             }
         }
         let duration = began.elapsed();
-        if abort != Abort::BodyClose {
+        if abort == Abort::BodyClose {
+            open.stream.close()?;
+        } else {
             open.stream.reset()?;
         }
         Ok(Sent::broken_off(plan, duration, abort))

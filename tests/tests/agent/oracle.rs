@@ -47,3 +47,18 @@ fn node_in_clear_text() -> Result<()> {
 fn go_in_clear_text() -> Result<()> {
     check(Server::Go, Transport::Clear, Version::Http1)
 }
+
+#[test]
+fn nginx_in_tls() -> Result<()> {
+    check(Server::Nginx, Transport::Tls, Version::Http1)
+}
+
+#[test]
+fn python_in_tls() -> Result<()> {
+    check(Server::Python, Transport::Tls, Version::Http1)
+}
+
+#[test]
+fn node_in_tls() -> Result<()> {
+    check(Server::Node, Transport::Tls, Version::Http1)
+}

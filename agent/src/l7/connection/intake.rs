@@ -36,7 +36,7 @@ impl Connection {
                 tgid: segment.tgid,
                 queued: segment.queued,
                 fresh: overlap == 0,
-                first: segment.offset == 0 && overlap == 0,
+                first: segment.offset == 0 && overlap == 0 && !self.late,
                 waited: false,
             },
         };

@@ -86,6 +86,8 @@ pub(super) struct Connection {
     tuple: Tuple,
     /// `url.scheme`
     scheme: &'static str,
+    /// It was open before anything was told of it.
+    late: bool,
     received: Stream,
     sent: Stream,
     /// Requests without a complete answer.
@@ -152,6 +154,7 @@ impl Connection {
             id: opened.connection,
             tuple: opened.tuple,
             scheme: if opened.tls { "https" } else { "http" },
+            late: opened.late,
             received: Stream::new(opened.late),
             sent: Stream::new(opened.late),
             queue: Queue::new(),

@@ -46,6 +46,23 @@ fn fault_13_late_start_waits_for_the_first_clean_request() {
     }
 }
 
+/// The rest of a body of which the front was before our time.
+#[test]
+fn fault_13_a_request_behind_a_stray_byte_is_none() {
+    let (exchanges, table) = run(&Script::new(1)
+        .late()
+        .receive(["x", &get("/trap")].concat())
+        .send(answer(201, ""))
+        .receive(get("/2"))
+        .send(answer(202, "")));
+    assert_eq!(exchanges.len(), 1, "{exchanges:?}");
+    assert_eq!(
+        (&*exchanges[0].path, exchanges[0].status),
+        ("/2", Some(202))
+    );
+    assert_eq!(table.in_flight(), 0);
+}
+
 #[test]
 fn fault_14_a_request_without_answer_ages() {
     let mut table = table();

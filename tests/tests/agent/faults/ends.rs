@@ -1,11 +1,6 @@
 //! Connections that end around an answer: half, in order, or by a reset of either end.
 
-use std::{
-    io::Read as _,
-    net::Shutdown,
-    thread,
-    time::Duration,
-};
+use std::{io::Read as _, net::Shutdown, thread, time::Duration};
 
 use anyhow::Result;
 
