@@ -11,17 +11,6 @@ pub(crate) unsafe fn add(target: *mut u64, value: u64) {
     }
 }
 
-/// `*target = value`; what it was before. Needs kernel 5.12.
-#[inline(always)]
-pub(crate) unsafe fn exchange(target: *mut u64, value: u64) -> u64 {
-    let mut value = value;
-    // SAFETY: the caller's pointer is a live, aligned map value.
-    unsafe {
-        asm!("{value} = xchg_64({target} + 0, {value})", target = in(reg) target, value = inout(reg) value, options(nostack));
-    }
-    value
-}
-
 /// `*target += value`; what it was before. Needs kernel 5.12.
 #[inline(always)]
 pub(crate) unsafe fn fetch_add(target: *mut u64, value: u64) -> u64 {

@@ -15,18 +15,6 @@ mod task;
 
 pub(crate) use self::task::binprm_filename;
 
-/// 1 on kernels where a program may be preempted by another one on the same CPU; set by the agent.
-#[unsafe(no_mangle)]
-static PREEMPTIBLE: u32 = 0;
-
-/// Whether programs at uprobes can be preempted by each other. The verifier knows the answer: where
-/// they can't, it doesn't look at what the kernel is too old for.
-#[inline(always)]
-pub(crate) fn preemptible() -> bool {
-    // SAFETY: a static of our own; volatile because the agent overwrites it before loading.
-    unsafe { core::ptr::read_volatile(&raw const PREEMPTIBLE) != 0 }
-}
-
 /// Byte offsets by [`Field`], resolved by the agent in the running kernel's BTF.
 #[unsafe(no_mangle)]
 static OFFSETS: [u32; field::COUNT] = [field::ABSENT; field::COUNT];

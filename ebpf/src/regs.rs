@@ -26,6 +26,7 @@ pub(crate) mod number {
     pub(crate) const SENDMMSG: u32 = 307;
     pub(crate) const PREADV2: u32 = 327;
     pub(crate) const PWRITEV2: u32 = 328;
+    pub(crate) const IO_URING_ENTER: u32 = 426;
 }
 
 /// Numbers of the calls by which bytes get into and out of a socket.
@@ -45,6 +46,7 @@ pub(crate) mod number {
     pub(crate) const SENDMMSG: u32 = 269;
     pub(crate) const PREADV2: u32 = 286;
     pub(crate) const PWRITEV2: u32 = 287;
+    pub(crate) const IO_URING_ENTER: u32 = 426;
 }
 
 /// `struct pt_regs`

@@ -13,7 +13,7 @@ use aya::{
     sys::{Stats, enable_stats},
 };
 
-use sonde_common::event::connection::Endpoint;
+use sonde_common::event::{connection::Endpoint, tls::BUFFERS};
 
 use self::window::Windows;
 pub use self::{
@@ -64,6 +64,9 @@ pub enum Error {
     /// The maps or the object as a whole were refused.
     #[error("can't load the kernel side: {0}")]
     Load(#[from] EbpfError),
+    /// What a map must hold before the programs run can't be put there.
+    #[error("can't set up the kernel side: {0}")]
+    Fill(#[from] map::Error),
 }
 
 /// What the programs are told before they are loaded.
@@ -128,7 +131,6 @@ impl Programs {
                 .any(|family| family.name == tls::FAMILY.name),
         );
         let tick = clock::tick();
-        let preemptible = u32::from(kernel.has_preemptible_uprobes());
         let mut loader = EbpfLoader::new();
         loader
             .btf(types.as_ref())
@@ -139,12 +141,14 @@ impl Programs {
             .override_global("SELF_TGID", &settings.self_tgid, true)
             .override_global("TICK", &tick, true)
             .override_global("TLS_FOLLOWED", &followed, true)
-            .override_global("PREEMPTIBLE", &preemptible, true)
             .override_global("SYSCALL_PERIOD", &period, true);
         for map in size::unused(kernel, families) {
             loader.map_max_entries(map, 1);
         }
-        let ebpf = loader.load(OBJECT)?;
+        let mut ebpf = loader.load(OBJECT)?;
+        if followed != 0 {
+            map::fill(&mut ebpf, "TLS_FREE", 0..BUFFERS)?;
+        }
         let mut programs = Self {
             ebpf,
             reports: Vec::new(),

@@ -73,13 +73,6 @@ impl Kernel {
         !self.older && version(&self.release) >= Some((major, minor))
     }
 
-    /// Whether a program at a uprobe can be preempted by another one on the same CPU: since 6.0 they
-    /// run with preemption on. Asked with room to spare; what is used then needs 5.12.
-    #[must_use]
-    pub fn has_preemptible_uprobes(&self) -> bool {
-        version(&self.release) >= Some((5, 15))
-    }
-
     /// Whether tracefs tells the number of this event, by which a perf tracepoint is attached.
     pub fn has_trace_event(&self, category: &str, name: &str) -> Result<(), String> {
         let tracefs = TRACEFS

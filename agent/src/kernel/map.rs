@@ -4,7 +4,7 @@ use std::{io, mem::size_of, os::fd::AsFd as _};
 
 use aya::{
     Ebpf, Pod,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues},
+    maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, Queue},
 };
 
 use super::{pod, sys};
@@ -148,6 +148,21 @@ pub fn insert<K: Pod, V: Pod>(
     let mut table: HashMap<_, K, V> = HashMap::try_from(map).map_err(failed)?;
     for (key, value) in entries {
         table.insert(key, value, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Puts values into a queue.
+pub fn fill<V: Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    values: impl IntoIterator<Item = V>,
+) -> Result<(), Error> {
+    let map = ebpf.map_mut(name).ok_or(Error::Missing(name))?;
+    let failed = |source| Error::Map { name, source };
+    let mut queue: Queue<_, V> = Queue::try_from(map).map_err(failed)?;
+    for value in values {
+        queue.push(value, 0).map_err(failed)?;
     }
     Ok(())
 }

@@ -242,6 +242,7 @@ fn data(map: &Map) -> Option<&MapData> {
         | Map::HashMap(data)
         | Map::LruHashMap(data)
         | Map::PerCpuArray(data)
+        | Map::Queue(data)
         | Map::PerCpuHashMap(data)
         | Map::ProgramArray(data)
         | Map::RingBuf(data)

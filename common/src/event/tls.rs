@@ -14,6 +14,9 @@ pub const SESSIONS: u32 = 16_384;
 /// Threads, and goroutines, with a call under way or just ended.
 pub const CALLS: u32 = 8_192;
 
+/// Calls whose bytes can be looked at at the same time.
+pub const BUFFERS: u32 = 64;
+
 /// What is known of a connection's TLS.
 pub mod state {
     /// Nothing yet.

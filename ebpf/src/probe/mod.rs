@@ -7,3 +7,4 @@ mod sched;
 mod syscall;
 mod tcp;
 mod tls;
+mod uncovered;

@@ -5,23 +5,22 @@
 //! connection they belong to is found out in [`bind`].
 
 use aya_ebpf::{
-    helpers::{bpf_probe_read_user, generated::bpf_get_smp_processor_id},
+    helpers::bpf_probe_read_user,
     macros::{map, uprobe, uretprobe},
-    maps::{Array, LruHashMap},
+    maps::{Array, LruHashMap, Queue},
     programs::{ProbeContext, RetProbeContext},
 };
 use sonde_common::{
     event::{
         connection::verdict,
         http::Direction,
-        tls::{CALLS, Call, Key, SESSIONS, Session, Thread, call},
+        tls::{BUFFERS, CALLS, Call, Key, SESSIONS, Session, Thread, call},
     },
     fault::Fault,
 };
 
 use super::http::{Buffer, Io, Payload, Slot, end, follow};
 use crate::{
-    atomic,
     current::{self, Ids},
     emit::fault,
 };
@@ -39,16 +38,14 @@ static TLS_SESSIONS: LruHashMap<Key, Session> = LruHashMap::with_max_entries(SES
 #[map]
 static TLS_THREADS: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(CALLS, 0);
 
-/// Memory to build records in, and whether it is taken: a program at a uprobe can be preempted by
-/// another one on the same CPU.
+/// Memory to build records in. Not one for each CPU: a program at a uprobe can be preempted by
+/// another one.
 #[map]
 static TLS_BUFFERS: Array<Buffer> = Array::with_max_entries(BUFFERS, 0);
-#[map]
-static TLS_CLAIMS: Array<u64> = Array::with_max_entries(BUFFERS, 0);
 
-const BUFFERS: u32 = 64;
-/// Buffers that are tried.
-const TRIES: u32 = 4;
+/// Those that are free; the agent puts all of them here.
+#[map]
+static TLS_FREE: Queue<u32> = Queue::with_max_entries(BUFFERS, 0);
 
 /// `SSL_read(ssl, buffer, size)`, `gnutls_record_recv(session, buffer, size)`
 #[uprobe]
@@ -253,34 +250,21 @@ fn done(call: &Call, ids: Ids, moved: i64) {
 /// A buffer that is taken.
 struct Claim {
     slot: Slot,
-    mark: *mut u64,
+    number: u32,
 }
 
 impl Claim {
-    /// Takes one, of those that this CPU's programs begin with.
     #[inline(always)]
     fn take() -> Option<Self> {
-        // SAFETY: the helper takes nothing and always succeeds.
-        let first = unsafe { bpf_get_smp_processor_id() } * TRIES;
-        let mut index = 0;
-        while index < TRIES {
-            let place = (first + index) % BUFFERS;
-            let mark = TLS_CLAIMS.get_ptr_mut(place)?;
-            // SAFETY: a live map value.
-            if !crate::kernel::preemptible() || unsafe { atomic::exchange(mark, 1) } == 0 {
-                let buffer = TLS_BUFFERS.get_ptr_mut(place)?;
-                // SAFETY: nobody else has it until the mark is gone.
-                let slot = unsafe { Slot::of(buffer) };
-                return Some(Self { slot, mark });
-            }
-            index += 1;
-        }
-        None
+        let number = TLS_FREE.pop().ok()??;
+        let buffer = TLS_BUFFERS.get_ptr_mut(number)?;
+        // SAFETY: nobody else has it until its number is given back.
+        let slot = unsafe { Slot::of(buffer) };
+        Some(Self { slot, number })
     }
 
     #[inline(always)]
     fn end(self) {
-        // SAFETY: a live map value.
-        unsafe { self.mark.write_volatile(0) };
+        let _ = TLS_FREE.push(&self.number, 0);
     }
 }

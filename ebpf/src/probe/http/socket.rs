@@ -6,14 +6,18 @@ use aya_ebpf::{
     maps::LruHashMap,
     programs::BtfTracePointContext,
 };
-use sonde_common::event::{connection::verdict, http::Direction};
+use sonde_common::event::{
+    connection::{Connection, verdict},
+    http::Direction,
+    tls::Reason,
+};
 
 use super::{Io, Slot, adopt, is_told, on_io, payload::Payload, state_of};
 use crate::{
     connection::Storage,
     current::{self, Ids},
     kernel::{Direct, Sock, Task},
-    probe::tls,
+    probe::{tls, uncovered},
     regs::{Regs, number},
 };
 
@@ -81,6 +85,13 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
         payload,
         slot,
     };
+    if is_undecided(connection) && length > 0 && is_by_uring(&task) {
+        let stream = &mut connection.stream;
+        stream.offset[direction as usize & 1] += u64::from(io.length);
+        stream.late = 1;
+        uncovered::tell(sk, connection, Reason::IoUring);
+        return;
+    }
     let told = is_told(&mut connection.stream, &io);
     if connection.stream.verdict != verdict::TLS {
         on_io(sk, connection, &io, told);
@@ -88,6 +99,18 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
         let goroutine = Regs::of(&task).goroutine();
         tls::ciphertext(sk, connection, direction, ids, goroutine);
     }
+}
+
+#[inline(always)]
+fn is_undecided(connection: &Connection) -> bool {
+    connection.stream.verdict == verdict::UNDECIDED
+}
+
+/// Whether `io_uring` moves the bytes, of which it isn't seen where they are: within
+/// `io_uring_enter`, or in a worker thread of the ring's, which has no system call.
+#[inline(always)]
+fn is_by_uring(task: &Task<Direct>) -> bool {
+    matches!(Regs::of(task).number(), None | Some(number::IO_URING_ENTER))
 }
 
 /// Where the bytes of the present system call stand.

@@ -16,19 +16,18 @@ use sonde_common::{
     event::{
         connection::{Connection, Stream, verdict},
         http::{Direction, Tuple},
-        tls::{Key, Reason, SESSIONS, SEVERAL, Session, Thread, Uncovered, call, state},
+        tls::{Key, Reason, SESSIONS, SEVERAL, Session, Thread, call, state},
     },
     fault::Fault,
-    header::Kind,
 };
 
 use super::{TLS_SESSIONS, go, thread};
 use crate::{
     connection::{NO_STREAM, NO_TUPLE},
     current::Ids,
-    emit::{fault, header, send},
+    emit::fault,
     kernel::{Access, Sock},
-    probe::http::turned,
+    probe::{http::turned, uncovered},
 };
 
 /// Whether libraries are looked for at all; the agent sets it.
@@ -96,7 +95,7 @@ pub(crate) fn ciphertext<A: Access>(
     if TLS_BOUND.get_ptr(&number).is_some() || sign(sk, connection, thread, direction, ids) {
         connection.tls = state::BOUND;
     } else if turned(&mut connection.stream, direction) >= TURNS {
-        uncovered(sk, connection);
+        uncovered::tell(sk, connection, Reason::Tls);
     }
 }
 
@@ -234,31 +233,12 @@ fn create(key: &Key) -> Option<&'static mut Session> {
     find(key)
 }
 
-/// Tells of a connection whose session wasn't found.
-#[inline(always)]
-fn uncovered<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
-    if connection.tls != state::UNKNOWN {
-        return;
-    }
-    connection.tls = state::UNCOVERED;
-    fault(Fault::Tls);
-    let mut record = Uncovered {
-        header: header(Kind::Uncovered),
-        connection: connection.stream.connection,
-        reason: Reason::Tls as u32,
-        pad: 0,
-        tuple: sk.tuple(),
-    };
-    record.header.tgid = connection.tgid;
-    send(Kind::Uncovered, &record, Fault::RingHttp);
-}
-
 /// An encrypted connection is gone; it may have been too short to be told as uncovered before.
 #[inline(always)]
 pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
     if connection.tls == state::UNKNOWN
         && TLS_BOUND.get_ptr(&connection.stream.connection).is_none()
     {
-        uncovered(sk, connection);
+        uncovered::tell(sk, connection, Reason::Tls);
     }
 }
