@@ -37,6 +37,7 @@ mod sys;
 mod syscalls;
 mod tcp;
 mod tls;
+mod uring;
 mod ways;
 
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ const TESTS: &[&[Test]] = &[
     http::queue::TESTS,
     http::whose::TESTS,
     tls::TESTS,
+    uring::TESTS,
     ways::TESTS,
     loss::TESTS,
     host::TESTS,
@@ -82,6 +84,7 @@ const WORKLOADS: &[&[Workload]] = &[
     http::queue::WORKLOADS,
     http::whose::WORKLOADS,
     tls::WORKLOADS,
+    uring::WORKLOADS,
     ways::WORKLOADS,
     loss::WORKLOADS,
     host::WORKLOADS,
