@@ -42,6 +42,7 @@ pub(super) const TEST: &[Program] = &[
     },
     program("bpftool", "bpftool"),
     program("busybox", "busybox-static"),
+    program("c++", "g++"),
     program("cpio", "cpio"),
     program("curl", "curl"),
     program("dpkg-deb", "dpkg"),
@@ -153,6 +154,10 @@ const RUST_TOOLS: &[RustTool] = &[
     RustTool {
         version: &["deny", "--version"],
         source: Source::Crate("cargo-deny"),
+    },
+    RustTool {
+        version: &["fuzz", "--version"],
+        source: Source::Crate("cargo-fuzz"),
     },
 ];
 

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check that the project has, in order, up to the first that fails.
 
+mod fuzz;
 mod steps;
 
 use std::time::{Duration, Instant};

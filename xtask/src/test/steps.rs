@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::Step;
+use super::{Step, fuzz};
 use crate::{sh, toolchain, vm, workspace};
 
 pub(super) const STEPS: &[Step] = &[
@@ -12,7 +12,7 @@ pub(super) const STEPS: &[Step] = &[
         name: "fmt",
         about: "the formatting is rustfmt's",
         blocked: never,
-        run: || sh::run(sh::cargo().args(["fmt", "--all", "--check"])),
+        run: formatting,
     },
     Step {
         name: "deny",
@@ -37,6 +37,12 @@ pub(super) const STEPS: &[Step] = &[
         about: "unit and property tests, without root",
         blocked: never,
         run: unit,
+    },
+    Step {
+        name: "fuzz",
+        about: "some seconds of each fuzz target",
+        blocked: never,
+        run: fuzz::fuzz,
     },
     Step {
         name: "build",
@@ -67,6 +73,12 @@ fn no_root() -> Option<String> {
         return None;
     }
     Some("loading kernel programs needs root: run as root, or allow sudo without a password".into())
+}
+
+fn formatting() -> Result<()> {
+    sh::run(sh::cargo().args(["fmt", "--all", "--check"]))?;
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    sh::run(sh::cargo().args(fuzz))
 }
 
 fn clippy() -> Result<()> {

@@ -252,6 +252,10 @@ impl Connection {
             self.waiting += 1;
         }
         let stream = self.streams.get_or_insert(of.stream, time);
+        if stream.answer.end.is_some() {
+            // Only its request is waited for: nothing may follow an answer's end.
+            return;
+        }
         stream.last = time;
         stream.grpc |= head.grpc || head.grpc_status.is_some();
         let trailers = of.end_stream && !head.answers;

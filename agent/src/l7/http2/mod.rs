@@ -166,6 +166,9 @@ impl Connection {
         } else {
             &mut stream.asked
         };
+        if half.ended {
+            return;
+        }
         half.pass(payload);
         if ended && header.has(flag::END_STREAM) {
             half.ended = true;

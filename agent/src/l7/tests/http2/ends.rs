@@ -169,3 +169,19 @@ fn a_preface_that_turns_out_to_be_none_is_counted() {
     assert_eq!(exchanges, []);
     assert_eq!(table.counters().rejected(Rejection::NotHttp), 1);
 }
+
+/// A thread may write an answer before its request's header block has been told of as a whole.
+/// What a server then still sends on that stream is nobody's.
+#[test]
+fn what_follows_an_answers_end_is_passed_over() {
+    let block = [&[0x82, 0x86][..], &field(":path", "/a")].concat();
+    let (front, rest) = block.split_at(3);
+    let script = opened()
+        .receive(frame(HEADERS, END_STREAM, 1, front))
+        .send([head(1, "201"), last_data(1, 5)].concat())
+        .send([head(1, "500"), last_data(1, 9)].concat())
+        .receive(frame(CONTINUATION, END_HEADERS, 1, rest));
+    let seen = only(&script);
+    assert_eq!((seen.status, seen.response_body), (Some(201), Some(5)));
+    assert!(seen.response_start <= Some(seen.end));
+}
