@@ -242,6 +242,12 @@ impl Connections {
         self.shared.buffers.used
     }
 
+    /// Size of the tables of HTTP/2's header compression, by RFC 7541's measure.
+    #[must_use]
+    pub fn header_tables(&self) -> usize {
+        self.shared.memory.tables.used
+    }
+
     /// Connections in the table.
     #[must_use]
     pub fn len(&self) -> usize {

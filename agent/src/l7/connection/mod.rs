@@ -210,7 +210,7 @@ impl Connection {
 
     /// Nothing has been taken for a message yet.
     pub(super) const fn is_undecided(&self) -> bool {
-        !self.accepted && !self.gone
+        !(self.accepted || self.opaque || self.gone)
     }
 
     /// Where `direction` is, and the bytes of a head that isn't whole.

@@ -2,7 +2,7 @@
 
 use super::{Connection, streams::Stream};
 use crate::l7::{
-    connection::{AHEAD_MAX, Context, Fate},
+    connection::{AHEAD_MAX, Context},
     counters::Dropped,
     exchange::{ErrorCode, Failure},
     rpc::Rpc,
@@ -91,22 +91,9 @@ impl Connection {
     }
 
     /// The connection is gone. Answers whose requests may still be told of wait a little longer.
-    pub(super) fn close(&mut self, time: u64, failure: Failure, cx: &mut Context<'_>) -> Fate {
+    pub(super) fn close(&mut self, time: u64, failure: Failure, cx: &mut Context<'_>) {
         self.finish_all(time, failure, cx);
         self.gone.get_or_insert((time, failure));
-        if self.waiting == 0 {
-            self.release(cx);
-        }
-        self.fate()
-    }
-
-    /// Whether more is to be expected.
-    pub(super) const fn fate(&self) -> Fate {
-        match self.gone {
-            None => Fate::Open,
-            Some(_) if self.waiting > 0 => Fate::Lingering,
-            Some(_) => Fate::Gone,
-        }
     }
 
     /// No answer follows. What isn't complete has failed, unless its end may have been missed.

@@ -5,99 +5,13 @@
 //! header was missed, no frame is known from there on: [`Frames`] is lost until the front of a later
 //! read or write looks like frames.
 
-use super::frame::{FrameHeader, HEADER, Kind, MAX_FRAME, PREFACE, are_frames, flag};
+mod data;
+
+use super::{
+    chunk::{Bytes, Chunk, Origin, Step, length},
+    frame::{FrameHeader, HEADER, Kind, MAX_FRAME, PREFACE, are_frames, flag},
+};
 use crate::l7::stream::Buffers;
-
-/// Bytes at the present position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunk<'a> {
-    /// As they were.
-    Seen(&'a [u8]),
-    /// So many that nobody saw.
-    Missed(u64),
-}
-
-impl Chunk<'_> {
-    pub(super) const fn len(self) -> u64 {
-        match self {
-            Self::Seen(bytes) => bytes.len() as u64,
-            Self::Missed(bytes) => bytes,
-        }
-    }
-
-    /// The first `bytes`, at most all, and the rest.
-    pub(super) fn split(self, bytes: u64) -> (Self, Self) {
-        match self {
-            Self::Seen(seen) => {
-                let at = usize::try_from(bytes).unwrap_or(usize::MAX).min(seen.len());
-                let (front, rest) = seen.split_at(at);
-                (Self::Seen(front), Self::Seen(rest))
-            }
-            Self::Missed(missed) => {
-                let front = bytes.min(missed);
-                (Self::Missed(front), Self::Missed(missed - front))
-            }
-        }
-    }
-}
-
-/// Where a frame began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) time: u64,
-    pub(super) tgid: u32,
-    /// How long it lay in the socket, microseconds.
-    pub(super) queued: Option<u32>,
-}
-
-/// What reading a chunk's front gave.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step<'a> {
-    /// Nothing yet.
-    More,
-    /// A part of a DATA frame's payload without its padding; `ended` when it was the last.
-    Data {
-        header: FrameHeader,
-        payload: Payload<'a>,
-        ended: bool,
-    },
-    /// A frame whose payload matters, and its payload; `None` when a part of that was missed.
-    Frame {
-        header: FrameHeader,
-        payload: Option<Bytes<'a>>,
-        origin: Origin,
-    },
-    /// Where the next frame begins is not known any more.
-    Lost,
-    /// These bytes are not the connection preface.
-    NoPreface,
-}
-
-/// A part of a DATA frame's payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Payload<'a> {
-    Chunk(Chunk<'a>),
-    /// Some of these are padding; how many was missed.
-    Padded,
-}
-
-/// A payload, from one read or write or from several.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Bytes<'a> {
-    Whole(&'a [u8]),
-    Kept(Vec<u8>),
-}
-
-impl std::ops::Deref for Bytes<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Whole(bytes) => bytes,
-            Self::Kept(bytes) => bytes,
-        }
-    }
-}
 
 /// One direction's place among its frames.
 #[derive(Debug)]
@@ -313,61 +227,6 @@ impl Frames {
         };
     }
 
-    fn read_pad_length<'a>(
-        &mut self,
-        header: FrameHeader,
-        chunk: Chunk<'a>,
-    ) -> (Step<'a>, Chunk<'a>) {
-        match chunk.split(1) {
-            (Chunk::Seen([padding]), rest) => {
-                let left = header.length - 1;
-                // More padding than payload is an error of the connection (section 6.1).
-                let padding = u32::from(*padding).min(left);
-                self.read_data(header, left - padding, padding, rest)
-            }
-            (Chunk::Missed(1), _) => {
-                self.skip(header.length);
-                let payload = Payload::Padded;
-                let ended = true;
-                (
-                    Step::Data {
-                        header,
-                        payload,
-                        ended,
-                    },
-                    chunk,
-                )
-            }
-            (_, rest) => (Step::More, rest),
-        }
-    }
-
-    fn read_data<'a>(
-        &mut self,
-        header: FrameHeader,
-        left: u32,
-        padding: u32,
-        chunk: Chunk<'a>,
-    ) -> (Step<'a>, Chunk<'a>) {
-        let (front, rest) = chunk.split(left.into());
-        let left = left - length(front);
-        if left == 0 {
-            self.skip(padding);
-        } else {
-            self.state = State::Data {
-                header,
-                left,
-                padding,
-            };
-        }
-        let step = Step::Data {
-            header,
-            payload: Payload::Chunk(front),
-            ended: left == 0,
-        };
-        (step, rest)
-    }
-
     /// Takes `chunk` of a payload of which `left` bytes follow.
     fn read_whole<'a>(
         &mut self,
@@ -418,9 +277,4 @@ impl Frames {
 
 impl State {
     const BOUNDARY: Self = Self::Header(0, [0; HEADER]);
-}
-
-/// The length of a chunk that was cut from one by a frame's length.
-fn length(chunk: Chunk<'_>) -> u32 {
-    u32::try_from(chunk.len()).unwrap_or(u32::MAX)
 }

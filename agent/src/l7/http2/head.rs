@@ -3,7 +3,8 @@
 use sonde_common::event::http::Direction;
 
 use super::{
-    Connection, FrameHeader, Kind, Origin,
+    Connection, FrameHeader, Kind,
+    chunk::Origin,
     fields::{Collector, Head},
     flag,
     streams::Half,

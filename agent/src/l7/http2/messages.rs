@@ -1,7 +1,7 @@
 //! gRPC messages in a stream's DATA: a prefix of five bytes, then so many bytes (gRPC over HTTP/2,
 //! "Length-Prefixed-Message").
 
-use super::frames::Chunk;
+use super::chunk::Chunk;
 
 /// The flag "compressed" and the length.
 const PREFIX: u8 = 5;

@@ -20,32 +20,33 @@
 //! An answer that is told of before its request, because one thread writes and another reads, waits
 //! as its stream's.
 
+mod chunk;
 mod end;
 mod fields;
 mod frame;
 mod frames;
 mod head;
 mod hpack;
+mod intake;
 mod messages;
+mod side;
 mod streams;
 
 use sonde_common::event::http::{Direction, Tuple, flag as event_flag};
 
 use self::{
-    fields::{Named, Valued},
+    chunk::{Origin, Payload},
     frame::{FrameHeader, Kind, MAX_FRAME, flag},
-    frames::{Chunk, Frames, Origin, Payload, Step},
-    head::Block,
-    hpack::Decoder,
+    side::Side,
     streams::{Half, Streams},
 };
 pub(super) use self::{
     frame::{PREFACE, looks_late, starts_as_server},
     hpack::Memory,
+    side::{Opening, Start},
 };
 use super::{
     connection::{Context, Fate},
-    counters::Rejection,
     exchange::Failure,
 };
 use crate::event::Segment;
@@ -76,42 +77,6 @@ pub(super) struct Connection {
     gone: Option<(u64, Failure)>,
 }
 
-/// One direction.
-#[derive(Debug)]
-struct Side {
-    /// Position after the last byte that was told of.
-    next: u64,
-    /// When the last byte moved.
-    last: u64,
-    frames: Frames,
-    decoder: Decoder<Named, Valued>,
-    /// A header block that goes on.
-    block: Option<Block>,
-}
-
-/// Where a direction is when its connection turns out to be HTTP/2.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Start {
-    /// At its beginning.
-    First,
-    /// After so many bytes of the connection preface, which begins at the direction's start.
-    Preface(usize),
-    /// Somewhere: the connection was open before, or bytes were missed.
-    Anywhere,
-}
-
-/// What is known of a connection when it turns out to be HTTP/2.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Opening {
-    pub(super) id: u64,
-    pub(super) tuple: Tuple,
-    pub(super) scheme: &'static str,
-    /// Which direction requests go.
-    pub(super) requests: Option<Direction>,
-    /// Position and state of what is received, then of what is sent.
-    pub(super) sides: [(u64, Start); 2],
-}
-
 impl Connection {
     pub(super) fn new(opening: &Opening) -> Self {
         let [received, sent] = opening.sides.map(|(next, start)| Side::new(next, start));
@@ -124,7 +89,7 @@ impl Connection {
             requests: opening.requests,
             streams: Streams::default(),
             newest: 0,
-            unsure: sides_are_late(opening),
+            unsure: opening.is_late(),
             refused_above: u32::MAX,
             waiting: 0,
             longest: MAX_FRAME,
@@ -165,94 +130,18 @@ impl Connection {
             self.bytes(segment, cx);
         }
         if segment.flags & event_flag::RESET != 0 {
-            self.close(segment.time, Failure::ConnectionReset, cx)
+            self.close(segment.time, Failure::ConnectionReset, cx);
         } else if segment.flags & event_flag::CLOSED != 0 {
-            self.close(segment.time, Failure::ConnectionClosed, cx)
-        } else {
-            let answers = self.is_answers(segment.direction);
-            if segment.flags & event_flag::END != 0 && answers {
-                self.finish_all(segment.time, Failure::ConnectionClosed, cx);
-            }
-            self.fate()
+            self.close(segment.time, Failure::ConnectionClosed, cx);
+        } else if segment.flags & event_flag::END != 0 && self.is_answers(segment.direction) {
+            self.finish_all(segment.time, Failure::ConnectionClosed, cx);
         }
-    }
-
-    /// A segment's bytes at their positions.
-    fn bytes(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
-        let length = u64::from(segment.length);
-        let Some(end) = segment.offset.checked_add(length) else {
-            return;
-        };
-        let side = self.side(segment.direction);
-        let next = side.next;
-        side.next = end.max(next);
-        let origin = Origin {
-            time: segment.time,
-            tgid: segment.tgid,
-            queued: segment.queued,
-        };
-        let missed = segment.offset.saturating_sub(next);
-        if missed > 0 {
-            cx.counters.gaps += 1;
-            cx.counters.gap_bytes += missed;
-            self.feed(segment.direction, Chunk::Missed(missed), origin, cx);
-        }
-        let mut overlap = next.saturating_sub(segment.offset).min(length);
-        cx.counters.overlaps += u64::from(overlap > 0);
-        for (chunk, aligned) in chunks(segment) {
-            let (told, chunk) = chunk.split(overlap);
-            overlap -= told.len();
-            let side = self.side(segment.direction);
-            if aligned
-                && told.len() == 0
-                && side.frames.is_lost()
-                && let Chunk::Seen(bytes) = chunk
-            {
-                let longest = self.longest;
-                self.side(segment.direction).frames.resume(bytes, longest);
-            }
-            self.feed(segment.direction, chunk, origin, cx);
-        }
-        let side = self.side(segment.direction);
-        side.last = side.last.max(segment.time);
-    }
-
-    /// Reads all of a chunk.
-    fn feed(
-        &mut self,
-        direction: Direction,
-        mut chunk: Chunk<'_>,
-        origin: Origin,
-        cx: &mut Context<'_>,
-    ) {
-        while chunk.len() > 0 {
-            let frames = &mut self.side(direction).frames;
-            let (step, rest) = frames.read(chunk, origin, cx.buffers);
-            chunk = rest;
-            match step {
-                Step::More => {}
-                Step::Data {
-                    header,
-                    payload,
-                    ended,
-                } => self.data(direction, &header, payload, ended, origin.time, cx),
-                Step::Frame {
-                    header,
-                    payload,
-                    origin: first,
-                } => self.frame(
-                    direction,
-                    header,
-                    payload.as_deref(),
-                    first,
-                    origin.time,
-                    cx,
-                ),
-                Step::Lost => self.lose(direction, cx),
-                Step::NoPreface => {
-                    cx.counters.reject(Rejection::NotHttp);
-                    self.lose(direction, cx);
-                }
+        match self.gone {
+            None => Fate::Open,
+            Some(_) if self.waiting > 0 => Fate::Lingering,
+            Some(_) => {
+                self.release(cx);
+                Fate::Gone
             }
         }
     }
@@ -336,30 +225,6 @@ impl Connection {
     }
 }
 
-impl Side {
-    fn new(next: u64, start: Start) -> Self {
-        Self {
-            next,
-            last: 0,
-            frames: match start {
-                Start::First => Frames::at_boundary(),
-                Start::Preface(bytes) => Frames::after_preface(bytes),
-                Start::Anywhere => Frames::lost(),
-            },
-            decoder: match start {
-                Start::First | Start::Preface(_) => Decoder::new(),
-                Start::Anywhere => Decoder::late(),
-            },
-            block: None,
-        }
-    }
-}
-
-fn sides_are_late(opening: &Opening) -> bool {
-    let mut sides = opening.sides.iter();
-    sides.any(|(_, start)| matches!(start, Start::Anywhere))
-}
-
 const BOTH: [Direction; 2] = [Direction::Receive, Direction::Send];
 
 const fn opposite(direction: Direction) -> Direction {
@@ -367,22 +232,4 @@ const fn opposite(direction: Direction) -> Direction {
         Direction::Receive => Direction::Send,
         Direction::Send => Direction::Receive,
     }
-}
-
-/// What a segment has, in order, and whether a frame may be known to begin there: at the start of a
-/// read or write, and after what was left out.
-fn chunks<'a>(segment: &Segment<'a>) -> [(Chunk<'a>, bool); 4] {
-    let whole = Chunk::Missed(segment.length.into());
-    let (skipped, rest) = whole.split(segment.skipped.into());
-    let (head, rest) = rest.split(segment.head.len() as u64);
-    let (head, _) = Chunk::Seen(segment.head).split(head.len());
-    let tail = (segment.tail.len() as u64).min(rest.len());
-    let (middle, _) = rest.split(rest.len() - tail);
-    let (tail, _) = Chunk::Seen(segment.tail).split(tail);
-    [
-        (skipped, false),
-        (head, true),
-        (middle, false),
-        (tail, false),
-    ]
 }

@@ -1,6 +1,6 @@
 //! The streams of one connection that are not over.
 
-use super::{frames::Payload, messages::Messages};
+use super::{chunk::Payload, messages::Messages};
 use crate::l7::{exchange::Failure, headers::Headers, rpc::RpcStatus};
 
 /// One stream: a request and its answer.

@@ -1,8 +1,12 @@
 //! HTTP/2, frame by frame.
 
 mod ends;
+mod grpc;
 mod heads;
 mod late;
+mod random;
+mod real;
+mod tap;
 
 use super::*;
 

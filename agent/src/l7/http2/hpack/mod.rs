@@ -185,7 +185,7 @@ impl<N: Clone, F: Clone> Decoder<N, F> {
         memory: &mut Memory,
     ) -> Result<Named<N>, Error> {
         if index == 0 {
-            let text = string(input, true, memory)?;
+            let text = string(input, Want::Text, memory)?;
             let name = digest.name(text.bytes);
             return Ok((Some(name), text.length));
         }
@@ -206,9 +206,13 @@ fn value<D: Digest>(
     digest: &mut D,
     memory: &mut Memory,
 ) -> Result<(Option<D::Field>, u32), Error> {
-    let wanted = name.is_some_and(|name| digest.wants(name));
-    let text = string(input, wanted || inserted, memory)?;
-    let field = name.map(|name| digest.field(name, if wanted { text.bytes } else { &[] }));
+    let want = match name {
+        Some(name) if digest.wants(name) => Want::Text,
+        _ if inserted => Want::Length,
+        _ => Want::Nothing,
+    };
+    let text = string(input, want, memory)?;
+    let field = name.map(|name| digest.field(name, text.bytes));
     match &field {
         Some(field) => digest.take(field),
         None => digest.hidden(),
@@ -216,29 +220,47 @@ fn value<D: Digest>(
     Ok((field, text.length))
 }
 
-/// A string literal.
+/// What is asked of a string literal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    /// Its bytes.
+    Text,
+    /// How many they are; the bytes are kept nowhere.
+    Length,
+    Nothing,
+}
+
+/// A string literal, as far as it was wanted.
 struct Text<'a> {
     bytes: &'a [u8],
     length: u32,
 }
 
-/// Reads a string; one that isn't `wanted` is passed over as it is.
 fn string<'a: 't, 't>(
     input: &mut Input<'a>,
-    wanted: bool,
+    want: Want,
     memory: &'t mut Memory,
 ) -> Result<Text<'t>, Error> {
     let (raw, coded) = input.string()?;
-    let bytes = if coded && wanted {
-        memory.text.clear();
-        let text = &mut memory.text;
-        huffman::decode(raw, |byte| text.push(byte))?;
-        &memory.text
-    } else {
-        raw
+    let mut count = raw.len();
+    let bytes = match want {
+        Want::Text if coded => {
+            memory.text.clear();
+            let text = &mut memory.text;
+            huffman::decode(raw, |byte| text.push(byte))?;
+            count = text.len();
+            text
+        }
+        Want::Text => raw,
+        Want::Length if coded => {
+            count = 0;
+            huffman::decode(raw, |_| count += 1)?;
+            &[]
+        }
+        Want::Length | Want::Nothing => &[],
     };
     Ok(Text {
         bytes,
-        length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        length: u32::try_from(count).unwrap_or(u32::MAX),
     })
 }
