@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{
     Plan,
     figure::{Figure, Goal, Kind},
-    load::Server,
+    load::{Server, Target},
 };
 
 const MIB: f64 = (1 << 20) as f64;
@@ -16,7 +16,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
     for round in 0..plan.rounds {
         eprintln!("    round {} of {}", round + 1, plan.rounds);
         let agent = plan.agent.start(&[])?;
-        server.saturate(plan.load)?;
+        server.saturate(Target::HELLO, plan.load)?;
         rss.push(agent.memory("VmRSS")? as f64 / MIB);
         peak.push(agent.memory("VmHWM")? as f64 / MIB);
         maps.push(agent.map_memory()? as f64 / MIB);

@@ -51,6 +51,11 @@ impl Connection {
         })
     }
 
+    /// The connection itself.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+
     /// A request without a body, and its answer to the last byte.
     pub(super) fn exchange(&mut self, method: &str, path: &str) -> io::Result<Response> {
         let address = self.address;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     process::{Child, Command},
     thread,
     time::{Duration, Instant},
@@ -18,10 +18,52 @@ use crate::sh;
 const SERVER_CPU: &str = "0";
 const CLIENT_CPU: &str = "1";
 
+/// Size of a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// A few bytes, from memory.
+    Hello,
+    /// 1 KiB, from a file.
+    Small,
+    /// 1 MiB, from a file by sendfile(2).
+    Large,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub(super) tls: bool,
+    pub(super) body: Body,
+}
+
+impl Target {
+    /// In clear text, with next to no body.
+    pub(super) const HELLO: Self = Self {
+        tls: false,
+        body: Body::Hello,
+    };
+}
+
+impl Body {
+    const FILES: [(Self, &str, usize); 2] = [
+        (Self::Small, "small", 1 << 10),
+        (Self::Large, "large", 1 << 20),
+    ];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Hello => "/",
+            Self::Small => "/file/small",
+            Self::Large => "/file/large",
+        }
+    }
+}
+
 /// nginx with one worker that answers from memory; stopped when dropped.
 pub(super) struct Server {
     process: Child,
     pub(super) address: SocketAddr,
+    tls: SocketAddr,
     // Its configuration and whatever it writes; removed after it has stopped.
     _directory: TempDir,
 }
@@ -40,9 +82,15 @@ impl Server {
             bail!("two CPUs are needed: one for the server, one for its clients");
         }
         let directory = tempfile::tempdir().context("making nginx's directory")?;
-        let address = agent::free_address()?;
+        let (address, tls) = (agent::free_address()?, agent::free_address()?);
         let config = directory.path().join("nginx.conf");
-        fs::write(&config, configuration(address)).context("writing nginx's configuration")?;
+        fs::write(&config, configuration(address, tls)).context("writing nginx's configuration")?;
+        certify(&directory)?;
+        let files = directory.path().join("file");
+        fs::create_dir(&files).context("making a directory for bodies")?;
+        for (_, name, size) in Body::FILES {
+            fs::write(files.join(name), vec![b'x'; size]).context("writing a body")?;
+        }
         let log = fs::File::create(directory.path().join("log")).context("making nginx's log")?;
         let process = Command::new("taskset")
             .args(["--cpu-list", SERVER_CPU, "nginx", "-p"])
@@ -56,6 +104,7 @@ impl Server {
         let server = Self {
             process,
             address,
+            tls,
             _directory: directory,
         };
         server.wait()?;
@@ -73,8 +122,20 @@ impl Server {
         bail!("nginx doesn't answer on {}", self.address);
     }
 
+    /// A connection over which it has answered once.
+    pub(super) fn idle_connection(&self) -> Result<TcpStream> {
+        let mut connection = http::Connection::open(self.address)?;
+        connection.exchange("GET", "/")?;
+        Ok(connection.into_stream())
+    }
+
     /// Keeps it busy over 32 connections.
-    pub(super) fn saturate(&self, time: Duration) -> Result<Load> {
+    pub(super) fn saturate(&self, target: Target, time: Duration) -> Result<Load> {
+        let (scheme, address) = if target.tls {
+            ("https", self.tls)
+        } else {
+            ("http", self.address)
+        };
         let mut wrk = Command::new("taskset");
         wrk.args([
             "--cpu-list",
@@ -84,7 +145,7 @@ impl Server {
             "--connections=32",
         ])
         .arg(format!("--duration={}s", time.as_secs()))
-        .arg(format!("http://{}/", self.address));
+        .arg(format!("{scheme}://{address}{}", target.body.path()));
         let said = sh::output(&mut wrk)?;
         if let Some(errors) = said
             .lines()
@@ -123,7 +184,26 @@ fn path_with_sbin() -> String {
     format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
-fn configuration(address: SocketAddr) -> String {
+/// A key and a certificate that nobody has to trust.
+fn certify(directory: &TempDir) -> Result<()> {
+    let mut openssl = Command::new("openssl");
+    openssl
+        .current_dir(directory.path())
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .args(["-days", "2", "-subj", "/CN=localhost"]);
+    sh::output(&mut openssl).map(drop)
+}
+
+fn configuration(address: SocketAddr, tls: SocketAddr) -> String {
     let statuses = [200, 301, 404, 500];
     let location =
         |status| format!("location /{status} {{ return {status} \"status {status}\"; }}\n");
@@ -134,7 +214,8 @@ worker_processes 1;
 user root;
 pid nginx.pid;
 error_log stderr crit;
-events {{ worker_connections 256; }}
+worker_rlimit_nofile 32768;
+events {{ worker_connections 32000; }}
 http {{
     access_log off;
     keepalive_requests 1000000000;
@@ -147,6 +228,13 @@ http {{
         listen {address};
         location / {{ return 200 \"hello\"; }}
         {locations}
+        location /file {{ root .; sendfile on; }}
+    }}
+    server {{
+        listen {tls} ssl;
+        ssl_certificate certificate.pem;
+        ssl_certificate_key key.pem;
+        location / {{ return 200 \"hello\"; }}
     }}
 }}
 "

@@ -70,6 +70,21 @@ const BENCHES: &[Bench] = &[
         run: throughput::run,
     },
     Bench {
+        name: "tls",
+        about: "the same over TLS",
+        run: throughput::tls,
+    },
+    Bench {
+        name: "bodies",
+        about: "the same with bodies of 1 KiB and of 1 MiB",
+        run: throughput::bodies,
+    },
+    Bench {
+        name: "idle",
+        about: "throughput beside 100 and beside 20,000 idle connections",
+        run: throughput::idle,
+    },
+    Bench {
         name: "latency",
         about: "median latency at 2,000 requests/s",
         run: latency::run,

@@ -1,22 +1,57 @@
-//! nginx under saturation, with everything of the agent on as it is by default.
+//! nginx under saturation, with everything of the agent on as it is by default: in clear text and
+//! over TLS, with small bodies and large ones, beside few idle connections and many.
 
-use anyhow::Result;
+use std::net::TcpStream;
+
+use anyhow::{Context as _, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{
     Plan,
     figure::{Figure, Goal, Kind},
-    load::Server,
+    load::{Body, Server, Target},
 };
 
+/// In clear text, with a body of a few bytes.
 pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
+    compare(plan, "nginx throughput", Target::HELLO, Some(0.85))
+}
+
+/// The same over TLS.
+pub(super) fn tls(plan: &Plan) -> Result<Vec<Figure>> {
+    let target = Target {
+        tls: true,
+        ..Target::HELLO
+    };
+    compare(plan, "nginx throughput over TLS", target, Some(0.8))
+}
+
+/// What a request costs must not grow with its body.
+pub(super) fn bodies(plan: &Plan) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for (name, body) in [
+        ("nginx throughput, bodies of 1 KiB", Body::Small),
+        ("nginx throughput, bodies of 1 MiB", Body::Large),
+    ] {
+        let target = Target {
+            body,
+            ..Target::HELLO
+        };
+        figures.extend(compare(plan, name, target, None)?);
+    }
+    Ok(figures)
+}
+
+/// Throughput without and with the agent, and what the agent's own threads spend on a request.
+fn compare(plan: &Plan, name: &str, target: Target, goal: Option<f64>) -> Result<Vec<Figure>> {
     let server = Server::start()?;
     let mut cpu_per_request = Vec::new();
     let rounds = plan.interleave(
-        || Ok(server.saturate(plan.load)?.per_second),
+        || Ok(server.saturate(target, plan.load)?.per_second),
         || {
             let agent = plan.agent.start(&[])?;
             let before = agent.cpu_time()?;
-            let load = server.saturate(plan.load)?;
+            let load = server.saturate(target, plan.load)?;
             let spent = agent.cpu_time()?.saturating_sub(before);
             cpu_per_request.push(spent.as_secs_f64() * 1e6 / load.requests as f64);
             Ok(load.per_second)
@@ -25,20 +60,71 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
     let (base, with) = rounds.into_iter().unzip();
     Ok(vec![
         Figure {
-            name: "nginx throughput".to_owned(),
+            name: name.to_owned(),
             unit: "requests/s",
             base,
             with,
             kind: Kind::Ratio,
-            goal: Some(Goal::AtLeast(0.8)),
+            goal: goal.map(Goal::AtLeast),
         },
         Figure {
-            name: "agent CPU time per request".to_owned(),
+            name: format!("agent CPU time per request: {name}"),
             unit: "us",
             base: Vec::new(),
             with: cpu_per_request,
             kind: Kind::Value,
-            goal: None,
+            // Two messages, each seen at both ends.
+            goal: Some(Goal::AtMost(4.0)),
         },
     ])
+}
+
+/// Idle connections of the two rounds that are compared.
+const FEW: usize = 100;
+const MANY: usize = 20_000;
+
+/// Throughput with the agent beside few idle connections, and beside many. Without the agent the
+/// many cost something as well, so that is measured too.
+pub(super) fn idle(plan: &Plan) -> Result<Vec<Figure>> {
+    allow_descriptors()?;
+    let server = Server::start()?;
+    let ratio = |agent: bool| -> Result<f64> {
+        let agent = if agent {
+            Some(plan.agent.start(&[])?)
+        } else {
+            None
+        };
+        let mut rates = Vec::new();
+        for count in [FEW, MANY] {
+            let held = hold(&server, count)?;
+            rates.push(server.saturate(Target::HELLO, plan.load)?.per_second);
+            drop(held);
+        }
+        drop(agent);
+        Ok(rates[1] / rates[0])
+    };
+    let rounds = plan.interleave(|| ratio(false), || ratio(true))?;
+    let (base, with) = rounds.into_iter().unzip();
+    Ok(vec![Figure {
+        name: format!("throughput beside {MANY} idle connections, of that beside {FEW}"),
+        unit: "of it",
+        base,
+        with,
+        kind: Kind::Ratio,
+        goal: Some(Goal::AtLeast(0.95)),
+    }])
+}
+
+/// So many connections that have asked once and are kept.
+fn hold(server: &Server, count: usize) -> Result<Vec<TcpStream>> {
+    (0..count)
+        .map(|_| server.idle_connection().context("an idle connection"))
+        .collect()
+}
+
+fn allow_descriptors() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let wanted = hard.max(MANY as u64 + 1_000);
+    setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted)
+        .with_context(|| format!("{wanted} descriptors for idle connections"))
 }

@@ -51,6 +51,7 @@ pub(super) const TEST: &[Program] = &[
     program("ldd", "libc-bin"),
     program("ldconfig", "libc-bin"),
     program("losetup", "mount"),
+    program("openssl", "openssl"),
     program("perl", "perl-base"),
     program("python3", "python3"),
     program("qemu-system-x86_64", "qemu-system-x86"),
