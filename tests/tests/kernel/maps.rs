@@ -61,6 +61,7 @@ fn descriptor(map: &Map) -> Result<(RawFd, u32)> {
     | Map::LruHashMap(data)
     | Map::PerCpuArray(data)
     | Map::ProgramArray(data)
+    | Map::Queue(data)
     | Map::RingBuf(data)
     | Map::SkStorage(data)) = map
     else {

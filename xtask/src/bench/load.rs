@@ -214,7 +214,7 @@ worker_processes 1;
 user root;
 pid nginx.pid;
 error_log stderr crit;
-worker_rlimit_nofile 32768;
+
 events {{ worker_connections 32000; }}
 http {{
     access_log off;
