@@ -8,7 +8,7 @@
 
 use sonde_common::event::{
     connection::{LOST, Stream, verdict},
-    http::{Direction, HTTP2_CAPTURE, HTTP2_DATA, Segment, flag},
+    http::{Direction, HTTP2_CAPTURE, HTTP2_DATA, NOT_QUEUED, Segment, flag},
 };
 
 use super::{Io, Peers, queued, record::Record, tell_of};
@@ -20,6 +20,9 @@ const PREFACE: u32 = 24;
 const HEADER: u64 = 9;
 /// Type of a DATA frame.
 const DATA: u8 = 0;
+/// Inside of a DATA frame that is worth a record of its own to leave out. More than a record's head,
+/// which is written over it.
+const LARGE: u64 = 512;
 /// Frames of one read or write that are followed. Where there are more, they are small, and there is
 /// little to leave out.
 const FRAMES: u32 = 16;
@@ -64,21 +67,22 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
         stream.budget[direction] = left - rest;
         (rest - skipped, rest == left)
     };
+    let mut piece = Segment {
+        skipped,
+        queued: queued(peers, io, true, record.time()),
+        ..io.segment(stream, record.time(), 0)
+    };
+    let mut begin = 0;
     if walks {
         let walk = Walk {
             at,
             captured,
             total: io.length - skipped,
         };
-        captured = walk.follow(stream, direction, &record);
+        (begin, captured) = walk.follow(stream, direction, &mut record, &mut piece);
     }
-    let segment = Segment {
-        captured: captured as u16,
-        skipped,
-        queued: queued(peers, io, true, record.time()),
-        ..io.segment(stream, record.time(), 0)
-    };
-    record.send(segment);
+    piece.captured = captured.wrapping_sub(begin) as u16;
+    record.send_from(begin, &piece);
 }
 
 /// The way from frame to frame through captured bytes.
@@ -92,10 +96,18 @@ struct Walk {
 }
 
 impl Walk {
-    /// Goes on to the end, and notes in the stream where that is; how many of the captured bytes
-    /// are to be told. Sums of lengths don't overflow 64 bits, so that nothing branches on that.
+    /// Goes on to the end, and notes in the stream where that is; where among the captured bytes
+    /// those begin and end that are to be told. What is before a large DATA frame's inside is told
+    /// on the way; `piece` is what is left then. Sums of lengths don't overflow 64 bits, so that
+    /// nothing branches on that.
     #[inline(always)]
-    fn follow(self, stream: &mut Stream, direction: usize, record: &Record) -> u32 {
+    fn follow(
+        self,
+        stream: &mut Stream,
+        direction: usize,
+        record: &mut Record,
+        piece: &mut Segment,
+    ) -> (u32, u32) {
         let word = record.word();
         let at = word.forget(self.at);
         let captured = u64::from(word.forget(self.captured));
@@ -111,7 +123,7 @@ impl Walk {
             stream.first_length[direction] = 0;
         }
         stream.budget[direction] = LOST;
-        let mut frames = 0;
+        let (mut frames, mut begin) = (0, 0u64);
         while frames < FRAMES {
             frames += 1;
             body = record.forget(body);
@@ -119,50 +131,39 @@ impl Walk {
                 break;
             }
             let end = record.forget(body + length(header));
+            let data = (header >> 24) as u8 == DATA;
+            let told = record.forget(body + HTTP2_DATA as u64 - HEADER);
             if end >= total {
-                return last(
-                    stream,
-                    direction,
-                    record,
-                    header,
-                    body,
-                    end - total,
-                    captured,
-                );
+                stream.budget[direction] = (end - total) as u32;
+                stream.data[direction] = data.into();
+                let shorter = data && told < captured;
+                let until = if shorter { told } else { captured };
+                return (begin as u32, until as u32);
+            }
+            begin = record.forget(begin);
+            if data && end < captured && end > told + LARGE {
+                let all = piece.length;
+                piece.length = (end - begin) as u32 + piece.skipped;
+                piece.captured = (told - begin) as u16;
+                record.send_from(begin as u32, piece);
+                piece.offset += u64::from(piece.length);
+                piece.length = all.wrapping_sub(piece.length);
+                piece.skipped = 0;
+                piece.queued = NOT_QUEUED;
+                begin = end;
             }
             header = record.word_at(end as u32);
             body = end + HEADER;
         }
         // A header that isn't whole, at the very end.
         let start = record.forget(body.wrapping_sub(HEADER));
-        if have == 0 && captured == total && start < captured && captured - start < HEADER {
+        let whole = have == 0 || frames > 1;
+        if whole && captured == total && start < captured && captured - start < HEADER {
             stream.first[direction] = record.words_at(start as u32) & mask(captured - start);
             stream.first_length[direction] = (captured - start) as u8;
             stream.budget[direction] = 0;
         }
-        captured as u32
-    }
-}
-
-/// Notes the last frame; how many of the captured bytes are to be told.
-#[inline(always)]
-fn last(
-    stream: &mut Stream,
-    direction: usize,
-    record: &Record,
-    header: u32,
-    body: u64,
-    left: u64,
-    captured: u64,
-) -> u32 {
-    let data = (header >> 24) as u8 == DATA;
-    stream.budget[direction] = left as u32;
-    stream.data[direction] = data.into();
-    let told = record.forget(body + HTTP2_DATA as u64 - HEADER);
-    if data && told < captured {
-        told as u32
-    } else {
-        captured as u32
+        (begin as u32, captured as u32)
     }
 }
 

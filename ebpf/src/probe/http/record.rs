@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::PerCpuArray,
 };
 use sonde_common::{
-    event::http::{Direction, Segment, TAIL},
+    event::http::{Direction, HTTP2_CAPTURE, Segment, TAIL},
     fault::Fault,
     header::Kind,
 };
@@ -161,6 +161,24 @@ impl Record {
         // SAFETY: TAIL bytes fit behind the largest capture; the helper checks the source.
         let result = unsafe { bpf_probe_read_user(target.cast(), size, address as *const _) };
         self.word().forget(if result == 0 { size } else { 0 })
+    }
+
+    /// Sends the captured bytes from a position on: its head is written over what is before them.
+    #[inline(always)]
+    pub(super) fn send_from(&mut self, begin: u32, segment: &Segment) {
+        /// More than there can be, by what was left out before `begin`; the verifier has to be told.
+        const MOST: usize = HTTP2_CAPTURE - 256;
+        if begin == 0 {
+            self.send(*segment);
+            return;
+        }
+        let head = self.buffer.wrapping_add(bounded::<0x3fff>(begin));
+        // SAFETY: inside the buffer; machines that BPF runs on take any address.
+        unsafe { head.cast::<Segment>().write_unaligned(*segment) };
+        let size = SEGMENT + bounded::<0x3fff>(self.word().forget(segment.captured.into()));
+        if size <= MOST {
+            send_bytes(Kind::HttpSegment, head, size as u64, Fault::RingHttp);
+        }
     }
 
     /// Sends the record.
