@@ -120,7 +120,7 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
             return 0;
         }
         call::HANDSHAKE => -1,
-        call::READ_EX | call::WRITE_EX if result as i32 == 1 => {
+        call::READ_EX | call::WRITE_EX if result as i32 > 0 => {
             // SAFETY: the helper checks the address.
             unsafe { bpf_probe_read_user(call.result as *const u64) }.unwrap_or(0) as i64
         }

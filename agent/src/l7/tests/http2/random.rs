@@ -18,7 +18,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let frames = (0..12_u8, any::<u8>(), stream, block)
         .prop_map(|(kind, flags, stream, payload)| frame(kind, flags, stream, payload));
     let sound = (0..2_u8, prop::bool::ANY, 1..9_u32).prop_map(|(kind, end, stream)| {
-        let flags = END_HEADERS * kind | u8::from(end);
+        let flags = (END_HEADERS * kind) | u8::from(end);
         frame(kind, flags, stream, GET_ROOT)
     });
     prop_oneof![
