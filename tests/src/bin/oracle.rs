@@ -54,10 +54,21 @@ fn compare(args: &Args) -> Result<bool> {
             right = false;
         }
         outcomes.push(outcome);
+        // What there is so far: a long run may be stopped.
+        if let Some(file) = &args.write {
+            fs::write(file, document(&outcomes, &options(args)))?;
+        }
     }
     println!("{}", table(&outcomes));
-    if let Some(file) = &args.write {
-        fs::write(file, document(&outcomes, load))?;
-    }
     Ok(right)
+}
+
+/// As they are given to `cargo xtask oracle`.
+fn options(args: &Args) -> String {
+    let mut text = format!("--exchanges {} --workers {}", args.exchanges, args.workers);
+    if !args.only.is_empty() {
+        let only: Vec<_> = args.only.iter().map(Case::name).collect();
+        text += &format!(" --only {}", only.join(","));
+    }
+    text
 }

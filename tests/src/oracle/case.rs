@@ -68,6 +68,13 @@ impl Case {
         self.transport == Transport::Clear
     }
 
+    /// As it is named on a command line: `nginx-tls-1.1`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let version = self.protocol();
+        format!("{}-{}-{version}", self.server, self.transport)
+    }
+
     /// `network.protocol.version`
     #[must_use]
     pub const fn protocol(&self) -> &'static str {
@@ -110,11 +117,10 @@ impl fmt::Display for Case {
 impl std::str::FromStr for Case {
     type Err = String;
 
-    /// `nginx-tls-1.1`
+    /// By its [`name`](Case::name).
     fn from_str(text: &str) -> Result<Self, String> {
-        let name = |case: &Self| format!("{}-{}-{}", case.server, case.transport, case.protocol());
-        Self::all().find(|case| name(case) == text).ok_or_else(|| {
-            let all: Vec<_> = Self::all().map(|case| name(&case)).collect();
+        Self::all().find(|case| case.name() == text).ok_or_else(|| {
+            let all: Vec<_> = Self::all().map(|case| case.name()).collect();
             format!("one of {}", all.join(", "))
         })
     }

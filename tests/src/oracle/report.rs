@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Load, case::Case, verdict::Verdict};
+use super::{case::Case, verdict::Verdict};
 use crate::exposition::Counts;
 
 /// What came of one case.
@@ -60,14 +60,12 @@ impl Outcome {
     }
 }
 
-/// The table with what has to be known to read it: docs/oracle.md.
+/// The table with what has to be known to read it, and how it was made: docs/oracle.md.
 #[must_use]
-pub fn document(outcomes: &[Outcome], load: Load) -> String {
+pub fn document(outcomes: &[Outcome], options: &str) -> String {
     format!(
-        "{}\n`cargo xtask oracle --exchanges {} --workers {}` wrote this.\n\n{}",
+        "{}\n`cargo xtask oracle {options}` wrote this.\n\n{}",
         include_str!("oracle.md"),
-        load.exchanges,
-        load.workers,
         table(outcomes)
     )
 }

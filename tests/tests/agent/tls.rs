@@ -21,14 +21,14 @@ const SCHEME: &str = "url_scheme";
 const ADDRESS: &str = "server_address";
 
 /// A certificate for 127.0.0.1 and its key.
-struct Certificate {
+pub(crate) struct Certificate {
     der: Vec<u8>,
     file: PathBuf,
     key: PathBuf,
 }
 
 impl Certificate {
-    fn new(lab: &Lab) -> Result<Self> {
+    pub(crate) fn new(lab: &Lab) -> Result<Self> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
         Ok(Self {
             der: made.cert.der().to_vec(),
@@ -38,7 +38,7 @@ impl Certificate {
     }
 
     /// As programs take them for arguments.
-    fn paths(&self) -> [String; 2] {
+    pub(crate) fn paths(&self) -> [String; 2] {
         [&self.file, &self.key].map(|path| path.display().to_string())
     }
 }
