@@ -84,7 +84,7 @@ faults! {
     ResetWithoutSocket = 14 => "reset_without_socket", Ignored;
     /// A TLS call ended without memory to look at its bytes in, or within another one.
     TlsBusy = 15 => "tls_busy", Lost;
-    /// The connection's first bytes moved through io_uring, where it isn't seen what they are.
+    /// The connection's first bytes moved through `io_uring`, where it isn't seen what they are.
     IoUring = 16 => "io_uring", Ignored;
 }
 
