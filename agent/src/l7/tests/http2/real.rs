@@ -194,7 +194,8 @@ proptest! {
         table_size in prop::option::of(prop_oneof![Just(0_u32), Just(100), Just(65_536)]),
     ) {
         let tape = converse(&pairs, together, table_size);
-        for script in [tap::whole(&tape, &sizes), tap::captured(&tape, &sizes)] {
+        let short: Vec<_> = sizes.iter().map(|size| *size.min(&tap::MOST)).collect();
+        for script in [tap::whole(&tape, &sizes), tap::captured(&tape, &short)] {
             for script in [script.clone(), script.mirrored()] {
                 let (exchanges, table) = run(&script);
                 prop_assert_eq!(told(&exchanges), expected(&pairs));

@@ -90,6 +90,10 @@ pub(super) fn whole(tape: &Tape, sizes: &[usize]) -> Script {
     })
 }
 
+/// Most that the kernel side captures of one read or write. Longer ones have holes that frames may
+/// begin in.
+pub(super) const MOST: usize = 16 * 1024;
+
 /// The same as the kernel side captures it.
 pub(super) fn captured(tape: &Tape, sizes: &[usize]) -> Script {
     let mut places = [Place::default(), Place::default()];
@@ -143,7 +147,6 @@ impl Place {
     /// its first 16 bytes.
     fn take(&mut self, bytes: &[u8]) -> (usize, usize) {
         const PAYLOAD: usize = 16;
-        const MOST: usize = 16 * 1024;
         let skipped = match self.left {
             Left::Data(left) => left.min(bytes.len()),
             _ => 0,
