@@ -11,7 +11,7 @@ use sonde_common::event::http::Direction;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 fuzz_target!(|text: &[u8]| {
-    sonde_fuzz::fuzz(text, || {
+    sonde_fuzz::check_all(text, || {
         let begun = Cell::new(false);
         Box::new(move |direction, bytes| {
             let mut stream = Vec::new();
