@@ -119,12 +119,12 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
             fault(Fault::TlsBusy);
             return 0;
         }
-        call::HANDSHAKE => -1,
         call::READ_EX | call::WRITE_EX if result as i32 > 0 => {
             // SAFETY: the helper checks the address.
-            unsafe { bpf_probe_read_user(call.result as *const u64) }.unwrap_or(0) as i64
+            let moved = unsafe { bpf_probe_read_user(call.result as *const u64) };
+            moved.map_or(-1, u64::cast_signed)
         }
-        call::READ_EX | call::WRITE_EX => -1,
+        call::HANDSHAKE | call::READ_EX | call::WRITE_EX => -1,
         _ => i64::from(result as i32),
     };
     // Such a thread's calls that move nothing are many, and say nothing.

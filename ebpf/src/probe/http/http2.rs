@@ -51,15 +51,13 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
     let window = (io.length - skipped).min(HTTP2_CAPTURE as u32);
     let mut captured = 0;
     if window > 0 {
-        match record.capture_at(&io.payload, skipped, window) {
-            Some(count) => captured = count,
-            None => {
-                stream.budget[direction] = LOST;
-                stream.first_length[direction] = 0;
-                tell_of(stream, io, record.time(), flag::OPAQUE);
-                return;
-            }
-        }
+        let Some(count) = record.capture_at(&io.payload, skipped, window) else {
+            stream.budget[direction] = LOST;
+            stream.first_length[direction] = 0;
+            tell_of(stream, io, record.time(), flag::OPAQUE);
+            return;
+        };
+        captured = count;
     }
     let (at, walks) = if lost {
         (0, begins_frame(&record, captured))
@@ -197,11 +195,10 @@ pub(super) fn is_header(first: u64) -> bool {
         return false;
     }
     match kind {
-        4 => length % 6 == 0 && number == 0,
+        4 => length.is_multiple_of(6) && number == 0,
         6 => length == 8 && number == 0,
         7 => length >= 8 && number == 0,
-        8 => length == 4,
-        3 => length == 4,
+        3 | 8 => length == 4,
         0 | 1 | 9 => length > 0,
         _ => false,
     }
@@ -212,7 +209,8 @@ pub(super) fn is_header(first: u64) -> bool {
 #[inline(always)]
 pub(super) fn is_settings(first: u64) -> bool {
     const SETTINGS: u64 = 4;
-    first >> 24 == SETTINGS && length(first as u32) % 6 == 0 && first & 0xff == 0
+    let length = length(first as u32);
+    first >> 24 == SETTINGS && length < 1 << 16 && length.is_multiple_of(6)
 }
 
 #[inline(always)]

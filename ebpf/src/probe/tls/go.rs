@@ -3,7 +3,7 @@
 //! of a call is seen at its return instructions; a return probe would put an address on the stack
 //! that the runtime doesn't know.
 //!
-//! Arguments and results are in registers (ABIInternal, Go 1.17); the goroutine is in one, too.
+//! Arguments and results are in registers (`ABIInternal`, Go 1.17); the goroutine is in one, too.
 
 use aya_ebpf::{
     bindings::{BPF_NOEXIST, pt_regs},
@@ -72,7 +72,7 @@ pub(crate) fn go_tls_return(ctx: ProbeContext) -> u32 {
         }
     }
     // Nothing may be an error of any kind: only the connection's end says that it is the end.
-    let moved = regs.argument0 as i64;
+    let moved = regs.argument0.cast_signed();
     done(&call, ids, if moved == 0 { -1 } else { moved });
     0
 }
