@@ -70,7 +70,7 @@ pub fn seen(spans: &ResourceSpans) -> impl Iterator<Item = Seen> {
 
 fn read(service: String, side: Side, span: &Span, mut held: Attributes) -> Seen {
     let mut text = |name: &str| held.remove(name);
-    let size = |value: Option<String>| value.and_then(|digits| digits.parse().ok());
+    let bytes = |value: Option<String>| value.and_then(|digits| digits.parse().ok());
     let short = |value: Option<String>| value.and_then(|digits| digits.parse().ok());
     Seen {
         service,
@@ -81,8 +81,8 @@ fn read(service: String, side: Side, span: &Span, mut held: Attributes) -> Seen 
         route: text("http.route"),
         status: short(text("http.response.status_code")),
         error: text("error.type"),
-        request: size(text("http.request.body.size")),
-        answer: size(text("http.response.body.size")),
+        request: bytes(text("http.request.body.size")),
+        answer: bytes(text("http.response.body.size")),
         version: text("network.protocol.version").unwrap_or_default(),
         scheme: text("url.scheme").unwrap_or_default(),
         port: short(text("server.port")),

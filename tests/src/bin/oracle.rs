@@ -68,7 +68,7 @@ fn options(args: &Args) -> String {
     let mut text = format!("--exchanges {} --workers {}", args.exchanges, args.workers);
     if !args.only.is_empty() {
         let only: Vec<_> = args.only.iter().map(Case::name).collect();
-        text += &format!(" --only {}", only.join(","));
+        text.extend([" --only ", &only.join(",")]);
     }
     text
 }

@@ -161,14 +161,12 @@ impl Stream {
     }
 
     async fn finish(mut self) -> Result<Sent> {
-        match self.plan.abort {
-            Some(abort) => self.break_off(abort).await,
-            None => {
-                self.send(self.plan.request.map_or(0, |payload| payload.size), true)
-                    .await?;
-                self.read().await
-            }
+        if let Some(abort) = self.plan.abort {
+            return self.break_off(abort).await;
         }
+        self.send(self.plan.request.map_or(0, |payload| payload.size), true)
+            .await?;
+        self.read().await
     }
 
     /// Sends so many bytes, in several frames; the last one ends the stream when `ends`.

@@ -23,10 +23,11 @@ pub(super) fn head(plan: &Plan, host: &str) -> Vec<u8> {
         plan.target()
     );
     if let Some(payload) = plan.request {
-        head += &match payload.framing {
-            Framing::Length => format!("Content-Length: {}\r\n", payload.size),
-            Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
-        };
+        let length = payload.size;
+        match payload.framing {
+            Framing::Length => head.extend(["Content-Length: ", &length.to_string(), "\r\n"]),
+            Framing::Chunked => head += "Transfer-Encoding: chunked\r\n",
+        }
     }
     if plan.expect {
         head += "Expect: 100-continue\r\n";

@@ -62,10 +62,10 @@ fn listen(receiver: &Receiver, wanted: &Wanted, over: &AtomicBool) -> Vec<Seen> 
     let (mut taken, mut last, mut asked) = (Vec::new(), Instant::now(), None);
     loop {
         let come = {
-            let mut received = receiver.received();
-            received.logs.clear();
-            received.metrics.clear();
-            mem::take(&mut received.traces)
+            let mut all = receiver.received();
+            all.logs.clear();
+            all.metrics.clear();
+            mem::take(&mut all.traces)
         };
         if !come.is_empty() {
             last = Instant::now();

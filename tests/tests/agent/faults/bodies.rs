@@ -53,6 +53,7 @@ fn fault_05_split_at_every_offset() -> Result<()> {
 
 /// What stands in a body is never a message, however it is framed and wherever it is cut.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn fault_08_the_framing_of_rfc_9112() -> Result<()> {
     let scene = Scene::open()?;
     let trap =
