@@ -68,7 +68,7 @@ pub struct Session {
     pub tuple: Tuple,
     /// The connection that it seemed to belong to the last time that there was something to see.
     pub candidate: u64,
-    /// How many times in a row.
+    /// How many times in a row, and whether a read was among them.
     pub votes: u32,
     /// Bytes were read or written before the connection was known.
     pub missed: u32,
@@ -105,8 +105,8 @@ pub struct Thread {
     pub received: u64,
     /// Its addresses.
     pub tuple: Tuple,
-    /// An unbound session that was called for since the last write of an unbound connection; 0:
-    /// none, or [`SEVERAL`].
+    /// The unbound session that was last called for, if that was since the last write of an unbound
+    /// connection; else 0.
     pub called: u64,
     /// Bytes of the connection in `received` may have moved unseen.
     pub late: u8,

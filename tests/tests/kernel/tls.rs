@@ -30,6 +30,10 @@ pub(crate) const TESTS: &[Test] = &[
         run: a_program_that_moves_the_bytes_around_the_calls,
     },
     Test {
+        name: "tls::sessions_that_begin_at_once_in_one_thread",
+        run: sessions_that_begin_at_once_in_one_thread,
+    },
+    Test {
         name: "tls::sessions_at_one_place_in_memory_are_kept_apart",
         run: sessions_at_one_place_in_memory_are_kept_apart,
     },
@@ -43,6 +47,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "tls-exchanges",
         run: exchanges,
+    },
+    Workload {
+        name: "tls-crowd",
+        run: crowd,
     },
     Workload {
         name: "tls-reuse",
@@ -176,6 +184,52 @@ fn a_library_that_moves_the_bytes_itself(observed: &mut Observed) -> Result<()> 
 
 fn a_program_that_moves_the_bytes_around_the_calls(observed: &mut Observed) -> Result<()> {
     check(observed, "memory")
+}
+
+/// Connections that begin together in one thread, between memory and memory. A client also tries
+/// to read where there is nothing yet, and asks as soon as it has heard from its server.
+fn crowd(_: &[&str]) -> Result<()> {
+    let mut crowd = Vec::new();
+    for number in 0..4 {
+        let (client, server) = pair()?;
+        let sessions = [client, server].map(|socket| Session::new(socket, Carrier::Memory));
+        crowd.push((number, sessions));
+    }
+    for (_, [client, _]) in &mut crowd {
+        client.handshake(true)?;
+        ensure!(client.read_nothing(), "something to read");
+    }
+    for (_, [_, server]) in &mut crowd {
+        server.handshake(false)?;
+        server.handshake(true)?;
+    }
+    for (number, [client, _]) in &mut crowd {
+        client.handshake(false)?;
+        client.write(&head(&format!("/crowd/{number}")))?;
+    }
+    for (_, [client, server]) in &mut crowd {
+        server.read(4096)?;
+        server.write(ANSWER)?;
+        ensure!(client.read(4096)? == ANSWER, "another answer");
+    }
+    Ok(())
+}
+
+fn sessions_that_begin_at_once_in_one_thread(observed: &mut Observed) -> Result<()> {
+    attach(observed)?;
+    observed.forget();
+    let pid = observed.run("tls-crowd", &[])?;
+    let found = observed.exchanges(pid);
+    for role in [Role::Server, Role::Client] {
+        let mut paths: Vec<&str> = by_role(&found, role)
+            .iter()
+            .map(|exchange| &*exchange.path)
+            .collect();
+        paths.sort_unstable();
+        let all = ["/crowd/0", "/crowd/1", "/crowd/2", "/crowd/3"];
+        ensure!(paths == all, "{role:?}: {paths:?}");
+    }
+    Ok(())
 }
 
 /// Sessions that take the place of others in memory, without being freed.

@@ -124,7 +124,7 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
 /// Follows what `http_sys_exit` has found to be read.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
-    if on_moved(Direction::Receive).is_some() {
+    if on_moved(Direction::Receive, &Regs::new(ctx.arg(0))).is_some() {
         next(&ctx, Direction::Receive as u32);
     }
     0
@@ -133,7 +133,7 @@ pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
 /// Follows what `http_sys_exit` has found to be written.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
-    if on_moved(Direction::Send).is_some() {
+    if on_moved(Direction::Send, &Regs::new(ctx.arg(0))).is_some() {
         next(&ctx, Direction::Send as u32);
     }
     0
@@ -207,7 +207,7 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
 
 /// Follows one message; whether there is another.
 #[inline(always)]
-fn on_moved(direction: Direction) -> Option<()> {
+fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<()> {
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
     let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
     let sk = Sock::<Probed>::new(moved.sk as *const u8);
@@ -217,7 +217,11 @@ fn on_moved(direction: Direction) -> Option<()> {
     // An empty message isn't the end of the stream.
     if is_followed(connection) && (io.length != 0 || moved.messages == 1) {
         let told = is_told(&mut connection.stream, &io);
-        on_io(&sk, connection, &io, told);
+        if connection.stream.verdict != verdict::TLS {
+            on_io(&sk, connection, &io, told);
+        } else if io.length > 0 {
+            tls::ciphertext(&sk, connection, direction, current::ids(), regs.goroutine());
+        }
     }
     let index = moved.index + 1;
     if index >= moved.messages {

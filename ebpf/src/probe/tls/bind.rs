@@ -4,9 +4,10 @@
 //! is within a call for a session belongs to that session. That is certain.
 //!
 //! Others (node, Python's asyncio) move the encrypted bytes themselves, before and after the call.
-//! There a thread's read of a socket followed by a call, and a call followed by a write, are taken
-//! for a sign, if there was no other socket or session in between that they might belong to. Two
-//! signs in a row that say the same bind the session; a handshake has at least two.
+//! There a thread's read of a socket followed by a call is a sign, if it is the only socket that was
+//! read since the last call, and so is a call followed by a write. Two signs in a row that say the
+//! same bind the session, if one of them was a read: a program may make several calls before it
+//! writes. Both are there before a client has sent its first request.
 
 use aya_ebpf::{
     macros::map,
@@ -51,6 +52,8 @@ pub(crate) fn is_settled(connection: &mut Connection) -> bool {
 
 /// Signs in a row that bind.
 const VOTES: u32 = 2;
+/// Mark among [`Session::votes`]: a read is among them.
+const READ: u32 = 1 << 16;
 /// Changes of direction after which a connection without a session is told as uncovered: by then
 /// both sides have said who they are, and the first request has been sent.
 const TURNS: u8 = 3;
@@ -117,12 +120,12 @@ fn sign<A: Access>(
         return false;
     }
     let called = core::mem::replace(&mut thread.called, 0);
-    if called == 0 || called == SEVERAL {
+    if called == 0 {
         return false;
     }
     match find(&key(called, ids)) {
         Some(session) if session.stream.connection == 0 => {
-            vote(session, number, is_late(connection), &sk.tuple())
+            vote(session, number, 0, is_late(connection), &sk.tuple())
         }
         _ => false,
     }
@@ -139,14 +142,13 @@ pub(super) fn called(thread: &mut Thread, pointer: u64, ids: Ids) {
         return;
     }
     let received = core::mem::replace(&mut thread.received, 0);
-    let several = thread.called != 0 && thread.called != pointer;
-    thread.called = if several { SEVERAL } else { pointer };
+    thread.called = pointer;
     let Some(session) = found.or_else(|| create(&key)) else {
         return;
     };
     if received != 0 && received != SEVERAL {
         let tuple = thread.tuple;
-        if vote(session, received, thread.late != 0, &tuple) && thread.called == pointer {
+        if vote(session, received, READ, thread.late != 0, &tuple) {
             thread.called = 0;
         }
     }
@@ -154,13 +156,14 @@ pub(super) fn called(thread: &mut Thread, pointer: u64, ids: Ids) {
 
 /// Counts a sign that a session belongs to a connection; whether it is bound by that.
 #[inline(always)]
-fn vote(session: &mut Session, number: u64, late: bool, tuple: &Tuple) -> bool {
+fn vote(session: &mut Session, number: u64, read: u32, late: bool, tuple: &Tuple) -> bool {
     if session.candidate != number {
         session.candidate = number;
         session.votes = 0;
     }
-    session.votes += 1;
-    if session.votes < VOTES || TLS_BOUND.get_ptr(&number).is_some() {
+    session.votes = (session.votes + 1) | read;
+    let enough = session.votes >= READ + VOTES;
+    if !enough || TLS_BOUND.get_ptr(&number).is_some() {
         return false;
     }
     bind(session, number, late, tuple);

@@ -159,6 +159,12 @@ impl Session {
         Ok(buffer)
     }
 
+    /// Tries to read where nothing has come.
+    pub(super) fn read_nothing(&mut self) -> bool {
+        let mut buffer = [0; 16];
+        library_read(&mut self.0, buffer.as_mut_ptr(), 16) < 0
+    }
+
     fn before(&mut self, reads: bool) {
         if reads && self.0.carrier == Carrier::Memory {
             self.0.fill();
