@@ -30,7 +30,7 @@ use crate::{
     },
     l7::{Connections, Limits, headers::Selection},
     metric::Resource,
-    probe::{FAMILIES, Family},
+    probe::{self, FAMILIES, Family},
     tls::{self, Tls},
 };
 use anyhow::Context as _;
@@ -101,6 +101,11 @@ pub(super) fn families(config: &Config) -> Vec<&'static Family> {
         .iter()
         .copied()
         .filter(|family| config.collectors.is_on(family.name))
+        // What is inside TLS is told with the connection that the HTTP family follows.
+        .filter(|family| {
+            family.name != probe::tls::FAMILY.name
+                || config.collectors.is_on(probe::http::FAMILY.name)
+        })
         .collect()
 }
 

@@ -12,6 +12,8 @@ use crate::{
 
 /// Pieces of a vector that are looked at; what lies in later ones counts but isn't captured.
 const PIECES: u32 = 8;
+/// The same for HTTP/2, where each frame may be a piece or two.
+const HTTP2_PIECES: u32 = 16;
 
 /// Longest piece that is copied of several.
 const PIECE: u32 = 2 * CAPTURE_MAX as u32 - 1;
@@ -124,7 +126,7 @@ impl Payload {
     }
 
     /// Copies up to [`HTTP2_CAPTURE`] bytes from a place within; how many. Of several pieces those
-    /// in the first [`PIECES`].
+    /// in the first [`HTTP2_PIECES`].
     #[inline(always)]
     pub(super) fn copy_from(&self, into: *mut u8, from: u32, size: u32, word: Word) -> Option<u32> {
         match *self {
@@ -238,7 +240,7 @@ fn copy_pieces_from(
 ) -> Option<u32> {
     let (mut before, mut filled) = (from, 0u32);
     let mut index = 0;
-    while index < PIECES && index < count {
+    while index < HTTP2_PIECES && index < count {
         let Some(piece) = piece(vector, index) else {
             break;
         };
