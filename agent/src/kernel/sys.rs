@@ -1,35 +1,21 @@
 //! The few commands of bpf(2), and the other system calls, that aya doesn't offer.
 
 use std::{
-    ffi::{CStr, CString},
     fs::File,
     io,
     mem::size_of,
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
+pub(super) mod uprobe;
+
 /// Commands of `enum bpf_cmd`.
-const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_ITER_CREATE: libc::c_int = 33;
 /// `BPF_TRACE_ITER` of `enum bpf_attach_type`.
 const BPF_TRACE_ITER: u32 = 28;
-/// `BPF_PROG_TYPE_KPROBE` of `enum bpf_prog_type`, uprobes' too.
-const BPF_PROG_TYPE_KPROBE: u32 = 2;
-/// `BPF_TRACE_UPROBE_MULTI` of `enum bpf_attach_type`.
-const BPF_TRACE_UPROBE_MULTI: u32 = 48;
-/// `BPF_F_UPROBE_MULTI_RETURN`: run at the functions' returns.
-const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
-/// `BPF_PERF_EVENT` of `enum bpf_attach_type`.
-const BPF_PERF_EVENT: u32 = 41;
-/// `_IOW('$', 8, __u32)` and `_IO('$', 0)` of `linux/perf_event.h`.
-const PERF_EVENT_IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
-const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
-/// The descriptor is closed at exec.
-const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
-
 /// `union bpf_attr`, the part for batches.
 #[repr(C)]
 #[derive(Default)]
@@ -162,182 +148,6 @@ pub fn iterate(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<File>
         flags: 0,
     };
     Ok(File::from(owned(bpf(BPF_ITER_CREATE, &mut attributes)?)?))
-}
-
-/// `union bpf_attr`, the part for `BPF_PROG_LOAD` up to `expected_attach_type`.
-#[repr(C)]
-#[derive(Default)]
-struct ProgramAttributes {
-    kind: u32,
-    instruction_count: u32,
-    instructions: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-    name: [u8; 16],
-    interface: u32,
-    attach_type: u32,
-}
-
-/// `union bpf_attr`, the part for links with many uprobes.
-#[repr(C)]
-#[derive(Default)]
-struct UprobesAttributes {
-    program_fd: u32,
-    target_fd: u32,
-    attach_type: u32,
-    flags: u32,
-    path: u64,
-    offsets: u64,
-    reference_counters: u64,
-    cookies: u64,
-    count: u32,
-    uprobe_flags: u32,
-    pid: u32,
-    pad: u32,
-}
-
-/// Loads a program that is to be attached to many uprobes at once (6.6). On failure the end of the
-/// verifier's log goes to the agent's own.
-pub(super) fn load_uprobes_program(
-    name: &str,
-    license: &CStr,
-    instructions: &[aya_obj::generated::bpf_insn],
-) -> io::Result<OwnedFd> {
-    /// Bytes of the verifier's log that are asked for; a longer one is cut at its front (6.4).
-    const LOG: usize = 64 << 10;
-    let mut attributes = ProgramAttributes {
-        kind: BPF_PROG_TYPE_KPROBE,
-        instruction_count: u32::try_from(instructions.len()).unwrap_or(u32::MAX),
-        instructions: instructions.as_ptr() as u64,
-        license: license.as_ptr() as u64,
-        attach_type: BPF_TRACE_UPROBE_MULTI,
-        ..ProgramAttributes::default()
-    };
-    // The last byte stays NUL.
-    for (to, from) in attributes.name.iter_mut().take(15).zip(name.bytes()) {
-        *to = from;
-    }
-    let refused = match bpf(BPF_PROG_LOAD, &mut attributes) {
-        Ok(fd) => return owned(fd),
-        Err(error) => error,
-    };
-    let mut log = vec![0u8; LOG];
-    attributes.log_level = 1;
-    attributes.log_size = u32::try_from(LOG).unwrap_or(0);
-    attributes.log = log.as_mut_ptr() as u64;
-    if let Ok(fd) = bpf(BPF_PROG_LOAD, &mut attributes) {
-        return owned(fd);
-    }
-    let text = String::from_utf8_lossy(&log);
-    tracing::debug!(name, log = text.trim_end_matches('\0'), "verifier");
-    Err(refused)
-}
-
-/// Has a program run at these places of a file, in all processes, for as long as the link lives.
-/// It takes no capability.
-pub(super) fn link_uprobes(
-    program: BorrowedFd<'_>,
-    path: &str,
-    offsets: &[u64],
-    at_return: bool,
-) -> io::Result<OwnedFd> {
-    let path = CString::new(path)?;
-    let mut attributes = UprobesAttributes {
-        program_fd: fd_number(program),
-        attach_type: BPF_TRACE_UPROBE_MULTI,
-        path: path.as_ptr() as u64,
-        offsets: offsets.as_ptr() as u64,
-        count: u32::try_from(offsets.len()).unwrap_or(u32::MAX),
-        uprobe_flags: if at_return {
-            BPF_F_UPROBE_MULTI_RETURN
-        } else {
-            0
-        },
-        ..UprobesAttributes::default()
-    };
-    owned(bpf(BPF_LINK_CREATE, &mut attributes)?)
-}
-
-/// `struct perf_event_attr` up to `config2` (`PERF_ATTR_SIZE_VER1`).
-#[repr(C)]
-#[derive(Default)]
-struct PerfAttributes {
-    kind: u32,
-    size: u32,
-    config: u64,
-    sample_period: u64,
-    sample_type: u64,
-    read_format: u64,
-    flags: u64,
-    wakeup_events: u32,
-    breakpoint_type: u32,
-    /// `config1`, for a uprobe the path of its file.
-    path: u64,
-    /// `config2`, for a uprobe the offset in the file.
-    offset: u64,
-}
-
-/// A perf event at a place in a file's code, in all processes. It does nothing by itself.
-pub(super) fn uprobe_event(kind: u32, config: u64, path: &str, offset: u64) -> io::Result<OwnedFd> {
-    let path = CString::new(path)?;
-    let attributes = PerfAttributes {
-        kind,
-        size: u32::try_from(size_of::<PerfAttributes>()).unwrap_or(0),
-        config,
-        path: path.as_ptr() as u64,
-        offset,
-        ..PerfAttributes::default()
-    };
-    // Any process, so of one CPU by name: the breakpoint is in the code that all CPUs run.
-    let (any_process, cpu, no_group): (libc::pid_t, libc::c_int, libc::c_int) = (-1, 0, -1);
-    // SAFETY: the struct has the kernel's layout and its own size in it; the path outlives the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            std::ptr::from_ref(&attributes),
-            any_process,
-            cpu,
-            no_group,
-            PERF_FLAG_FD_CLOEXEC,
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    owned(result)
-}
-
-/// Has a program run on a perf event for as long as the link lives (5.15; `EINVAL` before).
-pub(super) fn link_perf_event(
-    program: BorrowedFd<'_>,
-    event: BorrowedFd<'_>,
-) -> io::Result<OwnedFd> {
-    let mut attributes = LinkAttributes {
-        program_fd: fd_number(program),
-        target_fd: fd_number(event),
-        attach_type: BPF_PERF_EVENT,
-        ..LinkAttributes::default()
-    };
-    owned(bpf(BPF_LINK_CREATE, &mut attributes)?)
-}
-
-/// Has a program run on a perf event for as long as that lives.
-pub(super) fn run_on_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<()> {
-    let commands = [
-        (PERF_EVENT_IOC_SET_BPF, program.as_raw_fd()),
-        (PERF_EVENT_IOC_ENABLE, 0),
-    ];
-    for (command, argument) in commands {
-        // SAFETY: both commands take a number.
-        if unsafe { libc::ioctl(event.as_raw_fd(), command as _, argument) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }
 
 /// Raises the limit on open descriptors as far as that takes no privilege, to `wanted` at most; to

@@ -89,13 +89,13 @@ impl Pmu {
             Moment::Entry => 0,
             Moment::Return => 1u64 << self.return_bit,
         };
-        let event = sys::uprobe_event(self.kind, config, path, offset)?;
-        match sys::link_perf_event(program, event.as_fd()) {
+        let event = sys::uprobe::uprobe_event(self.kind, config, path, offset)?;
+        match sys::uprobe::link_perf_event(program, event.as_fd()) {
             // The link holds the event.
             Ok(link) => Ok(Link { _fd: link }),
             // Before 5.15 there are no such links.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                sys::run_on_perf_event(program, event.as_fd())?;
+                sys::uprobe::run_on_perf_event(program, event.as_fd())?;
                 Ok(Link { _fd: event })
             }
             Err(error) => Err(error),
@@ -128,7 +128,7 @@ impl Way {
         match self {
             Self::Links => {
                 let at_return = moment == Moment::Return;
-                let link = sys::link_uprobes(program, &path, offsets, at_return)?;
+                let link = sys::uprobe::link_uprobes(program, &path, offsets, at_return)?;
                 Ok(vec![Link { _fd: link }])
             }
             Self::PerfEvents(pmu) => offsets
@@ -228,7 +228,7 @@ pub fn load(
         let program = program.ok_or(LoadError::Missing(name))?;
         let function = object.functions.get(&program.function_key());
         let function = function.ok_or(LoadError::Missing(name))?;
-        let fd = sys::load_uprobes_program(name, &program.license, &function.instructions);
+        let fd = sys::uprobe::load_uprobes_program(name, &program.license, &function.instructions);
         fd.map(|fd| (*name, fd))
             .map_err(|source| LoadError::Refused { name, source })
     };

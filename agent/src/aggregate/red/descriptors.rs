@@ -2,7 +2,7 @@
 
 use crate::{
     l7::exchange::Role,
-    metric::{Descriptor, Kind, Unit},
+    metric::{Descriptor, Unit},
 };
 
 /// All of them, for the reference.
@@ -17,64 +17,54 @@ pub const DESCRIPTORS: &[&Descriptor] = &[
     &CLIENT_RESPONSE_SIZE,
 ];
 
-const fn histogram(name: &'static str, help: &'static str, unit: Unit) -> Descriptor {
-    Descriptor {
-        name,
-        help,
-        unit,
-        kind: Kind::Histogram,
-    }
-}
-
 /// How long servers took.
-pub const SERVER_DURATION: Descriptor = histogram(
+pub const SERVER_DURATION: Descriptor = Descriptor::histogram(
     "http.server.request.duration",
     "Duration of HTTP server requests, first byte of the request to last byte of the answer",
     Unit::Seconds,
 );
 /// How long clients waited.
-pub const CLIENT_DURATION: Descriptor = histogram(
+pub const CLIENT_DURATION: Descriptor = Descriptor::histogram(
     "http.client.request.duration",
     "Duration of HTTP client requests, first byte of the request to last byte of the answer",
     Unit::Seconds,
 );
 /// How long requests waited to be read.
-pub const SERVER_QUEUE_DURATION: Descriptor = histogram(
+pub const SERVER_QUEUE_DURATION: Descriptor = Descriptor::histogram(
     "http.server.request.queue.duration",
     "Time for which HTTP requests lay in the server's socket before the process read them, the accept queue included: at least, where more of one came after its first packet",
     Unit::Seconds,
 );
 /// What servers received.
-pub const SERVER_REQUEST_SIZE: Descriptor = histogram(
+pub const SERVER_REQUEST_SIZE: Descriptor = Descriptor::histogram(
     "http.server.request.body.size",
     "Size of HTTP server request bodies as framed on the wire",
     Unit::Bytes,
 );
 /// What servers sent.
-pub const SERVER_RESPONSE_SIZE: Descriptor = histogram(
+pub const SERVER_RESPONSE_SIZE: Descriptor = Descriptor::histogram(
     "http.server.response.body.size",
     "Size of HTTP server response bodies as framed on the wire",
     Unit::Bytes,
 );
 /// What clients sent.
-pub const CLIENT_REQUEST_SIZE: Descriptor = histogram(
+pub const CLIENT_REQUEST_SIZE: Descriptor = Descriptor::histogram(
     "http.client.request.body.size",
     "Size of HTTP client request bodies as framed on the wire",
     Unit::Bytes,
 );
 /// What clients received.
-pub const CLIENT_RESPONSE_SIZE: Descriptor = histogram(
+pub const CLIENT_RESPONSE_SIZE: Descriptor = Descriptor::histogram(
     "http.client.response.body.size",
     "Size of HTTP client response bodies as framed on the wire",
     Unit::Bytes,
 );
 /// What servers are busy with.
-pub const ACTIVE_REQUESTS: Descriptor = Descriptor {
-    name: "http.server.active_requests",
-    help: "HTTP server requests that have begun and not ended",
-    unit: Unit::Count("{request}"),
-    kind: Kind::UpDownCounter,
-};
+pub const ACTIVE_REQUESTS: Descriptor = Descriptor::up_down_counter(
+    "http.server.active_requests",
+    "HTTP server requests that have begun and not ended",
+    Unit::Count("{request}"),
+);
 
 /// The metrics of one side.
 #[derive(Debug)]
