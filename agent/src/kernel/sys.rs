@@ -10,6 +10,7 @@ use std::{
 pub(super) mod uprobe;
 
 /// Commands of `enum bpf_cmd`.
+const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_MAP_LOOKUP_BATCH: libc::c_int = 24;
 const BPF_LINK_CREATE: libc::c_int = 28;
@@ -56,6 +57,17 @@ struct IteratorAttributes {
 struct MapTarget {
     map_fd: u32,
     pad: [u32; 3],
+}
+
+/// `union bpf_attr`, the part for elements of maps.
+#[repr(C)]
+#[derive(Default)]
+struct ElementAttributes {
+    map_fd: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
 }
 
 fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_long> {
@@ -109,6 +121,18 @@ pub struct Runs {
     /// Those that were left out because another run of it was under way on that CPU (kernel 5.12;
     /// 0 before).
     pub missed: u64,
+}
+
+/// Puts a program into a program array. aya's own way takes only programs that it has loaded.
+pub fn set_program(array: BorrowedFd<'_>, index: u32, program: BorrowedFd<'_>) -> io::Result<()> {
+    let program = fd_number(program);
+    let mut attributes = ElementAttributes {
+        map_fd: fd_number(array),
+        key: (&raw const index) as u64,
+        value: (&raw const program) as u64,
+        ..ElementAttributes::default()
+    };
+    bpf(BPF_MAP_UPDATE_ELEM, &mut attributes).map(|_| ())
 }
 
 /// The runs of a program: `run_time_ns`, `run_cnt` and `recursion_misses` of `struct bpf_prog_info`.

@@ -19,6 +19,7 @@ pub const FAMILY: Family = Family {
                     program: "http_receive",
                     via: Via::BtfTracepoint("sock_recv_length"),
                     when: with_socket_tracepoints,
+                    then: &["http_receive_more"],
                 },
                 SYS_EXIT,
             ],
@@ -32,6 +33,7 @@ pub const FAMILY: Family = Family {
                     program: "http_send",
                     via: Via::BtfTracepoint("sock_send_length"),
                     when: with_socket_tracepoints,
+                    then: &["http_send_more"],
                 },
                 SYS_EXIT,
             ],
@@ -43,10 +45,7 @@ pub const FAMILY: Family = Family {
 /// Before 6.3 the same programs see reads and writes.
 const SYS_EXIT: Attach = Attach {
     program: "http_sys_exit",
-    via: Via::RawTracepointThen {
-        tracepoint: "sys_exit",
-        next: &["http_received", "http_sent"],
-        place: "HTTP_NEXT",
-    },
+    via: Via::RawTracepoint("sys_exit"),
     when: without_socket_tracepoints,
+    then: &["http_received", "http_sent"],
 };

@@ -76,11 +76,13 @@ const fn tracepoint(
             program,
             via: Via::BtfTracepoint(name),
             when,
+            then: &[],
         },
         Attach {
             program: raw,
             via: Via::RawTracepoint(name),
             when,
+            then: &[],
         },
     ]
 }

@@ -53,11 +53,13 @@ pub const FAMILY: Family = Family {
                     program: "process_oom",
                     via: Via::BtfTracepoint("mark_victim"),
                     when: victim_is_task,
+                    then: &[],
                 },
                 Attach {
                     program: "process_oom_pid",
                     via: Via::BtfTracepoint("mark_victim"),
                     when: victim_is_pid,
+                    then: &[],
                 },
             ],
         },

@@ -56,16 +56,19 @@ const fn ways(
             program: perf,
             via: Via::PerfTracepoint("raw_syscalls", name),
             when: when_perf,
+            then: &[],
         },
         Attach {
             program: typed,
             via: Via::BtfTracepoint(name),
             when: always,
+            then: &[],
         },
         Attach {
             program: raw,
             via: Via::RawTracepoint(name),
             when: always,
+            then: &[],
         },
     ]
 }

@@ -14,11 +14,13 @@ pub(super) const fn by_store(
             program: storage,
             via: Via::BtfTracepoint(name),
             when: with_socket_tracepoints,
+            then: &[],
         },
         Attach {
             program: table,
             via: Via::RawTracepoint(name),
             when: without_socket_tracepoints,
+            then: &[],
         },
     ]
 }
@@ -70,6 +72,7 @@ pub const FAMILY: Family = Family {
                 program: "tcp_sweep",
                 via: Via::StorageIterator,
                 when: with_socket_tracepoints,
+                then: &[],
             }],
         },
     ],

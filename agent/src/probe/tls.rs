@@ -115,6 +115,7 @@ const C_PROGRAMS: &[&str] = &[
     "tls_handshake",
     "tls_free",
     RETURN,
+    "tls_more",
 ];
 
 const GO_PROGRAMS: &[&str] = &[
@@ -124,6 +125,7 @@ const GO_PROGRAMS: &[&str] = &[
     "go_tls_close",
     GO_RETURN,
     GO_HANDSHAKE_RETURN,
+    "go_tls_more",
 ];
 
 /// The family.
@@ -135,30 +137,36 @@ pub const FAMILY: Family = Family {
             name: "OpenSSL, GnuTLS",
             required: false,
             lost: "no requests inside TLS of OpenSSL, BoringSSL and GnuTLS",
-            any_of: &uprobes("tls_read", C_PROGRAMS),
+            any_of: &uprobes("tls_read", C_PROGRAMS, &["tls_more"]),
         },
         Hook {
             name: "Go crypto/tls",
             required: false,
             lost: "no requests inside TLS of Go programs",
-            any_of: &uprobes("go_tls_read", GO_PROGRAMS),
+            any_of: &uprobes("go_tls_read", GO_PROGRAMS, &["go_tls_more"]),
         },
     ],
     maps: &[],
 };
 
 /// By links where the kernel has them, else by perf events.
-const fn uprobes(program: &'static str, programs: &'static [&'static str]) -> [Attach; 2] {
+const fn uprobes(
+    program: &'static str,
+    programs: &'static [&'static str],
+    then: &'static [&'static str],
+) -> [Attach; 2] {
     [
         Attach {
             program,
             via: Via::UprobeLinks(programs),
             when: with_links,
+            then,
         },
         Attach {
             program,
             via: Via::Uprobes(programs),
             when: with_uprobes,
+            then,
         },
     ]
 }

@@ -23,6 +23,7 @@ mod decide;
 mod http2;
 mod payload;
 mod record;
+mod rest;
 mod socket;
 mod sysexit;
 
@@ -35,6 +36,7 @@ pub(crate) use self::{
     decide::turned,
     payload::Payload,
     record::{Buffer, Slot},
+    rest::{Rest, give_up, tell_parts},
 };
 use super::tls;
 use crate::{
@@ -46,7 +48,10 @@ use crate::{
 /// One read or write that moved bytes, or found the end of the stream (`length` 0).
 pub(crate) struct Io {
     pub(crate) direction: Direction,
+    /// Without those that were told as parts of their own.
     pub(crate) length: u32,
+    /// Bytes of the payload before these.
+    pub(crate) told: u32,
     pub(crate) tgid: u32,
     pub(crate) payload: Payload,
     /// Memory for the record.
@@ -111,18 +116,18 @@ impl Io {
     }
 }
 
-/// Follows one read or write on a TCP socket.
+/// Notes a read or write on a TCP socket; whether it moves bytes, for [`advance`].
 #[inline(always)]
-fn on_io<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io, told: bool) {
+fn moves<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> bool {
     if io.length == 0 {
         end(&connection.stream, io);
-        return;
+        return false;
     }
     if io.direction as u8 == Direction::Receive as u8 {
         let unseen = unseen_bytes(sk, connection, io.length);
         connection.stream.offset[Direction::Receive as usize] += u64::from(unseen);
     }
-    advance(&mut connection.stream, sk, io, told);
+    true
 }
 
 /// Nothing more comes from this direction.
@@ -133,24 +138,33 @@ pub(crate) fn end(stream: &Stream, io: &Io) {
     }
 }
 
-/// Follows bytes that move in a stream.
+/// Follows bytes that move in a stream; how many are left for [`go_on`].
 #[inline(always)]
-pub(crate) fn follow<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
+pub(crate) fn follow<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     let told = is_told(stream, io);
-    advance(stream, peers, io, told);
+    advance(stream, peers, io, told)
 }
 
+/// The same, where it is known whether they are told.
 #[inline(always)]
-fn advance<P: Peers>(stream: &mut Stream, peers: &P, io: &Io, told: bool) {
-    let direction = io.direction as usize & 1;
+fn advance<P: Peers>(stream: &mut Stream, peers: &P, io: &Io, told: bool) -> u32 {
+    let mut left = 0;
     if told && announce(stream, peers) {
         if stream.verdict == verdict::HTTP2 {
-            http2::tell(stream, peers, io);
-        } else {
-            tell(stream, peers, io);
+            return go_on(stream, peers, io);
         }
+        left = tell(stream, peers, io);
     }
-    stream.offset[direction] += u64::from(io.length);
+    stream.offset[io.direction as usize & 1] += u64::from(io.length - left);
+    left
+}
+
+/// Tells a part of what is read or written, of HTTP/2; how many bytes are left for another one.
+#[inline(always)]
+fn go_on<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
+    let length = http2::tell(stream, peers, io);
+    stream.offset[io.direction as usize & 1] += u64::from(length);
+    io.length - length
 }
 
 /// Bytes that left the receive queue since the last read that was seen, other than by this one:
@@ -197,20 +211,22 @@ fn announce<P: Peers>(stream: &mut Stream, peers: &P) -> bool {
     stream.announced != 0
 }
 
-/// Tells of the read or write, with its first and last bytes.
+/// Tells of the read or write, with its first and last bytes; how many of them are left, because
+/// they aren't HTTP/1.x.
 #[inline(always)]
-fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
+fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     let direction = io.direction as usize & 1;
     let mut record = Record::begin(io.slot);
     let front = io.length.min(CAPTURE_FRONT as u32);
     let Some(mut captured) = record.capture(&io.payload, front) else {
         tell_of(stream, io, record.time(), flag::OPAQUE);
-        return;
+        return 0;
     };
     let class = classify(record.first(), captured.min(8));
     if class as u8 == Class::Http2 as u8 {
-        // An upgrade (RFC 7540 section 3.2): the preface follows the answer.
-        http2::begin(stream, io.direction);
+        // The preface follows the answer: what is read and written is told otherwise from here on.
+        http2::upgrade(stream, io.direction);
+        return io.length;
     }
     let starts = matches!(class, Class::Request | Class::Response);
     // A message may begin with a few bytes that could be the start of anything.
@@ -219,9 +235,11 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
     }
     if io.length > front {
         // A body may follow a request's head in the same write, and the model needs all of the
-        // head. An answer must be nothing but a head, which keeps large bodies out of the ring.
+        // head. An answer must be nothing but a head, which keeps large bodies out of the ring, or
+        // one that another protocol may follow.
         let request = class as u8 == Class::Request as u8 && has_space(record.first());
-        if request || starts && io.payload.ends_with_blank_line(io.length) {
+        let head = || is_switch(&record) || io.payload.ends_with_blank_line(io.length);
+        if request || starts && head() {
             let longer = io.length.min(CAPTURE_MAX as u32);
             captured = record.capture(&io.payload, longer).unwrap_or(0);
         }
@@ -241,7 +259,9 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
         ..io.segment(stream, record.time(), 0)
     };
     record.send(segment);
+    0
 }
+
 /// How long a request that is read was there before.
 #[inline(always)]
 fn queued<P: Peers>(peers: &P, io: &Io, request: bool, now: u64) -> u32 {
@@ -250,6 +270,13 @@ fn queued<P: Peers>(peers: &P, io: &Io, request: bool, now: u64) -> u32 {
     } else {
         NOT_QUEUED
     }
+}
+
+/// Whether an answer's status is 101 (Switching Protocols).
+#[inline(always)]
+fn is_switch(record: &Record) -> bool {
+    const STATUS: u32 = "HTTP/1.1 ".len() as u32;
+    record.word_at(STATUS) == u32::from_le_bytes(*b"101 ")
 }
 
 /// Whether one of eight bytes is a space, as behind each method of RFC 9110 and RFC 5789. Without
@@ -277,8 +304,9 @@ pub(crate) fn sending_ended(connection: &Connection) {
         let end = Io {
             direction: Direction::Send,
             length: 0,
+            told: 0,
             tgid: connection.tgid,
-            payload: Payload::None,
+            payload: Payload::NONE,
             slot: Slot::NONE,
         };
         tell_of(stream, &end, now(), flag::END);
@@ -301,8 +329,9 @@ pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
         let io = Io {
             direction: Direction::Receive,
             length: unseen,
+            told: 0,
             tgid: connection.tgid,
-            payload: Payload::None,
+            payload: Payload::NONE,
             slot: Slot::NONE,
         };
         tell_of(&connection.stream, &io, now(), flag::OPAQUE);

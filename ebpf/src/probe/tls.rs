@@ -27,6 +27,7 @@ use crate::{
 
 mod bind;
 mod go;
+mod more;
 
 pub(crate) use self::bind::{ciphertext, closing, is_settled};
 
@@ -130,7 +131,11 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
     // Such a thread's calls that move nothing are many, and say nothing.
     if moved >= 0 || call.kind == call::HANDSHAKE || thread.within == 0 || thread.received != 0 {
         bind::called(thread, call.session, ids);
-        done(&call, ids, moved);
+        if done(&call, ids, moved).is_some() {
+            // SAFETY: a program of the same type, which needs nothing but the context.
+            unsafe { more::TLS_MORE.tail_call(&ctx, 0) };
+            more::give_up(ids);
+        }
     }
     0
 }
@@ -189,62 +194,62 @@ const NO_CALL: Call = Call {
     pad: [0; 6],
 };
 
-/// A call has moved so many bytes, found the end of what there is to read (0), or failed.
+/// A call has moved so many bytes, found the end of what there is to read (0), or failed; whether
+/// some of them are left to be told.
 #[inline(always)]
-fn done(call: &Call, ids: Ids, moved: i64) {
+fn done(call: &Call, ids: Ids, moved: i64) -> Option<()> {
     let direction = match call.kind {
         call::READ | call::READ_EX => Direction::Receive,
         _ => Direction::Send,
     };
     let at_end = moved == 0 && call.length > 0 && call.kind == call::READ;
     if moved < 0 || moved == 0 && !at_end {
-        return;
+        return None;
     }
     let key = Key {
         pointer: call.session,
         tgid: ids.tgid,
         pad: 0,
     };
-    let Some(session) = TLS_SESSIONS.get_ptr_mut(&key) else {
-        return;
-    };
     // SAFETY: the map's value is alive while the program runs. Two threads may read and write at
     // once; they change different fields.
-    let session = unsafe { &mut *session };
+    let session = unsafe { &mut *TLS_SESSIONS.get_ptr_mut(&key)? };
     if session.stream.connection == 0 {
         if moved > 0 {
             session.missed = 1;
             fault(Fault::TlsUnbound);
         }
-        return;
+        return None;
     }
     let mut io = Io {
         direction,
         length: moved as u32,
+        told: 0,
         tgid: ids.tgid,
         payload: if call.kind == call::SENDFILE {
-            Payload::None
+            Payload::NONE
         } else {
-            Payload::Buffer(call.buffer)
+            Payload::buffer(call.buffer)
         },
         slot: Slot::NONE,
     };
     if at_end {
         end(&session.stream, &io);
-        return;
+        return None;
     }
     if session.stream.verdict == verdict::OPAQUE {
-        return;
+        return None;
     }
     let Some(claim) = Claim::take() else {
         fault(Fault::TlsBusy);
         session.stream.offset[direction as usize & 1] += u64::from(io.length);
-        return;
+        return None;
     };
     io.slot = claim.slot;
     let tuple = session.tuple;
-    follow(&mut session.stream, &tuple, &io);
+    let left = follow(&mut session.stream, &tuple, &io);
     claim.end();
+    more::keep(key, ids, &io, left)
 }
 
 /// A buffer that is taken.

@@ -102,11 +102,13 @@ const MISTAKEN: Family = Family {
                 program: "syscall_exit_perf",
                 via: Via::PerfTracepoint("raw_syscalls", "nothing"),
                 when: |_| Ok(()),
+                then: &[],
             },
             Attach {
                 program: "syscall_exit_raw",
                 via: Via::RawTracepoint("sys_exit"),
                 when: |_| Ok(()),
+                then: &[],
             },
         ],
     }],

@@ -14,6 +14,7 @@ pub(crate) mod crowd;
 pub(crate) mod framing;
 pub(crate) mod heads;
 pub(crate) mod life;
+pub(crate) mod parts;
 pub(crate) mod queue;
 pub(crate) mod whose;
 

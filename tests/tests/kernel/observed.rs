@@ -14,6 +14,7 @@ use sonde::{
         map,
         ring::Ring,
         sweep,
+        uprobe::Link,
     },
     probe::FAMILIES,
 };
@@ -92,6 +93,8 @@ pub(crate) struct Observed {
     pub(crate) programs: Programs,
     pub(crate) ring: Ring,
     pub(crate) seen: Vec<Seen>,
+    /// What is attached to the tests' TLS library.
+    pub(crate) library: Vec<Link>,
 }
 
 impl Observed {
@@ -103,13 +106,13 @@ impl Observed {
     /// Attaches all families with settings of the test's own.
     pub(crate) fn with(mode: Mode, settings: &Settings) -> Result<Self> {
         let mut programs = Programs::attach(&mode.kernel(), FAMILIES, settings)?;
-        crate::tls::load(&mut programs)?;
         let ring = Ring::take(programs.ebpf_mut())?;
         Ok(Self {
             mode,
             programs,
             ring,
             seen: Vec::new(),
+            library: Vec::new(),
         })
     }
 

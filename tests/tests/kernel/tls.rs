@@ -2,11 +2,14 @@
 //! the wire has the form of TLS records, and nothing is encrypted. So this runs wherever uprobes do,
 //! in a virtual machine without any library as well.
 
-use std::io::{Read as _, Write as _};
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::AsFd as _,
+};
 
 use anyhow::{Context as _, Result, ensure};
-use aya::programs::{ProgramError, UProbe, uprobe::UProbeScope};
-use sonde::{kernel::attach::Programs, l7::exchange::Role};
+use sonde::{kernel::uprobe::Moment, l7::exchange::Role};
 use sonde_common::fault::Fault;
 
 use self::library::{Carrier, Session, as_offset};
@@ -62,39 +65,26 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     },
 ];
 
-/// Loads the programs, which has to be done while the ring is still where they look for it.
-pub(crate) fn load(programs: &mut Programs) -> Result<()> {
-    let functions = library::FUNCTIONS.iter().map(|(program, _)| *program);
-    for program in functions.chain(["tls_return"]) {
-        let found = programs.ebpf_mut().program_mut(program);
-        let probe: &mut UProbe = found.context(program)?.try_into()?;
-        match probe.load() {
-            // Where uprobes are perf events the agent has loaded it.
-            Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Attaches the programs to the library, once for all tests.
+/// Attaches the programs to the library as the agent does, once for all tests.
 fn attach(observed: &mut Observed) -> Result<()> {
-    for (program, function) in library::FUNCTIONS {
-        let offset = as_offset(*function)?;
-        let found = observed.programs.ebpf_mut().program_mut(program);
-        let probe: &mut UProbe = found.context(*program)?.try_into()?;
-        match probe.attach(offset, "/proc/self/exe", UProbeScope::AllProcesses) {
-            Err(ProgramError::AlreadyAttached) => return Ok(()),
-            Err(error) => return Err(Skipped(format!("no uprobes here: {error}")).into()),
-            Ok(_) => {}
-        }
+    if !observed.library.is_empty() {
+        return Ok(());
     }
-    let probe = observed.programs.ebpf_mut().program_mut("tls_return");
-    let probe: &mut UProbe = probe.context("tls_return")?.try_into()?;
+    let uprobes = observed.programs.take_uprobes();
+    let uprobes = uprobes.ok_or_else(|| Skipped("no uprobes here".to_owned()))?;
+    let file = File::open("/proc/self/exe")?;
+    let attach = |program: &str, function, moment| {
+        let fd = uprobes.descriptors.get(program).context("not loaded")?;
+        let offsets = [as_offset(function)?];
+        let links = uprobes.way.attach(fd.as_fd(), &file, &offsets, moment);
+        links.with_context(|| format!("attach {program}"))
+    };
     for (program, function) in library::FUNCTIONS {
+        let entry = attach(program, *function, Moment::Entry)?;
+        observed.library.extend(entry);
         if *program != "tls_free" {
-            let offset = as_offset(*function)?;
-            probe.attach(offset, "/proc/self/exe", UProbeScope::AllProcesses)?;
+            let end = attach("tls_return", *function, Moment::Return)?;
+            observed.library.extend(end);
         }
     }
     Ok(())

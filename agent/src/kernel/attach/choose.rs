@@ -5,11 +5,7 @@ use std::{
     os::fd::AsFd as _,
 };
 
-use aya::{
-    Btf,
-    maps::ProgramArray,
-    programs::{ProgramError, RawTracePoint, UProbe},
-};
+use aya::{Btf, maps::Map, programs::UProbe};
 
 use super::{
     OBJECT, Outcome, Programs,
@@ -18,6 +14,7 @@ use super::{
 };
 use crate::kernel::{
     feature::Kernel,
+    sys,
     uprobe::{self, Way},
 };
 
@@ -37,18 +34,7 @@ impl Programs {
                 if loaded.contains(attach.program) {
                     return Ok(());
                 }
-                if let Via::RawTracepointThen { next, place, .. } = attach.via {
-                    for (index, program) in (0..).zip(next) {
-                        self.load_next(program, place, index)?;
-                    }
-                }
-                match attach.via {
-                    Via::UprobeLinks(names) => return self.load_linked(names),
-                    Via::Uprobes(names) => return self.load_uprobes(attach.via, names, kernel),
-                    _ => {}
-                }
-                let program = self.program(attach.program)?;
-                attach.via.load(program, types)
+                self.load_one(attach, kernel, types)
             });
             match result {
                 Ok(()) => {
@@ -59,6 +45,45 @@ impl Programs {
             }
         }
         Outcome::Skipped { reasons }
+    }
+
+    /// Loads an alternative, with the programs that it jumps to.
+    fn load_one(
+        &mut self,
+        attach: &'static Attach,
+        kernel: &Kernel,
+        types: Option<&Btf>,
+    ) -> Result<(), String> {
+        match attach.via {
+            Via::UprobeLinks(names) => self.load_linked(names)?,
+            Via::Uprobes(names) => self.load_uprobes(attach.via, names, kernel)?,
+            via => {
+                for name in [attach.program].iter().chain(attach.then) {
+                    via.load(self.program(name)?, types)?;
+                }
+            }
+        }
+        attach.then.iter().try_for_each(|name| {
+            self.place(name)
+                .map_err(|reason| format!("{name}: {reason}"))
+        })
+    }
+
+    /// Puts a loaded program where those that jump to it find it.
+    fn place(&mut self, name: &'static str) -> Result<(), String> {
+        let linked = self.uprobes.as_ref();
+        let linked = linked.and_then(|uprobes| uprobes.descriptors.get(name));
+        let program = if let Some(fd) = linked {
+            fd.as_fd()
+        } else {
+            let program = self.ebpf.program(name).ok_or("not in the object")?;
+            program.fd().map_err(|error| explain(&error))?.as_fd()
+        };
+        let place = name.to_uppercase();
+        let Some(Map::ProgramArray(array)) = self.ebpf.map(&place) else {
+            return Err(format!("program array {place} is not in the object"));
+        };
+        sys::set_program(array.fd().as_fd(), 0, program).map_err(|error| error.to_string())
     }
 
     /// Loads programs for uprobes that links hold.
@@ -91,22 +116,6 @@ impl Programs {
                 .insert(name, fd);
         }
         Ok(())
-    }
-
-    /// Loads a program that another jumps to, and puts it where that finds it.
-    fn load_next(&mut self, name: &str, place: &str, index: u32) -> Result<(), String> {
-        let program = self.program(name)?;
-        let next = <&mut RawTracePoint>::try_from(program)
-            .and_then(|program| {
-                program.load()?;
-                program.fd()?.try_clone().map_err(ProgramError::from)
-            })
-            .map_err(|error| format!("{name}: {}", explain(&error)))?;
-        let map = self.ebpf.map_mut(place);
-        let map = map.ok_or_else(|| format!("map {place} is not in the object"))?;
-        ProgramArray::try_from(map)
-            .and_then(|mut programs| programs.set(index, &next, 0))
-            .map_err(|error| chain(&error))
     }
 
     /// Attaches what has been loaded, all within a moment: the verifier needs its time for each

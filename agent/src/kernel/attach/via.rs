@@ -18,15 +18,6 @@ pub enum Via {
     BtfTracepoint(&'static str),
     /// Raw tracepoint (`raw_tp`).
     RawTracepoint(&'static str),
-    /// Raw tracepoint with other programs, to which the first one jumps.
-    RawTracepointThen {
-        /// The tracepoint.
-        tracepoint: &'static str,
-        /// The other programs.
-        next: &'static [&'static str],
-        /// The program array that they are put into, in their order.
-        place: &'static str,
-    },
     /// Perf tracepoint, by its category and name in tracefs: never preempted, and dearer.
     PerfTracepoint(&'static str, &'static str),
     /// Iterator over the entries of a socket storage map; run by the agent, not by the kernel.
@@ -44,7 +35,7 @@ impl Via {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BtfTracepoint(_) => "tp_btf",
-            Self::RawTracepoint(_) | Self::RawTracepointThen { .. } => "raw_tp",
+            Self::RawTracepoint(_) => "raw_tp",
             Self::PerfTracepoint(..) => "tp",
             Self::StorageIterator => "iter",
             Self::UprobeLinks(_) => "uprobe_multi",
@@ -55,7 +46,7 @@ impl Via {
     /// Loads a program that is to be attached so.
     pub(super) fn load(self, program: &mut Program, types: Option<&Btf>) -> Result<(), String> {
         let result = match (self, types) {
-            (Self::RawTracepoint(_) | Self::RawTracepointThen { .. }, _) => {
+            (Self::RawTracepoint(_), _) => {
                 <&mut RawTracePoint>::try_from(program).and_then(RawTracePoint::load)
             }
             (Self::BtfTracepoint(name), Some(types)) => <&mut BtfTracePoint>::try_from(program)
@@ -76,10 +67,7 @@ impl Via {
     /// Attaches a loaded program, until the link is detached or the program unloaded.
     pub(super) fn attach(self, program: &mut Program) -> Result<Link, String> {
         let result = match self {
-            Self::RawTracepoint(name)
-            | Self::RawTracepointThen {
-                tracepoint: name, ..
-            } => <&mut RawTracePoint>::try_from(program)
+            Self::RawTracepoint(name) => <&mut RawTracePoint>::try_from(program)
                 .and_then(|program| program.attach(name).map(Link::RawTracepoint)),
             Self::BtfTracepoint(_) => <&mut BtfTracePoint>::try_from(program)
                 .and_then(|program| program.attach().map(Link::BtfTracepoint)),
@@ -128,4 +116,7 @@ pub struct Attach {
     pub via: Via,
     /// Whether this kernel has what it needs, else what is missing.
     pub when: fn(&Kernel) -> Result<(), String>,
+    /// Programs that it jumps to, attached in the same way. Each is put into a program array of one
+    /// entry that has its name in capitals.
+    pub then: &'static [&'static str],
 }

@@ -8,7 +8,7 @@
 
 use sonde_common::event::{
     connection::{LOST, Stream, verdict},
-    http::{Direction, HTTP2_CAPTURE, HTTP2_DATA, NOT_QUEUED, Segment, flag},
+    http::{Direction, HTTP2_CAPTURE, HTTP2_DATA, Segment, flag},
 };
 
 use super::{Io, Peers, queued, record::Record, tell_of};
@@ -20,11 +20,9 @@ const PREFACE: u32 = 24;
 const HEADER: u64 = 9;
 /// Type of a DATA frame.
 const DATA: u8 = 0;
-/// Inside of a DATA frame that is worth a record of its own to leave out. More than a record's head,
-/// which is written over it.
-const LARGE: u64 = 512;
-/// Frames of one read or write that are followed. Where there are more, they are small, and there is
-/// little to leave out.
+/// Inside of a DATA frame that is worth a record of its own to leave out.
+const LARGE: u64 = 1024;
+/// Frames that are told at once.
 const FRAMES: u32 = 16;
 
 /// The client's preface begins here.
@@ -39,23 +37,32 @@ pub(super) fn begin(stream: &mut Stream, preface: Direction) {
     stream.budget[direction] = PREFACE;
 }
 
-/// Tells of a read or write, without what is in DATA frames at its front and end.
+/// HTTP/1.1 becomes HTTP/2 (RFC 7540 section 3.2). The other side may have begun already.
 #[inline(always)]
-pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
+pub(super) fn upgrade(stream: &mut Stream, preface: Direction) {
+    begin(stream, preface);
+    stream.budget[1 - (preface as usize & 1)] = LOST;
+}
+
+/// Tells of a part of a read or write, without what is in DATA frames at its front and end; how many
+/// bytes that part has. What is behind them is a part of its own.
+#[inline(always)]
+pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     let direction = io.direction as usize & 1;
     let mut record = Record::begin(io.slot);
     let left = stream.budget[direction];
     let lost = left == LOST;
     let rest = if lost { 0 } else { left.min(io.length) };
     let skipped = if stream.data[direction] != 0 { rest } else { 0 };
-    let window = (io.length - skipped).min(HTTP2_CAPTURE as u32);
+    let total = io.length - skipped;
     let mut captured = 0;
-    if window > 0 {
-        let Some(count) = record.capture_at(&io.payload, skipped, window) else {
+    if total > 0 {
+        let window = total.min(HTTP2_CAPTURE as u32);
+        let Some(count) = record.capture_at(&io.payload, io.told + skipped, window) else {
             stream.budget[direction] = LOST;
             stream.first_length[direction] = 0;
             tell_of(stream, io, record.time(), flag::OPAQUE);
-            return;
+            return io.length;
         };
         captured = count;
     }
@@ -65,22 +72,35 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) {
         stream.budget[direction] = left - rest;
         (rest - skipped, rest == left)
     };
-    let mut piece = Segment {
+    let mut part = Part {
+        length: total,
+        captured,
+    };
+    if walks {
+        part = Walk {
+            at,
+            captured,
+            total,
+        }
+        .follow(stream, direction, &mut record);
+    }
+    let length = skipped + part.length;
+    record.send(Segment {
+        length,
+        captured: part.captured as u16,
         skipped,
         queued: queued(peers, io, true, record.time()),
         ..io.segment(stream, record.time(), 0)
-    };
-    let mut begin = 0;
-    if walks {
-        let walk = Walk {
-            at,
-            captured,
-            total: io.length - skipped,
-        };
-        (begin, captured) = walk.follow(stream, direction, &mut record, &mut piece);
-    }
-    piece.captured = captured.wrapping_sub(begin) as u16;
-    record.send_from(begin, &piece);
+    });
+    length
+}
+
+/// What is told at once of a read or write.
+struct Part {
+    /// Bytes that it has, without those that are skipped at its front.
+    length: u32,
+    /// Those at its front that are told.
+    captured: u32,
 }
 
 /// The way from frame to frame through captured bytes.
@@ -94,75 +114,102 @@ struct Walk {
 }
 
 impl Walk {
-    /// Goes on to the end, and notes in the stream where that is; where among the captured bytes
-    /// those begin and end that are to be told. What is before a large DATA frame's inside is told
-    /// on the way; `piece` is what is left then. Sums of lengths don't overflow 64 bits, so that
+    /// Goes as far as everything that isn't in a DATA frame can be told at once, and notes in the
+    /// stream how much of the last frame is missing. Sums of lengths don't overflow 64 bits, so that
     /// nothing branches on that.
     #[inline(always)]
-    fn follow(
-        self,
-        stream: &mut Stream,
-        direction: usize,
-        record: &mut Record,
-        piece: &mut Segment,
-    ) -> (u32, u32) {
+    fn follow(self, stream: &mut Stream, direction: usize, record: &mut Record) -> Part {
         let word = record.word();
-        let at = word.forget(self.at);
         let captured = u64::from(word.forget(self.captured));
         let total = u64::from(word.forget(self.total));
         let have = forget(&mut stream.first_length[direction]) & 15;
-        let mut header = record.word_at(at);
-        let mut body = u64::from(at) + HEADER;
+        let mut start = u64::from(word.forget(self.at));
+        let mut header = record.word_at(start as u32);
+        let mut body = start + HEADER;
         if have != 0 {
-            // The rest of a header that began in an earlier read or write stands at the front.
-            let shift = u32::from(have & 7) * 8;
-            header = (stream.first[direction] | record.first() << shift) as u32;
+            // The rest of a header that began in an earlier read or write stands at the front. Its
+            // first four bytes are what matters.
+            header = stream.first[direction] as u32;
+            if have < 4 {
+                header |= (record.first() << (have * 8)) as u32;
+            }
             body -= u64::from(have);
-            stream.first_length[direction] = 0;
         }
-        stream.budget[direction] = LOST;
-        let (mut frames, mut begin) = (0, 0u64);
+        stream.budget[direction] = 0;
+        stream.data[direction] = 0;
+        let mut frames = 0;
         while frames < FRAMES {
             frames += 1;
             body = record.forget(body);
             if body > captured {
                 break;
             }
+            stream.first_length[direction] = 0;
             let end = record.forget(body + length(header));
             let data = (header >> 24) as u8 == DATA;
             let told = record.forget(body + HTTP2_DATA as u64 - HEADER);
             if end >= total {
                 stream.budget[direction] = (end - total) as u32;
                 stream.data[direction] = data.into();
-                let shorter = data && told < captured;
-                let until = if shorter { told } else { captured };
-                return (begin as u32, until as u32);
+                let captured = if data && told < captured {
+                    told
+                } else {
+                    captured
+                };
+                return Part::new(total, captured);
             }
-            begin = record.forget(begin);
-            if data && end < captured && end > told + LARGE {
-                let all = piece.length;
-                piece.length = (end - begin) as u32 + piece.skipped;
-                piece.captured = (told - begin) as u16;
-                record.send_from(begin as u32, piece);
-                piece.offset += u64::from(piece.length);
-                piece.length = all.wrapping_sub(piece.length);
-                piece.skipped = 0;
-                piece.queued = NOT_QUEUED;
-                begin = end;
+            if data && end > told + LARGE {
+                let captured = if told < captured { told } else { captured };
+                return Part::new(end, captured);
             }
+            start = record.forget(start);
+            if end > captured {
+                // By itself it fits, or never does.
+                return if start > 0 {
+                    Part::new(start, start)
+                } else {
+                    Part::new(end, captured)
+                };
+            }
+            start = end;
             header = record.word_at(end as u32);
             body = end + HEADER;
         }
-        // A header that isn't whole, at the very end.
-        let start = record.forget(body.wrapping_sub(HEADER));
-        let whole = have == 0 || frames > 1;
-        if whole && captured == total && start < captured && captured - start < HEADER {
-            stream.first[direction] = record.words_at(start as u32) & mask(captured - start);
-            stream.first_length[direction] = (captured - start) as u8;
-            stream.budget[direction] = 0;
+        start = record.forget(start);
+        if body > captured && captured == total {
+            note_header(stream, direction, record, start, captured);
+            return Part::new(total, captured);
         }
-        (begin as u32, captured as u32)
+        if start > 0 {
+            return Part::new(start, start);
+        }
+        stream.budget[direction] = LOST;
+        Part::new(total, captured)
     }
+}
+
+impl Part {
+    #[inline(always)]
+    fn new(length: u64, captured: u64) -> Self {
+        Self {
+            length: length as u32,
+            captured: captured as u32,
+        }
+    }
+}
+
+/// Keeps what there is of a frame's header, from `start` on.
+#[inline(always)]
+fn note_header(stream: &mut Stream, direction: usize, record: &Record, start: u64, end: u64) {
+    let have = u64::from(forget(&mut stream.first_length[direction]) & 7);
+    let bytes = record.words_at(start as u32) & mask(end - start);
+    let before = if have == 0 {
+        0
+    } else {
+        stream.first[direction]
+    };
+    stream.first[direction] = before | bytes << (have * 8);
+    stream.first_length[direction] = (have + end - start) as u8;
 }
 
 /// The lowest bytes of a word.

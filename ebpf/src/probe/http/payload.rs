@@ -14,6 +14,8 @@ use crate::{
 const PIECES: u32 = 8;
 /// The same for HTTP/2, where each frame may be a piece or two.
 const HTTP2_PIECES: u32 = 16;
+/// Pieces that are passed over at once.
+const PASSED: u32 = 64;
 
 /// Longest piece that is copied of several.
 const PIECE: u32 = 2 * CAPTURE_MAX as u32 - 1;
@@ -40,32 +42,57 @@ struct Message {
 const MMSGHDR: u64 = 64;
 const MSG_LEN: u64 = 56;
 
-/// Bytes of one read or write.
+/// Bytes of one read or write. Not an enum, whose unused fields the compiler would leave undefined
+/// and still copy, which the verifier refuses.
+#[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) enum Payload {
-    /// Not in the process's memory, or not where it can be found.
-    None,
-    /// One piece.
-    Buffer(u64),
-    /// Several pieces: address of the `struct iovec` array and its length.
-    Vector(u64, u32),
+pub(crate) struct Payload {
+    /// Where the bytes are, or the `struct iovec` array when there are several pieces.
+    address: u64,
+    /// 0: not in the process's memory, or not where it can be found.
+    pieces: u32,
+    pad: u32,
 }
 
 impl Payload {
+    /// Bytes that can't be seen.
+    pub(crate) const NONE: Self = Self::of(0, 0);
+
+    #[inline(always)]
+    const fn of(address: u64, pieces: u32) -> Self {
+        Self {
+            address,
+            pieces,
+            pad: 0,
+        }
+    }
+
+    /// Bytes in one piece.
+    #[inline(always)]
+    pub(crate) const fn buffer(address: u64) -> Self {
+        Self::of(address, 1)
+    }
+
+    /// Whether the bytes can't be seen.
+    #[inline(always)]
+    pub(super) const fn is_none(&self) -> bool {
+        self.pieces == 0
+    }
+
     /// The payload of the system call in these registers. `index` is the message of
     /// sendmmsg and recvmmsg.
     #[inline(always)]
     pub(super) fn of_call<A: Access>(call: u32, regs: &Regs<A>, index: u32) -> Self {
         match call {
             number::READ | number::WRITE | number::SENDTO | number::RECVFROM => {
-                Self::Buffer(regs.argument(1))
+                Self::buffer(regs.argument(1))
             }
             number::READV | number::WRITEV | number::PREADV2 | number::PWRITEV2 => {
                 Self::vector(regs.argument(1), regs.argument(2))
             }
             number::SENDMSG | number::RECVMSG => Self::message(regs.argument(1)),
             number::SENDMMSG | number::RECVMMSG => Self::of_message(regs.argument(1), index),
-            _ => Self::None,
+            _ => Self::NONE,
         }
     }
 
@@ -88,7 +115,7 @@ impl Payload {
         // SAFETY: the helper checks the address.
         match unsafe { bpf_probe_read_user(address as *const Message) } {
             Ok(message) => Self::vector(message.vector, message.count),
-            Err(_) => Self::None,
+            Err(_) => Self::NONE,
         }
     }
 
@@ -96,21 +123,22 @@ impl Payload {
     fn vector(address: u64, count: u64) -> Self {
         if count == 1 {
             return match piece(address, 0) {
-                Some(piece) => Self::Buffer(piece.base),
-                None => Self::None,
+                Some(piece) => Self::buffer(piece.base),
+                None => Self::NONE,
             };
         }
-        Self::Vector(address, count as u32)
+        Self::of(address, count as u32)
     }
 
     /// Up to `want` (at most 8) of the first bytes, the first in the lowest byte.
     #[inline(always)]
     pub(super) fn first(&self, length: u32, want: u32, word: Word) -> Option<(u64, u32)> {
         let want = length.min(want);
-        match *self {
-            Self::None => None,
-            Self::Buffer(address) => Some((first_bytes(address, want, word)?, want)),
-            Self::Vector(address, count) => first_of_pieces(address, count, want, word),
+        let address = self.address;
+        match self.pieces {
+            0 => None,
+            1 => Some((first_bytes(address, want, word)?, want)),
+            count => first_of_pieces(address, count, want, word),
         }
     }
 
@@ -118,10 +146,11 @@ impl Payload {
     /// how many there were, `None` when none could be read.
     #[inline(always)]
     pub(super) fn copy(&self, into: *mut u8, size: u32, word: Word) -> Option<u32> {
-        match *self {
-            Self::None => None,
-            Self::Buffer(address) => copy_piece(into, size, address, word).then_some(size),
-            Self::Vector(address, count) => copy_pieces(into, size, address, count, word),
+        let address = self.address;
+        match self.pieces {
+            0 => None,
+            1 => copy_piece(into, size, address, word).then_some(size),
+            count => copy_pieces(into, size, address, count, word),
         }
     }
 
@@ -129,24 +158,32 @@ impl Payload {
     /// in the first [`HTTP2_PIECES`].
     #[inline(always)]
     pub(super) fn copy_from(&self, into: *mut u8, from: u32, size: u32, word: Word) -> Option<u32> {
-        match *self {
-            Self::None => None,
-            Self::Buffer(address) => {
-                copy_large(into, size, address + u64::from(from), word).then_some(size)
-            }
-            Self::Vector(address, count) => {
-                copy_pieces_from(into, from, size, address, count, word)
-            }
+        let address = self.address;
+        match self.pieces {
+            0 => None,
+            1 => copy_large(into, size, address + u64::from(from), word).then_some(size),
+            count => copy_pieces_from(into, from, size, address, count, word),
+        }
+    }
+
+    /// What is behind so many bytes, but for some that stand at its front still: how many.
+    #[inline(always)]
+    pub(super) fn behind(&self, bytes: u32) -> (Self, u32) {
+        let address = self.address;
+        match self.pieces {
+            0 => (Self::NONE, 0),
+            1 => (Self::buffer(address + u64::from(bytes)), 0),
+            count => pieces_behind(address, count, bytes),
         }
     }
 
     /// Whether the last four bytes are an empty line. For a vector of several pieces: not told.
     #[inline(always)]
     pub(super) fn ends_with_blank_line(&self, length: u32) -> bool {
-        let Self::Buffer(address) = *self else {
+        if self.pieces != 1 {
             return false;
-        };
-        let last = (address + u64::from(length) - 4) as *const [u8; 4];
+        }
+        let last = (self.address + u64::from(length) - 4) as *const [u8; 4];
         // SAFETY: the helper checks the address.
         matches!(unsafe { bpf_probe_read_user(last) }, Ok(bytes) if bytes == *b"\r\n\r\n")
     }
@@ -154,10 +191,11 @@ impl Payload {
     /// Address of the last bytes, and how many up to `want` stand there in one piece.
     #[inline(always)]
     pub(super) fn last(&self, length: u32, want: u32) -> Option<(u64, u32)> {
-        match *self {
-            Self::None => None,
-            Self::Buffer(address) => Some((address + u64::from(length - want), want)),
-            Self::Vector(address, count) => last_piece(address, count, length, want),
+        let address = self.address;
+        match self.pieces {
+            0 => None,
+            1 => Some((address + u64::from(length - want), want)),
+            count => last_piece(address, count, length, want),
         }
     }
 }
@@ -227,6 +265,25 @@ fn copy_large(into: *mut u8, size: u32, address: u64, word: Word) -> bool {
     // SAFETY: `into` has room for as many bytes behind any position that is masked like this one;
     // the helper checks the source.
     unsafe { read_user(into.cast(), size, address as *const _) == 0 }
+}
+
+#[inline(always)]
+fn pieces_behind(mut vector: u64, mut count: u32, mut bytes: u32) -> (Payload, u32) {
+    let mut passed = 0;
+    while passed < PASSED && count > 1 {
+        passed += 1;
+        match piece(vector, 0) {
+            Some(piece) if piece.length <= u64::from(bytes) => bytes -= piece.length as u32,
+            _ => break,
+        }
+        vector += size_of::<Piece>() as u64;
+        count -= 1;
+    }
+    // A vector of one would be taken for the address of the bytes.
+    match piece(vector, 0) {
+        Some(last) if count == 1 => (Payload::buffer(last.base + u64::from(bytes)), 0),
+        _ => (Payload::of(vector, count), bytes),
+    }
 }
 
 #[inline(always)]

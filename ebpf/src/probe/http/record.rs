@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::PerCpuArray,
 };
 use sonde_common::{
-    event::http::{Direction, HTTP2_CAPTURE, Segment, TAIL},
+    event::http::{Direction, Segment, TAIL},
     fault::Fault,
     header::Kind,
 };
@@ -87,7 +87,7 @@ impl Record {
     #[inline(always)]
     pub(super) fn capture(&mut self, payload: &Payload, size: u32) -> Option<u32> {
         let Some(captured) = payload.copy(self.at(0), size, self.word()) else {
-            if !matches!(payload, Payload::None) {
+            if !payload.is_none() {
                 fault(Fault::PayloadUnreadable);
             }
             return None;
@@ -95,11 +95,11 @@ impl Record {
         Some(self.word().forget(captured))
     }
 
-    /// Copies up to [`HTTP2_CAPTURE`] bytes of a payload from a place within it; how many.
+    /// Copies up to `HTTP2_CAPTURE` bytes of a payload from a place within it; how many.
     #[inline(always)]
     pub(super) fn capture_at(&mut self, payload: &Payload, from: u32, size: u32) -> Option<u32> {
         let captured = payload.copy_from(self.at(0), from, size, self.word());
-        if captured.is_none() && !matches!(payload, Payload::None) {
+        if captured.is_none() && !payload.is_none() {
             fault(Fault::PayloadUnreadable);
         }
         Some(self.word().forget(captured?))
@@ -161,24 +161,6 @@ impl Record {
         // SAFETY: TAIL bytes fit behind the largest capture; the helper checks the source.
         let result = unsafe { bpf_probe_read_user(target.cast(), size, address as *const _) };
         self.word().forget(if result == 0 { size } else { 0 })
-    }
-
-    /// Sends the captured bytes from a position on: its head is written over what is before them.
-    #[inline(always)]
-    pub(super) fn send_from(&mut self, begin: u32, segment: &Segment) {
-        /// More than there can be, by what was left out before `begin`; the verifier has to be told.
-        const MOST: usize = HTTP2_CAPTURE - 256;
-        if begin == 0 {
-            self.send(*segment);
-            return;
-        }
-        let head = self.buffer.wrapping_add(bounded::<0x3fff>(begin));
-        // SAFETY: inside the buffer; machines that BPF runs on take any address.
-        unsafe { head.cast::<Segment>().write_unaligned(*segment) };
-        let size = SEGMENT + bounded::<0x3fff>(self.word().forget(segment.captured.into()));
-        if size <= MOST {
-            send_bytes(Kind::HttpSegment, head, size as u64, Fault::RingHttp);
-        }
     }
 
     /// Sends the record.

@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     macros::{btf_tracepoint, map},
-    maps::LruHashMap,
+    maps::{LruHashMap, PerCpuArray, ProgramArray},
     programs::BtfTracePointContext,
 };
 use sonde_common::event::{
@@ -12,9 +12,11 @@ use sonde_common::event::{
     tls::Reason,
 };
 
-use super::{Io, Slot, adopt, is_told, on_io, payload::Payload, state_of};
+use super::{
+    Io, Rest, Slot, adopt, advance, give_up, is_told, moves, payload::Payload, state_of, tell_parts,
+};
 use crate::{
-    connection::Storage,
+    connection::{Storage, Store as _},
     current::{self, Ids},
     kernel::{Direct, Sock, Task},
     probe::{tls, uncovered},
@@ -32,8 +34,10 @@ pub(crate) fn http_receive(ctx: BtfTracePointContext) -> i32 {
     let (length, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     if length < 0 {
         messages_end(&sk);
-    } else if flags & (MSG_PEEK | MSG_ERRQUEUE) == 0 {
-        on_call(&sk, Direction::Receive, length, flags);
+    } else if flags & (MSG_PEEK | MSG_ERRQUEUE) == 0
+        && on_call(&sk, Direction::Receive, length, flags).is_some()
+    {
+        next(&ctx, &sk, Direction::Receive);
     }
     0
 }
@@ -45,42 +49,114 @@ pub(crate) fn http_send(ctx: BtfTracePointContext) -> i32 {
     let length: i32 = ctx.arg(1);
     if length < 0 {
         messages_end(&sk);
-    } else if length > 0 {
-        on_call(&sk, Direction::Send, length, 0);
+    } else if length > 0 && on_call(&sk, Direction::Send, length, 0).is_some() {
+        next(&ctx, &sk, Direction::Send);
     }
     0
 }
 
+/// Tells the next part of what `http_receive` has begun with.
+#[btf_tracepoint(function = "sock_recv_length")]
+pub(crate) fn http_receive_more(ctx: BtfTracePointContext) -> i32 {
+    let sk = Sock::new(ctx.arg(0));
+    if on_part(&sk, Direction::Receive).is_some() {
+        next(&ctx, &sk, Direction::Receive);
+    }
+    0
+}
+
+/// Tells the next part of what `http_send` has begun with.
+#[btf_tracepoint(function = "sock_send_length")]
+pub(crate) fn http_send_more(ctx: BtfTracePointContext) -> i32 {
+    let sk = Sock::new(ctx.arg(0));
+    if on_part(&sk, Direction::Send).is_some() {
+        next(&ctx, &sk, Direction::Send);
+    }
+    0
+}
+
+/// What is left of the read or write that is told in parts, by [`Direction`].
+#[map]
+static REST: PerCpuArray<Rest> = PerCpuArray::with_max_entries(2, 0);
+
+/// Holds `http_receive_more`; the agent puts it there.
+#[map]
+static HTTP_RECEIVE_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Holds `http_send_more`.
+#[map]
+static HTTP_SEND_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Keeps what is left for the next program; whether there is any.
 #[inline(always)]
-fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
+fn keep(io: &Io, left: u32) -> Option<()> {
+    if left == 0 {
+        return None;
+    }
+    let place = REST.get_ptr_mut(io.direction as u32)?;
+    // SAFETY: this CPU's own copy, which nobody else uses while the program or those it jumps to run.
+    unsafe { *place = Rest::behind(io, left) };
+    Some(())
+}
+
+/// Tells some parts; whether there are more.
+#[inline(always)]
+fn on_part(sk: &Sock<Direct>, direction: Direction) -> Option<()> {
+    // SAFETY: as in `keep`.
+    let rest = unsafe { &mut *REST.get_ptr_mut(direction as u32)? };
+    let slot = Slot::of_cpu(direction)?;
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *Storage::find(sk)? };
+    tell_parts(&mut connection.stream, sk, rest, direction, slot)
+}
+
+/// Jumps to the program for what is left; comes back only when it has been so often that the kernel
+/// doesn't jump any more.
+#[inline(always)]
+fn next(ctx: &BtfTracePointContext, sk: &Sock<Direct>, direction: Direction) {
+    // SAFETY: programs of the same type, which need nothing but the context.
+    unsafe {
+        match direction {
+            Direction::Receive => HTTP_RECEIVE_MORE.tail_call(ctx, 0),
+            Direction::Send => HTTP_SEND_MORE.tail_call(ctx, 0),
+        }
+    }
+    if let Some(rest) = REST.get_ptr(direction as u32)
+        && let Some(connection) = Storage::find(sk)
+    {
+        // SAFETY: as in `keep` and `on_part`.
+        let (rest, connection) = unsafe { (&*rest, &mut *connection) };
+        give_up(&mut connection.stream, direction, rest.length);
+    }
+}
+
+/// Follows a call; whether some of it is left to be told.
+#[inline(always)]
+fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> Option<()> {
     if !sk.is_tcp() || (length == 0 && !sk.at_end_of_file()) {
-        return;
+        return None;
     }
     let task = current::task();
     let ids = Ids::of(&task);
     if ids.are_own() {
-        return;
+        return None;
     }
-    let Some(connection) = state_of::<Storage>(sk) else {
-        return;
-    };
     // SAFETY: the map's value is alive while the program runs.
-    let connection = unsafe { &mut *connection };
+    let connection = unsafe { &mut *state_of::<Storage>(sk)? };
     adopt::<Storage>(connection, ids.tgid);
     if tls::is_settled(connection) {
-        return;
+        return None;
     }
     let payload = if flags & MSG_TRUNC != 0 || connection.stream.verdict == verdict::TLS {
-        Payload::None
+        Payload::NONE
     } else {
         payload(&task)
     };
-    let Some(slot) = Slot::of_cpu(direction) else {
-        return;
-    };
+    let slot = Slot::of_cpu(direction)?;
     let io = Io {
         direction,
         length: length as u32,
+        told: 0,
         tgid: ids.tgid,
         payload,
         slot,
@@ -90,15 +166,21 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) {
         stream.offset[direction as usize & 1] += u64::from(io.length);
         stream.late = 1;
         uncovered::tell(sk, connection, Reason::IoUring);
-        return;
+        return None;
     }
     let told = is_told(&mut connection.stream, &io);
     if connection.stream.verdict != verdict::TLS {
-        on_io(sk, connection, &io, told);
-    } else if length > 0 {
+        if !moves(sk, connection, &io) {
+            return None;
+        }
+        let left = advance(&mut connection.stream, sk, &io, told);
+        return keep(&io, left);
+    }
+    if length > 0 {
         let goroutine = Regs::of(&task).goroutine();
         tls::ciphertext(sk, connection, direction, ids, goroutine);
     }
+    None
 }
 
 #[inline(always)]
@@ -118,7 +200,7 @@ fn is_by_uring(task: &Task<Direct>) -> bool {
 fn payload(task: &Task<Direct>) -> Payload {
     let regs = Regs::of(task);
     let Some(call) = regs.number() else {
-        return Payload::None;
+        return Payload::NONE;
     };
     let index = match call {
         number::SENDMMSG | number::RECVMMSG => message_index(regs.argument(1), regs.argument(2)),

@@ -19,7 +19,9 @@ use sonde_common::{
     fault::Fault,
 };
 
-use super::{Io, Slot, adopt, is_told, on_io, payload::Payload, state_of};
+use super::{
+    Io, Rest, Slot, adopt, advance, give_up, is_told, moves, payload::Payload, state_of, tell_parts,
+};
 use crate::{
     connection::{Store, Table, note_progress},
     current::{self, is_self},
@@ -35,59 +37,36 @@ const MSG_ERRQUEUE: u64 = 0x2000;
 /// Messages of one sendmmsg or recvmmsg that are followed: the kernel allows 33 jumps from program
 /// to program.
 const MESSAGES: u32 = 32;
+/// Times that parts of one message are told, for the same reason.
+const RUNS: u64 = 32;
 
 /// What a call moved, for the program that follows it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Call {
-    address: u64,
+    /// What is to be told of the present message.
+    rest: Rest,
     vector: u64,
-    length: u32,
-    pieces: u32,
     messages: u32,
-    /// The message that `length` and `address` are of.
+    /// The present message.
     index: u32,
-    tgid: u32,
-    pad: u32,
     sk: u64,
+    /// Times that some of the message was told.
+    runs: u64,
 }
 
 #[map]
 static CALL: PerCpuArray<Call> = PerCpuArray::with_max_entries(1, 0);
 
-/// Holds `http_received` and `http_sent`, by their [`Direction`]; the agent puts them there.
+/// Holds `http_received`; the agent puts it there.
 #[map]
-static HTTP_NEXT: ProgramArray = ProgramArray::with_max_entries(2, 0);
+static HTTP_RECEIVED: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Holds `http_sent`.
+#[map]
+static HTTP_SENT: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 impl Call {
-    /// As the rest of this module takes it.
-    #[inline(always)]
-    fn io(&self, direction: Direction, slot: Slot) -> Io {
-        // SAFETY: a reference. Volatile, so that it is read once: the verifier would take what
-        // is read twice for two things.
-        let call = unsafe { core::ptr::from_ref(self).read_volatile() };
-        Io {
-            direction,
-            length: call.length,
-            tgid: call.tgid,
-            payload: match call.pieces {
-                0 => Payload::None,
-                1 => Payload::Buffer(call.address),
-                pieces => Payload::Vector(call.address, pieces),
-            },
-            slot,
-        }
-    }
-
-    #[inline(always)]
-    fn set(&mut self, payload: Payload) {
-        (self.address, self.pieces) = match payload {
-            Payload::None => (0, 0),
-            Payload::Buffer(address) => (address, 1),
-            Payload::Vector(address, pieces) => (address, pieces),
-        };
-    }
-
     /// Bytes of the messages after the first.
     #[inline(always)]
     fn later_bytes(&self) -> u32 {
@@ -104,8 +83,12 @@ impl Call {
     #[inline(always)]
     fn set_message(&mut self, index: u32) {
         self.index = index;
-        self.length = Payload::message_length(self.vector, index);
-        self.set(Payload::of_message(self.vector, index));
+        self.runs = 0;
+        self.rest = Rest::new(
+            Payload::of_message(self.vector, index),
+            Payload::message_length(self.vector, index),
+            self.rest.tgid,
+        );
     }
 }
 
@@ -116,7 +99,7 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
     if result >= 0
         && let Some(direction) = on_exit(&Regs::new(ctx.arg(0)), result as u64)
     {
-        next(&ctx, direction as u32);
+        next(&ctx, direction);
     }
     0
 }
@@ -125,7 +108,7 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
     if on_moved(Direction::Receive, &Regs::new(ctx.arg(0))).is_some() {
-        next(&ctx, Direction::Receive as u32);
+        next(&ctx, Direction::Receive);
     }
     0
 }
@@ -134,16 +117,21 @@ pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
     if on_moved(Direction::Send, &Regs::new(ctx.arg(0))).is_some() {
-        next(&ctx, Direction::Send as u32);
+        next(&ctx, Direction::Send);
     }
     0
 }
 
 /// Jumps to the program of a direction; comes back only when it isn't there.
 #[inline(always)]
-fn next(ctx: &RawTracePointContext, direction: u32) {
-    // SAFETY: a program of the same type, which needs nothing but the context.
-    unsafe { HTTP_NEXT.tail_call(ctx, direction) };
+fn next(ctx: &RawTracePointContext, direction: Direction) {
+    // SAFETY: programs of the same type, which need nothing but the context.
+    unsafe {
+        match direction {
+            Direction::Receive => HTTP_RECEIVED.tail_call(ctx, 0),
+            Direction::Send => HTTP_SENT.tail_call(ctx, 0),
+        }
+    }
     fault(Fault::PayloadUnreadable);
 }
 
@@ -183,9 +171,10 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
     let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
     moved.sk = sk.0 as u64;
-    moved.tgid = tgid;
     moved.vector = regs.argument(1);
     moved.index = 0;
+    moved.runs = 0;
+    moved.rest.tgid = tgid;
     if matches!(call, number::SENDMMSG | number::RECVMMSG) {
         moved.messages = result as u32;
         moved.set_message(0);
@@ -195,17 +184,17 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
         }
     } else {
         moved.messages = 1;
-        moved.length = result as u32;
-        moved.set(if flags & MSG_TRUNC == 0 {
+        let payload = if flags & MSG_TRUNC == 0 {
             Payload::of_call(call, regs, 0)
         } else {
-            Payload::None
-        });
+            Payload::NONE
+        };
+        moved.rest = Rest::new(payload, result as u32, tgid);
     }
     Some(direction)
 }
 
-/// Follows one message; whether there is another.
+/// Follows a message, or a part of one; whether there is more.
 #[inline(always)]
 fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<()> {
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
@@ -213,15 +202,34 @@ fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<()> {
     let sk = Sock::<Probed>::new(moved.sk as *const u8);
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Table::find(&sk)? };
-    let io = moved.io(direction, Slot::of_cpu(direction)?);
-    // An empty message isn't the end of the stream.
-    if is_followed(connection) && (io.length != 0 || moved.messages == 1) {
-        let told = is_told(&mut connection.stream, &io);
-        if connection.stream.verdict != verdict::TLS {
-            on_io(&sk, connection, &io, told);
-        } else if io.length > 0 {
-            tls::ciphertext(&sk, connection, direction, current::ids(), regs.goroutine());
+    let slot = Slot::of_cpu(direction)?;
+    let stays = if moved.runs > 0 {
+        tell_parts(
+            &mut connection.stream,
+            &sk,
+            &mut moved.rest,
+            direction,
+            slot,
+        )
+        .is_some()
+    } else {
+        let io = moved.rest.io(direction, slot);
+        // An empty message isn't the end of the stream.
+        let followed = is_followed(connection) && (io.length != 0 || moved.messages == 1);
+        let left = if followed {
+            on_message(&sk, connection, &io, regs)
+        } else {
+            0
+        };
+        moved.rest = Rest::behind(&io, left);
+        left > 0
+    };
+    if stays {
+        moved.runs += 1;
+        if moved.runs < RUNS {
+            return Some(());
         }
+        give_up(&mut connection.stream, direction, moved.rest.length);
     }
     let index = moved.index + 1;
     if index >= moved.messages {
@@ -235,6 +243,23 @@ fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<()> {
     }
     moved.set_message(index);
     Some(())
+}
+
+/// Follows a message from its beginning; how many of its bytes are left to be told.
+#[inline(always)]
+fn on_message(sk: &Sock<Probed>, connection: &mut Connection, io: &Io, regs: &Regs<Probed>) -> u32 {
+    let told = is_told(&mut connection.stream, io);
+    if connection.stream.verdict != verdict::TLS {
+        if !moves(sk, connection, io) {
+            return 0;
+        }
+        return advance(&mut connection.stream, sk, io, told);
+    }
+    if io.length > 0 {
+        let goroutine = regs.goroutine();
+        tls::ciphertext(sk, connection, io.direction, current::ids(), goroutine);
+    }
+    0
 }
 
 /// Whether the bytes of the connection's own stream are looked at.

@@ -1,0 +1,101 @@
+//! What is left of a read or write that is told in parts: each by a run of a program, which jumps to
+//! the one for the next part. The verifier would give up on all parts in one.
+
+use sonde_common::event::{
+    connection::{LOST, Stream, verdict},
+    http::Direction,
+};
+
+use crate::scratch::forget;
+
+use super::{Io, Payload, Peers, Slot, go_on};
+
+/// Bytes that are still to be told, of the process's memory.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Rest {
+    pub(super) payload: Payload,
+    pub(crate) length: u32,
+    /// Bytes at the address that are told already.
+    told: u32,
+    pub(super) tgid: u32,
+    pad: u32,
+}
+
+impl Rest {
+    /// All of a read or write.
+    #[inline(always)]
+    pub(super) fn new(payload: Payload, length: u32, tgid: u32) -> Self {
+        Self {
+            payload,
+            length,
+            told: 0,
+            tgid,
+            pad: 0,
+        }
+    }
+
+    /// What is behind the part that was told last.
+    #[inline(always)]
+    pub(crate) fn behind(io: &Io, left: u32) -> Self {
+        let (payload, told) = io.payload.behind(io.told + (io.length - left));
+        Self {
+            told,
+            ..Self::new(payload, left, io.tgid)
+        }
+    }
+
+    /// The same as the rest of the module takes it.
+    #[inline(always)]
+    pub(crate) fn io(&self, direction: Direction, slot: Slot) -> Io {
+        // SAFETY: a reference. Volatile, so that it is read once: the verifier would take what
+        // is read twice for two things.
+        let rest = unsafe { core::ptr::from_ref(self).read_volatile() };
+        Io {
+            direction,
+            length: rest.length,
+            told: rest.told,
+            tgid: rest.tgid,
+            payload: rest.payload,
+            slot,
+        }
+    }
+}
+
+/// Parts that one run of a program tells; the kernel allows 33 jumps from program to program.
+const AT_ONCE: u32 = 4;
+
+/// Tells some parts of what is left; whether there are more.
+#[inline(always)]
+pub(crate) fn tell_parts<P: Peers>(
+    stream: &mut Stream,
+    peers: &P,
+    rest: &mut Rest,
+    direction: Direction,
+    slot: Slot,
+) -> Option<()> {
+    let mut parts = AT_ONCE;
+    loop {
+        let io = rest.io(direction, slot);
+        let left = go_on(stream, peers, &io);
+        *rest = Rest::behind(&io, left);
+        if forget(&mut rest.length) == 0 {
+            return None;
+        }
+        parts -= 1;
+        if parts == 0 {
+            return Some(());
+        }
+    }
+}
+
+/// No program tells what is left: where the next frame begins isn't known any more.
+#[inline(always)]
+pub(crate) fn give_up(stream: &mut Stream, direction: Direction, left: u32) {
+    let direction = direction as usize & 1;
+    stream.offset[direction] += u64::from(left);
+    if stream.verdict == verdict::HTTP2 {
+        stream.budget[direction] = LOST;
+        stream.first_length[direction] = 0;
+    }
+}
