@@ -301,7 +301,8 @@ impl<A: Attach> Worker<A> {
             // Whoever asks reads the answers each second, so this waits hardly ever, and not for
             // long. It fails when nobody asks any more.
             Message::Uncovered(uncovered) => {
-                let library = self.finder.name(uncovered.header.tgid, now);
+                let late = uncovered.late != 0;
+                let library = self.finder.name(uncovered.header.tgid, late, now);
                 let _ = self.answers.send((uncovered, library));
             }
             Message::Stop => {}

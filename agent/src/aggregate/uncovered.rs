@@ -121,7 +121,7 @@ mod tests {
             },
             connection: 1,
             reason: reason as u32,
-            pad: 0,
+            late: 0,
             tuple,
         }
     }

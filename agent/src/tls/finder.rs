@@ -26,8 +26,8 @@ use super::{
 const PROCESSES: usize = 32_768;
 /// Most files of which is known whether they have TLS; beyond, all are looked into anew.
 const VERDICTS: usize = 32_768;
-/// Programs whose library is remembered.
-const NAMED: usize = 1_024;
+/// Files without a watched library of which is remembered what their texts tell.
+const NAMED: usize = 8_192;
 /// For how long the answer on a process's library holds; then it is looked at thoroughly again.
 const ANSWER: Duration = Duration::from_mins(1);
 
@@ -52,7 +52,29 @@ enum Verdict {
 #[derive(Debug, Default)]
 struct Process {
     files: Vec<Identity>,
-    answer: Option<(&'static str, Instant)>,
+    answer: Option<Answer>,
+}
+
+/// The library of a process's connections.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    library: &'static str,
+    /// Of connections that were open before the library that was attached last.
+    late: bool,
+    since: Instant,
+}
+
+/// What a process has mapped of TLS.
+#[derive(Debug, Default)]
+struct Libraries {
+    /// One that is watched since now.
+    new: Option<&'static str>,
+    /// One that is watched.
+    watched: Option<&'static str>,
+    /// One that can't be.
+    refused: Option<&'static str>,
+    /// What isn't watched, and may have one that is known by its name or its texts.
+    others: Vec<Mapping>,
 }
 
 /// Everything that is known of processes and files.
@@ -64,7 +86,7 @@ pub(super) struct Finder<A: Attach> {
     files: Files<A>,
     verdicts: HashMap<Key, Verdict>,
     processes: HashMap<u32, Process>,
-    /// Libraries by the texts in a program.
+    /// Libraries by the texts in a file.
     named: HashMap<Identity, Option<&'static str>>,
     stats: Arc<Stats>,
 }
@@ -128,7 +150,7 @@ impl<A: Attach> Finder<A> {
         }
         match maps::executable(&self.procfs, tgid) {
             Ok(mappings) => {
-                self.take_in(tgid, &mappings, false, now);
+                self.take_in(tgid, mappings, false, now);
             }
             Err(_) => self.exit(tgid, now),
         }
@@ -147,43 +169,53 @@ impl<A: Attach> Finder<A> {
     }
 
     /// The TLS library of a process, one of whose connections is encrypted by something that isn't
-    /// watched. It is looked at thoroughly, so that what it has loaded meanwhile is watched.
-    pub(super) fn name(&mut self, tgid: u32, now: Instant) -> &'static str {
+    /// watched, or wasn't when the connection began (`late`). It is looked at thoroughly, so that
+    /// what it has loaded meanwhile is watched.
+    pub(super) fn name(&mut self, tgid: u32, late: bool, now: Instant) -> &'static str {
         let answer = self.processes.get(&tgid).and_then(|process| process.answer);
-        if let Some((library, since)) = answer
-            && now.saturating_duration_since(since) < ANSWER
+        if let Some(answer) = answer
+            && answer.late == late
+            && now.saturating_duration_since(answer.since) < ANSWER
         {
-            return library;
+            return answer.library;
         }
-        let library = self.find_out(tgid, now);
+        let library = self.find_out(tgid, late, now);
         if let Some(process) = self.processes.get_mut(&tgid) {
-            process.answer = Some((library, now));
+            process.answer = Some(Answer {
+                library,
+                late,
+                since: now,
+            });
         }
         library
     }
 
-    fn find_out(&mut self, tgid: u32, now: Instant) -> &'static str {
+    /// What a watched library encrypts is seen, unless the connection is older. So another one is
+    /// looked for first: Python has OpenSSL loaded where gRPC brings `BoringSSL` of its own.
+    fn find_out(&mut self, tgid: u32, late: bool, now: Instant) -> &'static str {
         let Ok(mappings) = maps::executable(&self.procfs, tgid) else {
             return name::UNKNOWN;
         };
-        let refused = self.take_in(tgid, &mappings, true, now);
-        let files = self.processes.get(&tgid).map(|process| &process.files);
-        let watched = files.and_then(|files| files.iter().find_map(|it| self.files.library(*it)));
-        let known = watched.map(super::Library::reason).or(refused);
-        known
-            .or_else(|| name::by_mappings(&mappings))
-            .or_else(|| self.name_program(tgid))
+        let libraries = self.take_in(tgid, mappings, true, now);
+        let others = &libraries.others;
+        libraries
+            .new
+            .or(libraries.watched.filter(|_| late))
+            .or(libraries.refused)
+            .or_else(|| name::by_mappings(others))
+            .or_else(|| others.iter().find_map(|it| self.name_file(tgid, it)))
+            .or(libraries.watched)
             .unwrap_or(name::UNKNOWN)
     }
 
-    /// The library that the texts in a process's program tell of.
-    fn name_program(&mut self, tgid: u32) -> Option<&'static str> {
-        let program = fs::File::open(self.process(tgid).join("exe")).ok()?;
-        let identity = Identity::of(&program).ok()?;
+    /// The library that the texts in a mapped file tell of.
+    fn name_file(&mut self, tgid: u32, mapping: &Mapping) -> Option<&'static str> {
+        let file = mapping.open(&self.procfs, tgid).ok()?;
+        let identity = Identity::of(&file).ok()?;
         if let Some(known) = self.named.get(&identity) {
             return *known;
         }
-        let found = name::by_program(&program).ok()?;
+        let found = name::by_texts(&file).ok()?;
         if self.named.len() >= NAMED {
             self.named.clear();
         }
@@ -195,26 +227,37 @@ impl<A: Attach> Finder<A> {
         self.procfs.join(tgid.to_string())
     }
 
-    /// Takes in what a process has mapped; a library that it has and that can't be watched.
+    /// Takes in what a process has mapped, and says what of it is TLS.
     fn take_in(
         &mut self,
         tgid: u32,
-        mappings: &[Mapping],
+        mappings: Vec<Mapping>,
         thorough: bool,
         now: Instant,
-    ) -> Option<&'static str> {
+    ) -> Libraries {
         let main = fs::read_link(self.process(tgid).join("exe")).unwrap_or_default();
         let mut files = Vec::new();
-        let mut refused = None;
+        let mut libraries = Libraries::default();
         for mapping in mappings {
-            match self.verdict(tgid, mapping, &main, thorough, now) {
-                Verdict::Watched(identity) if !files.contains(&identity) => files.push(identity),
-                Verdict::Watched(_) => {}
-                Verdict::Nothing(library) => refused = refused.or(library),
+            match self.verdict(tgid, &mapping, &main, thorough, now) {
+                Verdict::Watched(identity) => {
+                    let (library, since) = self.files.library(identity).unzip();
+                    let library = library.map(super::Library::reason);
+                    libraries.watched = libraries.watched.or(library);
+                    let new = library.filter(|_| since == Some(now));
+                    libraries.new = libraries.new.or(new);
+                    if !files.contains(&identity) {
+                        files.push(identity);
+                    }
+                }
+                Verdict::Nothing(library) => {
+                    libraries.refused = libraries.refused.or(library);
+                    libraries.others.push(mapping);
+                }
             }
         }
         if !self.processes.contains_key(&tgid) && self.processes.len() >= PROCESSES {
-            return refused;
+            return libraries;
         }
         // Acquired before released: what stays is used all the time.
         for identity in &files {
@@ -225,7 +268,7 @@ impl<A: Attach> Finder<A> {
         for identity in std::mem::replace(&mut process.files, files) {
             self.files.release(identity, now);
         }
-        refused
+        libraries
     }
 
     /// What a mapped file has; from memory unless it is to be `thorough`.

@@ -18,7 +18,7 @@ const MAPPED: &[(&str, &str)] = &[
     ("libgnutls.so", "gnutls"),
 ];
 
-/// Texts in a program that tell, the surest first: names of source files stay in programs for the
+/// Texts in a program or library that tell, the surest first: names of source files stay in programs for the
 /// sake of their error messages.
 const WITHIN: &[(&[u8], &str)] = &[
     (b"rustls-0.", "rustls"),
@@ -33,7 +33,7 @@ const WITHIN: &[(&[u8], &str)] = &[
 /// A library that nothing tells.
 pub const UNKNOWN: &str = "unknown";
 
-/// Bytes that are read at one time, and how much of a program is read.
+/// Bytes that are read at one time, and how much of a file is read.
 const CHUNK: usize = 256 << 10;
 const LONGEST: u64 = 512 << 20;
 /// Longest text that is looked for.
@@ -51,8 +51,8 @@ pub(super) fn by_mappings(mappings: &[Mapping]) -> Option<&'static str> {
     known.map(|(_, library)| *library)
 }
 
-/// By the texts in a program.
-pub(super) fn by_program(file: &File) -> io::Result<Option<&'static str>> {
+/// By the texts in a file.
+pub(super) fn by_texts(file: &File) -> io::Result<Option<&'static str>> {
     let finders: Vec<_> = WITHIN
         .iter()
         .map(|(text, _)| memmem::Finder::new(text))
@@ -88,7 +88,7 @@ mod tests {
         for part in parts {
             file.write_all(part).unwrap();
         }
-        by_program(&file).unwrap()
+        by_texts(&file).unwrap()
     }
 
     #[test]

@@ -81,6 +81,8 @@ struct Watched<L> {
     links: Vec<L>,
     users: usize,
     keep: Keep,
+    /// Since when it is watched.
+    since: Instant,
     /// Since when nobody uses it.
     unused: Instant,
 }
@@ -107,10 +109,11 @@ impl<A: Attach> Files<A> {
         self.by_identity.contains_key(&identity)
     }
 
-    /// A library in the file, when it is watched.
-    pub(super) fn library(&self, identity: Identity) -> Option<Library> {
+    /// A library in the file, and since when it is watched.
+    pub(super) fn library(&self, identity: Identity) -> Option<(Library, Instant)> {
         let watched = self.by_identity.get(&identity)?;
-        watched.plans.first().map(|plan| plan.library)
+        let plan = watched.plans.first()?;
+        Some((plan.library, watched.since))
     }
 
     /// Watches a file that isn't yet.
@@ -145,6 +148,7 @@ impl<A: Attach> Files<A> {
             links,
             users: 0,
             keep,
+            since: now,
             unused: now,
         };
         self.by_identity.insert(identity, watched);

@@ -139,8 +139,9 @@ pub struct Uncovered {
     pub connection: u64,
     /// A [`Reason`].
     pub reason: u32,
-    /// Explicit padding.
-    pub pad: u32,
+    /// Whether it was open before the library that was attached last: then that of a library which
+    /// is watched may encrypt it all the same.
+    pub late: u32,
     /// Who talks to whom.
     pub tuple: Tuple,
 }

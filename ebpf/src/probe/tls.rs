@@ -29,7 +29,7 @@ mod bind;
 mod go;
 mod more;
 
-pub(crate) use self::bind::{ciphertext, closing, is_settled};
+pub(crate) use self::bind::{ciphertext, closing, is_late, is_settled};
 
 /// Sessions of all processes.
 #[map]

@@ -12,6 +12,7 @@ use sonde_common::{
 use crate::{
     emit::{fault, header, send},
     kernel::{Access, Sock},
+    probe::tls,
 };
 
 /// Tells of a connection, unless that has been done.
@@ -29,7 +30,7 @@ pub(super) fn tell<A: Access>(sk: &Sock<A>, connection: &mut Connection, reason:
         header: header(Kind::Uncovered),
         connection: connection.stream.connection,
         reason: reason as u32,
-        pad: 0,
+        late: tls::is_late(connection).into(),
         tuple: sk.tuple(),
     };
     record.header.tgid = connection.tgid;

@@ -191,7 +191,7 @@ fn a_library_that_is_loaded_later_is_found_when_its_process_is_suspected() {
     bench.finder.look(10, bench.start);
     assert_eq!(bench.counts(), (0, 0));
     bench.process(10, &[&ssl]);
-    assert_eq!(bench.finder.name(10, bench.start), "openssl");
+    assert_eq!(bench.finder.name(10, false, bench.start), "openssl");
     assert_eq!(bench.counts(), (1, 0));
 }
 
@@ -204,11 +204,8 @@ fn what_cannot_be_watched_is_named_and_remembered() {
         b"\x7fELF...  /registry/src/rustls-0.23.9/src/lib.rs",
     )
     .unwrap();
-    bench.process(10, &[]);
-    let exe = bench.procfs.path().join("10/exe");
-    fs::remove_file(&exe).unwrap();
-    symlink(&program, &exe).unwrap();
-    let named = |finder: &mut Finder<_>, now| finder.name(10, now);
+    bench.process(10, &[&program]);
+    let named = |finder: &mut Finder<_>, now| finder.name(10, false, now);
     assert_eq!(named(&mut bench.finder, bench.start), "rustls");
     bench.process(10, &[]);
     assert_eq!(
@@ -218,5 +215,24 @@ fn what_cannot_be_watched_is_named_and_remembered() {
     );
     let later = bench.start + ANSWER;
     assert_eq!(named(&mut bench.finder, later), name::UNKNOWN);
-    assert_eq!(bench.finder.name(99, later), name::UNKNOWN, "gone");
+    assert_eq!(bench.finder.name(99, false, later), name::UNKNOWN, "gone");
+}
+
+/// Python, which has OpenSSL loaded, with gRPC, which brings `BoringSSL` without symbols.
+#[test]
+fn beside_a_watched_library_another_one_is_named_unless_the_connection_is_older() {
+    let mut bench = Bench::new();
+    let Some(ssl) = bench.copy("libssl.so.3") else {
+        return;
+    };
+    let extension = bench.files.path().join("extension.so");
+    fs::write(&extension, b"\x7fELF... boringssl/ssl/ssl_lib.cc").unwrap();
+    bench.process(10, &[&ssl, &extension]);
+    let (start, later) = (bench.start, bench.start + Duration::from_secs(1));
+    assert_eq!(bench.finder.name(10, false, start), "openssl", "just found");
+    bench.process(11, &[&ssl, &extension]);
+    assert_eq!(bench.finder.name(11, false, later), "boringssl_stripped");
+    assert_eq!(bench.finder.name(11, true, later), "openssl");
+    bench.process(12, &[&ssl]);
+    assert_eq!(bench.finder.name(12, false, later), "openssl");
 }

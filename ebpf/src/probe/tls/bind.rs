@@ -202,7 +202,7 @@ fn bind(session: &mut Session, number: u64, late: bool, tuple: &Tuple) {
 
 /// Whether bytes may have moved inside that weren't seen.
 #[inline(always)]
-fn is_late(connection: &Connection) -> bool {
+pub(crate) fn is_late(connection: &Connection) -> bool {
     let attached = TLS_ATTACHED.get(0).copied().unwrap_or(0);
     connection.stream.late != 0 || connection.opened < attached
 }
