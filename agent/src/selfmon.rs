@@ -2,9 +2,9 @@
 
 pub mod process;
 
-use std::os::fd::AsFd as _;
+use std::time::Duration;
 
-use aya::{Ebpf, programs::ProgramInfo};
+use aya::Ebpf;
 use sonde_common::{fault::Fault, header::KINDS};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         attach::{HookReport, Outcome, Programs, distinct},
         map,
         ring::Ring,
-        sys,
+        sys::{self, Runs},
     },
     l7::counters::{Counters as HttpCounters, Dropped, GivenUp, Rejection},
     metric::{Attributes, Collector, Descriptor, Kind, Unit, Value},
@@ -83,12 +83,10 @@ pub fn collect_programs(programs: &Programs, collector: &mut Collector) {
         collect_report(report, collector);
     }
     let mut missed = 0;
-    for (name, program) in programs.ebpf().programs() {
-        if let Ok(info) = program.info() {
-            collect_cost(name, &info, collector);
-        }
-        if let Ok(fd) = program.fd() {
-            missed += sys::runs(fd.as_fd()).map_or(0, |runs| runs.missed);
+    for (name, program) in programs.loaded() {
+        if let Ok(runs) = sys::runs(program) {
+            collect_cost(name, runs, collector);
+            missed += runs.missed;
         }
     }
     dropped("kernel", PROGRAM_BUSY.0, missed, collector);
@@ -130,15 +128,15 @@ fn label(reasons: &[(&'static str, String)]) -> String {
     text
 }
 
-fn collect_cost(name: &str, info: &ProgramInfo, collector: &mut Collector) {
-    if info.run_count() == 0 {
+fn collect_cost(name: &str, runs: Runs, collector: &mut Collector) {
+    if runs.count == 0 {
         // Not run, or no statistics.
         return;
     }
     let attributes = Attributes::from([("program", name.into())]);
-    let runs = Value::Integer(info.run_count());
-    collector.push(&PROBE_RUNS, attributes.clone(), runs);
-    let time = Value::Float(info.run_time().as_secs_f64());
+    let count = Value::Integer(runs.count);
+    collector.push(&PROBE_RUNS, attributes.clone(), count);
+    let time = Value::Float(Duration::from_nanos(runs.time).as_secs_f64());
     collector.push(&PROBE_RUN_TIME, attributes, time);
 }
 

@@ -3,7 +3,10 @@
 use std::{
     collections::HashSet,
     fs,
-    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
 };
 
 use aya::{
@@ -96,6 +99,8 @@ pub struct Programs {
     windows: Option<Windows>,
     /// Programs for uprobes.
     uprobes: Option<uprobe::Programs>,
+    /// Those of them that aya doesn't know of; see [`Self::loaded`].
+    linked: Vec<(&'static str, OwnedFd)>,
 }
 
 impl Programs {
@@ -155,6 +160,7 @@ impl Programs {
             statistics: None,
             windows: None,
             uprobes: None,
+            linked: Vec::new(),
         };
         let mut seen = HashSet::new();
         for family in families {
@@ -225,9 +231,22 @@ impl Programs {
     /// Programs that are loaded to be attached to files, which whoever takes them does.
     pub fn take_uprobes(&mut self) -> Option<uprobe::Programs> {
         let mut uprobes = self.uprobes.take()?;
+        if uprobes.way == uprobe::Way::Links {
+            let descriptors = uprobes.descriptors.iter();
+            let kept = descriptors.filter_map(|(name, fd)| Some((*name, fd.try_clone().ok()?)));
+            self.linked = kept.collect();
+        }
         let attached = self.ebpf.take_map("TLS_ATTACHED");
         uprobes.attached = attached.and_then(|map| Array::try_from(map).ok());
         Some(uprobes)
+    }
+
+    /// The programs that are in the kernel, by name.
+    pub fn loaded(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>)> {
+        let by_aya = self.ebpf.programs();
+        let by_aya = by_aya.filter_map(|(name, program)| Some((name, program.fd().ok()?.as_fd())));
+        let linked = self.linked.iter().map(|(name, fd)| (*name, fd.as_fd()));
+        by_aya.chain(linked)
     }
 
     /// What became of each hook, in the order of the families.
