@@ -6,6 +6,7 @@ pub mod http;
 pub mod lab;
 pub mod oracle;
 pub mod otlp;
+pub mod packages;
 pub mod process;
 pub mod promql;
 pub mod reference;

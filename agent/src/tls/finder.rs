@@ -112,7 +112,7 @@ impl<A: Attach> Finder<A> {
                 continue;
             };
             if !self.files.contains(identity) {
-                self.examine(identity, file, Keep::Always, now);
+                self.examine(identity, file, Keep::Always, true, now);
             }
         }
     }
@@ -281,7 +281,8 @@ impl<A: Attach> Finder<A> {
         now: Instant,
     ) -> Verdict {
         let key = self.key(tgid, mapping, main);
-        match self.verdicts.get(&key).copied() {
+        let known = self.verdicts.get(&key).copied();
+        match known {
             Some(Verdict::Watched(identity)) if self.files.contains(identity) => {
                 return Verdict::Watched(identity);
             }
@@ -289,7 +290,10 @@ impl<A: Attach> Finder<A> {
             _ => {}
         }
         let verdict = match mapping.open(&self.procfs, tgid) {
-            Ok(file) => self.of_file(file, now),
+            Ok(file) => {
+                let first = !matches!(known, Some(Verdict::Nothing(_)));
+                self.of_file(file, first, now)
+            }
             Err(error) => return self.inaccessible(tgid, mapping, &error),
         };
         if self.verdicts.len() >= VERDICTS {
@@ -326,19 +330,27 @@ impl<A: Attach> Finder<A> {
         Verdict::Nothing(name)
     }
 
-    fn of_file(&mut self, file: fs::File, now: Instant) -> Verdict {
+    fn of_file(&mut self, file: fs::File, first: bool, now: Instant) -> Verdict {
         match Identity::of(&file) {
             Ok(identity) if self.files.contains(identity) => Verdict::Watched(identity),
             Ok(identity) => {
                 let keep = self.host.keep(&file);
-                self.examine(identity, file, keep, now)
+                self.examine(identity, file, keep, first, now)
             }
             Err(_) => Verdict::Nothing(None),
         }
     }
 
-    /// Looks into a file, and watches it when it has a TLS library.
-    fn examine(&mut self, identity: Identity, file: fs::File, keep: Keep, now: Instant) -> Verdict {
+    /// Looks into a file, and watches it when it has a TLS library. Why it isn't is counted the
+    /// first time.
+    fn examine(
+        &mut self,
+        identity: Identity,
+        file: fs::File,
+        keep: Keep,
+        first: bool,
+        now: Instant,
+    ) -> Verdict {
         self.stats.inspected();
         let inspection = match inspect(&file) {
             Ok(inspection) => inspection,
@@ -350,10 +362,12 @@ impl<A: Attach> Finder<A> {
         for (library, refusal) in &inspection.refused {
             let (library, reason) = (library.reason(), refusal.reason());
             tracing::debug!(library, reason, "a TLS library is not watched");
-            self.stats.refused(*refusal);
+            if first {
+                self.stats.refused(*refusal);
+            }
         }
-        let first = inspection.plans.first().map(|plan| plan.library);
-        if first.is_none() {
+        let library = inspection.plans.first().map(|plan| plan.library);
+        if library.is_none() {
             let refused = inspection.refused.first();
             return Verdict::Nothing(refused.map(|(library, _)| library.reason()));
         }
@@ -363,8 +377,10 @@ impl<A: Attach> Finder<A> {
         {
             Ok(()) => Verdict::Watched(identity),
             Err(refusal) => {
-                self.stats.refused(refusal);
-                Verdict::Nothing(first.map(super::Library::reason))
+                if first {
+                    self.stats.refused(refusal);
+                }
+                Verdict::Nothing(library.map(super::Library::reason))
             }
         }
     }

@@ -3,6 +3,7 @@
 mod apt;
 mod kernel_side;
 mod programs;
+mod registries;
 
 use anyhow::Result;
 
@@ -36,5 +37,6 @@ pub(crate) fn build_needs() -> Result<()> {
 pub(crate) fn test_needs() -> Result<()> {
     build_needs()?;
     programs::ensure(programs::TEST)?;
+    registries::ensure()?;
     programs::ensure_rust_tools()
 }
