@@ -44,6 +44,8 @@ pub struct Seen {
     pub scheme: String,
     /// `server.port`
     pub port: Option<u16>,
+    /// `sonde.request.queued_us`: how long the request lay in the server's socket.
+    pub queued: Option<Duration>,
     /// `sonde.truncated`
     pub truncated: bool,
     /// Start, nanoseconds since 1970.
@@ -86,6 +88,9 @@ fn read(service: String, side: Side, span: &Span, mut held: Attributes) -> Seen 
         version: text("network.protocol.version").unwrap_or_default(),
         scheme: text("url.scheme").unwrap_or_default(),
         port: short(text("server.port")),
+        queued: text("sonde.request.queued_us")
+            .and_then(|digits| digits.parse().ok())
+            .map(Duration::from_micros),
         truncated: text("sonde.truncated").is_some(),
         start: span.start_time_unix_nano,
         duration: Duration::from_nanos(

@@ -14,13 +14,16 @@ pub(crate) struct Args {
     /// Connections at once
     #[arg(long, default_value_t = 4)]
     workers: u64,
+    /// Exchanges of each case, one after the other, whose durations are compared
+    #[arg(long, default_value_t = 2_000)]
+    alone: u64,
     /// Only these, for example `nginx-clear-1.1`
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Judge durations as well: needs a machine that does nothing else
     #[arg(long)]
     timed: bool,
-    /// Print the table, and leave docs/oracle.md as it is
+    /// Print the tables, and leave docs/oracle.md as it is
     #[arg(long)]
     no_write: bool,
 }
@@ -45,7 +48,8 @@ pub(crate) fn oracle(args: &Args) -> Result<()> {
     oracle
         .env("SONDE_BIN", workspace::agent()?)
         .arg(format!("--exchanges={}", args.exchanges))
-        .arg(format!("--workers={}", args.workers));
+        .arg(format!("--workers={}", args.workers))
+        .arg(format!("--alone={}", args.alone));
     if !args.only.is_empty() {
         oracle.arg(format!("--only={}", args.only.join(",")));
     }

@@ -1,11 +1,11 @@
-//! The oracle at any scale: runs its cases one after the other, prints the table, and writes it
+//! The oracle at any scale: runs its cases one after the other, prints the tables, and writes them
 //! down. Started by `cargo xtask oracle`.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use sonde_tests::oracle::{Case, Load, document, run, table};
+use sonde_tests::oracle::{Case, Load, document, run, tables};
 
 /// Compare every span with what was sent.
 #[derive(Parser)]
@@ -16,13 +16,16 @@ struct Args {
     /// Connections at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     workers: u64,
+    /// Exchanges of each case, one after the other, whose durations are compared
+    #[arg(long, default_value_t = 2_000)]
+    alone: u64,
     /// Only these, for example `nginx-clear-1.1`
     #[arg(long, value_delimiter = ',')]
     only: Vec<Case>,
     /// Judge durations as well: needs a machine that does nothing else
     #[arg(long)]
     timed: bool,
-    /// Write the table to this file
+    /// Write the tables to this file; the rows of other cases stay
     #[arg(long)]
     write: Option<PathBuf>,
 }
@@ -43,6 +46,7 @@ fn compare(args: &Args) -> Result<bool> {
     let load = Load {
         exchanges: args.exchanges,
         workers: args.workers,
+        alone: args.alone,
     };
     let chosen = |case: &Case| args.only.is_empty() || args.only.contains(case);
     let (mut outcomes, mut right) = (Vec::new(), true);
@@ -56,19 +60,10 @@ fn compare(args: &Args) -> Result<bool> {
         outcomes.push(outcome);
         // What there is so far: a long run may be stopped.
         if let Some(file) = &args.write {
-            fs::write(file, document(&outcomes, &options(args)))?;
+            let before = fs::read_to_string(file).unwrap_or_default();
+            fs::write(file, document(&outcomes, &before))?;
         }
     }
-    println!("{}", table(&outcomes));
+    println!("{}", tables(&outcomes));
     Ok(right)
-}
-
-/// As they are given to `cargo xtask oracle`.
-fn options(args: &Args) -> String {
-    let mut text = format!("--exchanges {} --workers {}", args.exchanges, args.workers);
-    if !args.only.is_empty() {
-        let only: Vec<_> = args.only.iter().map(Case::name).collect();
-        text.extend([" --only ", &only.join(",")]);
-    }
-    text
 }

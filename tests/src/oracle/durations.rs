@@ -2,41 +2,82 @@
 
 use std::time::Duration;
 
+use crate::span::Seen;
+
 /// The medians may differ by 5 %, or by so much.
 const TOLERANCE: Duration = Duration::from_micros(50);
 
-/// Two durations of each of many exchanges.
+/// The durations of one exchange.
+#[derive(Clone, Copy, Debug)]
+struct One {
+    sent: Duration,
+    told: Duration,
+    /// How long the request lay in the server's socket, where that is told: no part of `told`.
+    queued: Option<Duration>,
+}
+
+/// The durations of many exchanges.
 #[derive(Clone, Debug, Default)]
-pub struct Durations {
-    pairs: Vec<(Duration, Duration)>,
+pub struct Durations(Vec<One>);
+
+/// Their medians.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Medians {
+    /// By the generator's clock.
+    pub sent: Duration,
+    /// Of the spans.
+    pub told: Duration,
+    /// Of the spans, with what each request lay in the socket; where that is told.
+    pub with_queue: Option<Duration>,
 }
 
 impl Durations {
-    pub(super) fn push(&mut self, sent: Duration, told: Duration) {
-        self.pairs.push((sent, told));
+    pub(super) fn push(&mut self, sent: Duration, span: &Seen) {
+        self.0.push(One {
+            sent,
+            told: span.duration,
+            queued: span.queued,
+        });
     }
 
-    /// The medians of the generator's durations and of the agent's.
+    /// How many exchanges.
     #[must_use]
-    pub fn medians(&self) -> Option<(Duration, Duration)> {
-        let sent = self.pairs.iter().map(|(sent, _)| *sent);
-        let told = self.pairs.iter().map(|(_, told)| *told);
-        Some((quantile(sent, 0.5)?, quantile(told, 0.5)?))
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
-    /// A quantile of the differences, whichever of the two is longer.
+    /// The medians; none of nothing.
+    #[must_use]
+    pub fn medians(&self) -> Option<Medians> {
+        let of = |duration: fn(&One) -> Duration| quantile(self.0.iter().map(duration), 0.5);
+        let queue_is_told = self.0.iter().any(|one| one.queued.is_some());
+        let with_queue = of(|one| one.told + one.queued.unwrap_or_default());
+        Some(Medians {
+            sent: of(|one| one.sent)?,
+            told: of(|one| one.told)?,
+            with_queue: with_queue.filter(|_| queue_is_told),
+        })
+    }
+
+    /// A quantile of the differences of each exchange, whichever of the two is longer.
     #[must_use]
     pub fn difference(&self, share: f64) -> Option<Duration> {
-        quantile(self.pairs.iter().map(|(a, b)| a.abs_diff(*b)), share)
+        quantile(self.0.iter().map(|one| one.sent.abs_diff(one.told)), share)
+    }
+}
+
+impl Medians {
+    /// What is to be as long as the generator's: the span, and the time in the socket before it.
+    #[must_use]
+    pub fn whole(&self) -> Duration {
+        self.with_queue.unwrap_or(self.told)
     }
 
-    /// The medians are within 5 % or 50 us of each other.
+    /// They are within 5 % or 50 us of each other.
     #[must_use]
     pub fn agree(&self) -> bool {
-        self.medians().is_none_or(|(sent, told)| {
-            let allowed = (sent / 20).max(TOLERANCE);
-            sent.abs_diff(told) <= allowed
-        })
+        let allowed = (self.sent / 20).max(TOLERANCE);
+        self.sent.abs_diff(self.whole()) <= allowed
     }
 }
 
@@ -57,28 +98,41 @@ fn quantile(values: impl Iterator<Item = Duration>, share: f64) -> Option<Durati
 mod tests {
     use super::*;
 
-    fn durations(pairs: &[(u64, u64)]) -> Durations {
-        let mut durations = Durations::default();
-        for (sent, told) in pairs {
-            durations.push(Duration::from_micros(*sent), Duration::from_micros(*told));
-        }
-        durations
+    fn durations(all: &[(u64, u64, Option<u64>)]) -> Durations {
+        let all = all.iter().map(|(sent, told, queued)| One {
+            sent: Duration::from_micros(*sent),
+            told: Duration::from_micros(*told),
+            queued: queued.map(Duration::from_micros),
+        });
+        Durations(all.collect())
+    }
+
+    fn agree(all: &[(u64, u64, Option<u64>)]) -> Option<bool> {
+        durations(all).medians().map(|medians| medians.agree())
     }
 
     #[test]
     fn medians_agree_within_five_percent_or_fifty_microseconds() {
-        assert!(Durations::default().agree());
-        assert!(durations(&[(100, 150)]).agree());
-        assert!(!durations(&[(100, 151)]).agree());
-        assert!(durations(&[(10_000, 9_500)]).agree());
-        assert!(!durations(&[(10_000, 9_499)]).agree());
+        assert_eq!(agree(&[]), None);
+        assert_eq!(agree(&[(100, 150, None)]), Some(true));
+        assert_eq!(agree(&[(100, 151, None)]), Some(false));
+        assert_eq!(agree(&[(10_000, 9_500, None)]), Some(true));
+        assert_eq!(agree(&[(10_000, 9_499, None)]), Some(false));
         // One that is far off moves no median.
-        assert!(durations(&[(100, 100), (100, 9_000), (100, 100)]).agree());
+        let far = [(100, 100, None), (100, 9_000, None), (100, 100, None)];
+        assert_eq!(agree(&far), Some(true));
+    }
+
+    #[test]
+    fn the_time_in_the_socket_comes_before_the_span() {
+        assert_eq!(agree(&[(100, 20, Some(30))]), Some(true));
+        assert_eq!(agree(&[(100, 20, Some(29))]), Some(false));
+        assert_eq!(agree(&[(100, 100, Some(51))]), Some(false));
     }
 
     #[test]
     fn differences_have_no_sign() {
-        let durations = durations(&[(10, 20), (20, 10), (10, 10)]);
+        let durations = durations(&[(10, 20, None), (20, 10, None), (10, 10, None)]);
         assert_eq!(durations.difference(0.5), Some(Duration::from_micros(10)));
         assert_eq!(Durations::default().difference(0.5), None);
     }

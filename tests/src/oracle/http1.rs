@@ -2,16 +2,14 @@
 
 use std::{
     io::Write as _,
-    net::SocketAddr,
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rustls::ClientConfig;
 
 use super::{
+    Target,
     message::{self, Pace, Reader},
     plan::{Abort, Plan, Planner},
     sent::Sent,
@@ -26,8 +24,7 @@ const UNANSWERED: Duration = Duration::from_millis(60);
 
 /// One worker's client.
 pub(super) struct Client {
-    pub(super) address: SocketAddr,
-    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) target: Target,
     pub(super) planner: Planner,
 }
 
@@ -69,13 +66,13 @@ impl Client {
 
     fn connect(&self) -> Result<Connection> {
         Ok(Connection {
-            stream: Stream::open(self.address, self.tls.as_ref())?,
+            stream: Stream::open(&self.target, self.planner.is_alone())?,
             reader: Reader::new(),
         })
     }
 
     fn host(&self) -> String {
-        self.address.to_string()
+        self.target.address.to_string()
     }
 
     /// Sends one request, or a pipeline of them, and reads the answers.

@@ -2,7 +2,6 @@
 
 use std::{
     future::poll_fn,
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,8 +12,7 @@ use h2::{
     Reason, RecvStream, SendStream,
     client::{SendRequest, handshake},
 };
-use http::Request;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use tokio::{
     net::TcpStream,
     task::JoinSet,
@@ -23,10 +21,11 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
+    Target,
     plan::{Abort, Framing, Plan, Planner},
     sent::Sent,
     server::HOST,
-    splitting::{Io, Splitting},
+    splitting::{Io, Splitting, Stream, Watching},
 };
 
 /// Requests at once on a connection.
@@ -44,18 +43,19 @@ const UNANSWERED: Duration = Duration::from_millis(60);
 
 /// One worker's client.
 pub(super) struct Client {
-    pub(super) address: SocketAddr,
-    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) target: Target,
     pub(super) planner: Planner,
 }
 
 impl Client {
     /// Asks for everything that is planned.
     pub(super) fn run(self) -> Result<Vec<Sent>> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(self.ask())
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        if self.planner.is_alone() {
+            // Sockets are looked at after every step.
+            runtime.event_interval(1);
+        }
+        runtime.enable_all().build()?.block_on(self.ask())
     }
 
     async fn ask(mut self) -> Result<Vec<Sent>> {
@@ -73,23 +73,30 @@ impl Client {
         }
     }
 
-    async fn connect(&mut self) -> Result<Splitting> {
-        let socket = TcpStream::connect(self.address).await?;
+    async fn connect(&mut self) -> Result<Io> {
+        let socket = TcpStream::connect(self.target.address).await?;
         socket.set_nodelay(true)?;
-        let io: Io = match &self.tls {
-            None => Box::new(socket),
-            Some(config) => {
-                let name = ServerName::try_from(HOST)?;
-                let connector = TlsConnector::from(Arc::clone(config));
-                Box::new(
-                    connector
-                        .connect(name, socket)
-                        .await
-                        .context("the handshake")?,
-                )
-            }
+        if self.planner.is_alone() {
+            return self.encrypt(Watching(socket)).await;
+        }
+        let io = self.encrypt(socket).await?;
+        Ok(Box::new(Splitting::new(io, self.planner.seed())))
+    }
+
+    /// The connection as it is, or with TLS on it.
+    async fn encrypt(&self, io: impl Stream + 'static) -> Result<Io> {
+        let Some(config) = &self.target.tls else {
+            return Ok(Box::new(io));
         };
-        Ok(Splitting::new(io, self.planner.seed()))
+        let name = ServerName::try_from(HOST)?;
+        let connector = TlsConnector::from(Arc::clone(config));
+        let io = connector.connect(name, io).await;
+        Ok(Box::new(io.context("the handshake")?))
+    }
+
+    /// Requests at once.
+    const fn streams(&self) -> usize {
+        if self.planner.is_alone() { 1 } else { STREAMS }
     }
 
     /// Makes so many requests on a connection; whether there are no more.
@@ -99,8 +106,9 @@ impl Client {
         requests: usize,
         sent: &mut Vec<Sent>,
     ) -> Result<bool> {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let base = format!("{scheme}://{}", self.address);
+        let Target { address, tls, .. } = &self.target;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{address}");
         let mut under_way = JoinSet::new();
         let mut over = false;
         for _ in 0..requests {
@@ -108,14 +116,14 @@ impl Client {
                 over = true;
                 break;
             };
-            if under_way.len() >= STREAMS
+            if under_way.len() >= self.streams()
                 && let Some(done) = under_way.join_next().await
             {
                 sent.push(done??);
             }
             sleep(plan.think).await;
             streams = streams.ready().await?;
-            let stream = Stream::open(&mut streams, plan, &base)?;
+            let stream = Request::open(&mut streams, plan, &base)?;
             under_way.spawn(async move {
                 let plan = format!("{:?}", stream.plan);
                 let done = timeout(PATIENCE, stream.finish()).await;
@@ -132,16 +140,16 @@ impl Client {
 }
 
 /// A request that has been begun.
-struct Stream {
+struct Request {
     plan: Plan,
     began: Instant,
     body: SendStream<Bytes>,
     answer: h2::client::ResponseFuture,
 }
 
-impl Stream {
+impl Request {
     fn open(streams: &mut SendRequest<Bytes>, plan: Plan, base: &str) -> Result<Self> {
-        let mut request = Request::builder()
+        let mut request = http::Request::builder()
             .method(plan.method)
             .uri(format!("{base}{}", plan.target()))
             .header("user-agent", "oracle");

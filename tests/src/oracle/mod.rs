@@ -19,10 +19,12 @@
 //! instead of `connection_reset`.
 //!
 //! The generator's duration of an exchange is the time from the first byte written to the last one
-//! read. The medians of all durations are compared, of prompt exchanges only: a slow reader is
-//! still reading when the server has handed over the last byte, and a pipelined request waits for
-//! those before it.
+//! read. Of the random load prompt exchanges alone are compared: a slow reader is still reading when
+//! the server has handed over the last byte, and a pipelined request waits for those before it. What
+//! is left has in it how long the generator waits for a CPU. So there is a second load ([`alone`]):
+//! one request after the other, on two CPUs that nobody else waits for.
 
+mod alone;
 mod case;
 mod durations;
 mod http1;
@@ -37,14 +39,15 @@ mod stream;
 mod told;
 mod verdict;
 
-use std::{collections::HashMap, sync::Arc, thread, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use rustls::ClientConfig;
 
 pub use self::{
     case::{Case, Server, Transport, Version},
     durations::Durations,
-    report::{Outcome, document, table},
+    report::{Outcome, document, tables},
     verdict::{Verdict, Wrong},
 };
 use self::{
@@ -79,6 +82,8 @@ pub struct Load {
     pub exchanges: u64,
     /// Connections at once.
     pub workers: u64,
+    /// Requests one after the other, whose durations are compared.
+    pub alone: u64,
 }
 
 /// Tries one case: starts the server and the agent, sends, compares.
@@ -92,7 +97,15 @@ pub fn run(case: Case, load: Load) -> Result<Outcome> {
         port: server.address.port(),
     };
     let listener = Listener::start(Arc::clone(&receiver), wanted.clone());
-    let sent = send(case, load, &server).with_context(|| case.to_string())?;
+    let mut sent = send(case, load, &server).with_context(|| case.to_string())?;
+    sent.extend(alone::send(&lab, case, load, &server).with_context(|| case.to_string())?);
+    ensure!(
+        sent.len() as u64 == load.exchanges + load.alone,
+        "{} sent",
+        sent.len()
+    );
+    // What the other ends still do.
+    thread::sleep(Duration::from_millis(500));
     let seen = listener.finish()?;
     agent.two_snapshots()?;
 
@@ -105,7 +118,7 @@ pub fn run(case: Case, load: Load) -> Result<Outcome> {
     let [server, client] = sides;
     Ok(Outcome {
         case,
-        exchanges: sent.len() as u64,
+        exchanges: load.exchanges,
         server,
         client: case.observes_client().then_some(client),
         dropped: agent.dropped()?,
@@ -123,36 +136,15 @@ fn agent(lab: &Lab, receiver: &Receiver) -> Result<Agent> {
     lab.agent_with(&[], &variables)
 }
 
-/// All exchanges, spread over workers with a connection each.
+/// The random load, spread over workers with a connection each.
 fn send(case: Case, load: Load, server: &Running) -> Result<Vec<Sent>> {
-    let protocol = match case.version {
-        Version::Http1 => "http/1.1",
-        Version::Http2 => "h2",
-    };
-    let tls = server.certificate.as_deref();
-    let tls = tls
-        .map(|certificate| stream::tls(certificate, protocol))
-        .transpose()?;
+    let target = Target::of(case, server)?;
     let each = load.exchanges.div_ceil(load.workers);
     let workers: Vec<_> = (0..load.workers)
         .map(|worker| {
             let numbers = worker * each..((worker + 1) * each).min(load.exchanges);
-            let planner = Planner::new(case, numbers);
-            let (address, tls) = (server.address, tls.clone());
-            thread::spawn(move || match case.version {
-                Version::Http1 => http1::Client {
-                    address,
-                    tls,
-                    planner,
-                }
-                .run(),
-                Version::Http2 => http2::Client {
-                    address,
-                    tls,
-                    planner,
-                }
-                .run(),
-            })
+            let (target, planner) = (target.clone(), Planner::random(case, numbers));
+            thread::spawn(move || target.ask(planner))
         })
         .collect();
     let mut sent = Vec::new();
@@ -160,10 +152,47 @@ fn send(case: Case, load: Load, server: &Running) -> Result<Vec<Sent>> {
         let worker = worker.join().map_err(|_| anyhow!("a worker has failed"))?;
         sent.extend(worker?);
     }
-    ensure!(sent.len() as u64 == load.exchanges, "{} sent", sent.len());
-    // What the other ends still do.
-    thread::sleep(Duration::from_millis(500));
     Ok(sent)
+}
+
+/// Whom to ask, and how.
+#[derive(Clone, Debug)]
+struct Target {
+    address: SocketAddr,
+    version: Version,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Target {
+    fn of(case: Case, server: &Running) -> Result<Self> {
+        let protocol = match case.version {
+            Version::Http1 => "http/1.1",
+            Version::Http2 => "h2",
+        };
+        let tls = server.certificate.as_deref();
+        let tls = tls.map(|certificate| stream::tls(certificate, protocol));
+        Ok(Self {
+            address: server.address,
+            version: case.version,
+            tls: tls.transpose()?,
+        })
+    }
+
+    /// Asks for everything that is planned, on one connection after another.
+    fn ask(self, planner: Planner) -> Result<Vec<Sent>> {
+        match self.version {
+            Version::Http1 => http1::Client {
+                target: self,
+                planner,
+            }
+            .run(),
+            Version::Http2 => http2::Client {
+                target: self,
+                planner,
+            }
+            .run(),
+        }
+    }
 }
 
 /// What `/metrics` counts, by method, route, status and `error.type`.

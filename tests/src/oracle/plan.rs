@@ -118,6 +118,8 @@ pub struct Plan {
     pub last: bool,
     /// Where the client breaks off.
     pub abort: Option<Abort>,
+    /// Nothing else is asked for meanwhile.
+    pub alone: bool,
 }
 
 impl Plan {
@@ -206,16 +208,31 @@ pub(super) struct Planner {
     case: Case,
     random: SmallRng,
     numbers: Range<u64>,
+    alone: bool,
 }
 
 impl Planner {
-    /// For the exchanges of these numbers.
-    pub(super) fn new(case: Case, numbers: Range<u64>) -> Self {
+    /// The exchanges of these numbers, with everything that may happen.
+    pub(super) fn random(case: Case, numbers: Range<u64>) -> Self {
         Self {
             case,
             random: SmallRng::seed_from_u64(numbers.start),
             numbers,
+            alone: false,
         }
+    }
+
+    /// The exchanges of these numbers, one after the other on one connection, each in one go.
+    pub(super) fn alone(case: Case, numbers: Range<u64>) -> Self {
+        Self {
+            alone: true,
+            ..Self::random(case, numbers)
+        }
+    }
+
+    /// Whether one thing is done after the other.
+    pub(super) const fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// What comes next on a connection: one exchange, or several that are pipelined. Empty at the
@@ -224,6 +241,9 @@ impl Planner {
         let Some(number) = self.numbers.next() else {
             return Vec::new();
         };
+        if self.alone {
+            return vec![self.whole(number)];
+        }
         let pipelined = self.case.version == Version::Http1 && self.random.random_bool(0.03);
         if !pipelined {
             return vec![self.plan(number)];
@@ -248,11 +268,19 @@ impl Planner {
         plan
     }
 
-    fn plan(&mut self, number: u64) -> Plan {
+    /// A request in one write, for an answer that is read at once.
+    fn whole(&mut self, number: u64) -> Plan {
         let mut plan = self.bodiless(number);
         plan.method = self.one_of(&["GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT"]);
         if matches!(plan.method, "POST" | "PUT") {
             plan.request = Some(self.payload());
+        }
+        plan
+    }
+
+    fn plan(&mut self, number: u64) -> Plan {
+        let mut plan = self.whole(number);
+        if plan.request.is_some() {
             plan.expect = self.case.version == Version::Http1
                 && plan.request_size() > 0
                 && self.random.random_bool(0.03);
@@ -295,6 +323,7 @@ impl Planner {
             think: Duration::from_micros(self.one_of(&[0, 0, 0, 0, 100, 1_000])),
             last: false,
             abort: None,
+            alone: self.alone,
         }
     }
 

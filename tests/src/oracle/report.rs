@@ -1,16 +1,35 @@
-//! The table: one row for each end of each case.
+//! The tables: one row for each end of each case, and one more for its durations.
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{case::Case, verdict::Verdict};
+use super::{
+    case::Case,
+    durations::{Durations, Medians},
+    verdict::Verdict,
+};
 use crate::exposition::Counts;
+
+/// The columns of what is exact.
+const EXACT: &str = "\
+| server | transport | HTTP | end | exchanges | broken off | spans | missing | surplus | mixed up \
+| sizes wrong | sizes missing | chunked sizes unknown | counts equal | lost |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+";
+/// The columns of durations.
+const TIMED: &str = "\
+| server | transport | HTTP | end | load | exchanges | sent | told | told with queue | difference \
+| p99 of each one's difference | within 5 % or 50 us |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+";
+/// What stands between the two in the document.
+const DURATIONS: &str = "\n## Durations\n\n";
 
 /// What came of one case.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What was tried.
     pub case: Case,
-    /// Requests sent.
+    /// Requests of the random load.
     pub exchanges: u64,
     /// The server's end, and what `/metrics` counted of it.
     pub server: (Verdict, Counts),
@@ -25,7 +44,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Everything that isn't as it must be; durations only when `timed`.
+    /// Everything that isn't as it must be; the durations of exchanges that were alone only when
+    /// `timed`.
     #[must_use]
     pub fn faults(&self, timed: bool) -> Vec<String> {
         let mut faults = Vec::new();
@@ -34,15 +54,15 @@ impl Outcome {
                 let shown = verdict.shown.join("\n    ");
                 faults.push(format!("{end}: {:?}\n    {shown}", verdict.wrong));
             }
-            if *counted != verdict.expected {
-                let expected = &verdict.expected;
-                faults.push(format!(
-                    "{end}: /metrics counts {counted:?} of {expected:?}"
-                ));
+            let differing = differing(counted, &verdict.expected);
+            if !differing.is_empty() {
+                faults.push(format!("{end}: /metrics counts {}", differing.join(", ")));
             }
-            if timed && !verdict.durations.agree() {
-                let medians = verdict.durations.medians();
-                faults.push(format!("{end}: medians of {medians:?}"));
+            if timed
+                && let Some(medians) = verdict.alone.medians()
+                && !medians.agree()
+            {
+                faults.push(format!("{end}: {medians:?}"));
             }
         }
         if !self.dropped.is_empty() {
@@ -58,75 +78,133 @@ impl Outcome {
         let client = self.client.as_ref().map(|client| ("client", client));
         [("server", &self.server)].into_iter().chain(client)
     }
+
+    fn exact(&self) -> impl Iterator<Item = String> {
+        self.ends()
+            .map(|(end, (verdict, counted))| self.exact_row(end, verdict, counted))
+    }
+
+    fn exact_row(&self, end: &str, verdict: &Verdict, counted: &Counts) -> String {
+        let wrong = verdict.wrong;
+        let equal = yes(differing(counted, &verdict.expected).is_empty());
+        let lost = self.dropped.iter();
+        let lost = lost.map(|(labels, count)| format!("{} {count}", labels.join(" ")));
+        let lost: Vec<_> = lost.collect();
+        let lost = if lost.is_empty() {
+            "0".to_owned()
+        } else {
+            lost.join(", ")
+        };
+        format!(
+            "{}{end} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {equal} | {lost} |",
+            begin(self.case),
+            self.exchanges,
+            verdict.broken_off,
+            verdict.spans,
+            wrong.missing,
+            wrong.surplus,
+            wrong.mixed,
+            wrong.sizes,
+            wrong.absent_sizes,
+            verdict.unknown_sizes,
+        )
+    }
+
+    fn timed(&self) -> impl Iterator<Item = String> {
+        self.ends().flat_map(move |(end, (verdict, _))| {
+            let loads = [("random", &verdict.prompt), ("alone", &verdict.alone)];
+            loads.into_iter().filter_map(move |(load, durations)| {
+                let medians = durations.medians()?;
+                Some(self.timed_row(end, load, durations, medians))
+            })
+        })
+    }
+
+    fn timed_row(&self, end: &str, load: &str, durations: &Durations, medians: Medians) -> String {
+        format!(
+            "{}{end} | {load} | {} | {} | {} | {} | {} | {} | {} |",
+            begin(self.case),
+            durations.count(),
+            time(Some(medians.sent)),
+            time(Some(medians.told)),
+            time(medians.with_queue),
+            time(Some(medians.sent.abs_diff(medians.whole()))),
+            time(durations.difference(0.99)),
+            yes(medians.agree()),
+        )
+    }
 }
 
-/// The table with what has to be known to read it, and how it was made: docs/oracle.md.
+/// Both tables.
 #[must_use]
-pub fn document(outcomes: &[Outcome], options: &str) -> String {
+pub fn tables(outcomes: &[Outcome]) -> String {
+    written(outcomes, "")
+}
+
+/// The tables with what has to be known to read them: docs/oracle.md. Rows of cases that were not
+/// tried this time stay as they are in `before`, the document as it was.
+#[must_use]
+pub fn document(outcomes: &[Outcome], before: &str) -> String {
     format!(
-        "{}\n`cargo xtask oracle {options}` wrote this.\n\n{}",
+        "{}\n{}",
         include_str!("oracle.md"),
-        table(outcomes)
+        written(outcomes, before)
     )
 }
 
-/// The outcomes as a Markdown table.
-#[must_use]
-pub fn table(outcomes: &[Outcome]) -> String {
-    let mut text = String::from(
-        "| server | transport | HTTP | end | exchanges | broken off | spans | missing | surplus | \
-         mixed up | sizes wrong | sizes missing | chunked sizes unknown | counts equal | median sent | median told | \
-         median difference | p99 difference | lost |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-    );
-    for outcome in outcomes {
-        for (end, (verdict, counted)) in outcome.ends() {
-            row(&mut text, outcome, end, verdict, counted);
-        }
-    }
+fn written(outcomes: &[Outcome], before: &str) -> String {
+    let (exact, timed) = before.split_once(DURATIONS).unwrap_or((before, ""));
+    let mut text = EXACT.to_owned();
+    rows(&mut text, exact, outcomes, |outcome| {
+        outcome.exact().collect()
+    });
+    text += DURATIONS;
+    text += TIMED;
+    rows(&mut text, timed, outcomes, |outcome| {
+        outcome.timed().collect()
+    });
     text
 }
 
-fn row(text: &mut String, outcome: &Outcome, end: &str, verdict: &Verdict, counted: &Counts) {
-    let case = outcome.case;
-    let wrong = verdict.wrong;
-    let equal = if *counted == verdict.expected {
-        "yes"
-    } else {
-        "no"
-    };
-    let medians = verdict.durations.medians();
-    let lost: Vec<_> = outcome
-        .dropped
-        .iter()
-        .map(|(labels, count)| format!("{} {count}", labels.join(" ")))
-        .collect();
-    let lost = if lost.is_empty() {
-        "0".to_owned()
-    } else {
-        lost.join(", ")
-    };
-    // Writing to a String can't fail.
-    let _ = writeln!(
-        text,
-        "| {} | {} | {} | {end} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {equal} | {} | {} | {} | {} | {lost} |",
-        case.server,
-        case.transport,
-        case.protocol(),
-        outcome.exchanges,
-        verdict.broken_off,
-        verdict.spans,
-        wrong.missing,
-        wrong.surplus,
-        wrong.mixed,
-        wrong.sizes,
-        wrong.absent_sizes,
-        verdict.unknown_sizes,
-        time(medians.map(|(sent, _)| sent)),
-        time(medians.map(|(_, told)| told)),
-        time(verdict.durations.difference(0.5)),
-        time(verdict.durations.difference(0.99)),
-    );
+/// The rows of all cases in their order: new ones, else those from before.
+fn rows(text: &mut String, before: &str, outcomes: &[Outcome], of: fn(&Outcome) -> Vec<String>) {
+    for case in Case::all() {
+        let begin = begin(case);
+        let rows = match outcomes.iter().find(|outcome| outcome.case == case) {
+            Some(outcome) => of(outcome),
+            None => before
+                .lines()
+                .filter(|line| line.starts_with(&begin))
+                .map(str::to_owned)
+                .collect(),
+        };
+        for row in rows {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{row}");
+        }
+    }
+}
+
+/// How the rows of a case begin.
+fn begin(case: Case) -> String {
+    let version = case.protocol();
+    format!("| {} | {} | {version} | ", case.server, case.transport)
+}
+
+/// What is counted otherwise than is expected.
+fn differing(counted: &Counts, expected: &Counts) -> Vec<String> {
+    let of = |counts: &Counts, key: &Vec<String>| counts.get(key).copied().unwrap_or_default();
+    let mut keys: Vec<_> = counted.keys().chain(expected.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.into_iter()
+        .filter(|key| of(counted, key) != of(expected, key))
+        .map(|key| format!("{key:?} {} of {}", of(counted, key), of(expected, key)))
+        .collect()
+}
+
+const fn yes(truth: bool) -> &'static str {
+    if truth { "yes" } else { "no" }
 }
 
 /// Microseconds.
@@ -135,4 +213,47 @@ fn time(duration: Option<Duration>) -> String {
         || "-".to_owned(),
         |duration| format!("{:.0} us", duration.as_secs_f64() * 1e6),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(name: &str, exchanges: u64) -> Outcome {
+        Outcome {
+            case: name.parse().expect("the name of a case"),
+            exchanges,
+            server: Default::default(),
+            client: None,
+            dropped: Counts::default(),
+            conserved: true,
+            log: String::new(),
+        }
+    }
+
+    #[test]
+    fn rows_of_cases_that_were_not_tried_stay() {
+        let first = document(&[outcome("go-tls-2", 1), outcome("nginx-clear-1.1", 2)], "");
+        let second = document(&[outcome("go-tls-2", 3)], &first);
+        let both = document(&[outcome("go-tls-2", 3), outcome("nginx-clear-1.1", 2)], "");
+        assert_eq!(second, both);
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn counts_that_differ_are_named() {
+        let counts = |counts: &[(&str, u64)]| {
+            let counts = counts
+                .iter()
+                .map(|(key, count)| (vec![(*key).to_owned()], *count));
+            counts.collect::<Counts>()
+        };
+        let (counted, expected) = (counts(&[("a", 1), ("b", 2)]), counts(&[("b", 3), ("c", 4)]));
+        let found = differing(&counted, &expected);
+        assert_eq!(
+            found,
+            [r#"["a"] 1 of 0"#, r#"["b"] 2 of 3"#, r#"["c"] 0 of 4"#]
+        );
+        assert!(differing(&expected, &expected).is_empty());
+    }
 }

@@ -21,10 +21,20 @@ pub(super) struct Sent {
     pub(super) answer: Size,
     /// From the first byte written to the last one read.
     pub(super) duration: Duration,
-    /// The server's part of it is no shorter than the client's: it was read at once, and didn't
-    /// wait behind another in a pipeline.
-    pub(super) prompt: bool,
+    pub(super) timing: Timing,
     pub(super) abort: Option<Abort>,
+}
+
+/// What an exchange's duration can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timing {
+    /// Nothing: the server is done before the client has read, or it waited behind another in a
+    /// pipeline, or was broken off.
+    Apart,
+    /// The server's part of it is no shorter than the client's; both may have waited for a CPU.
+    Prompt,
+    /// As that, and nobody had to wait for a CPU.
+    Alone,
 }
 
 /// What must be told of an exchange.
@@ -57,14 +67,18 @@ impl Sent {
             request: plan.request_told(),
             answer: plan.answer_told(),
             duration,
-            prompt: !plan.slow && !pipelined,
+            timing: match plan {
+                Plan { alone: true, .. } => Timing::Alone,
+                Plan { slow: false, .. } if !pipelined => Timing::Prompt,
+                _ => Timing::Apart,
+            },
             abort: None,
         }
     }
 
     pub(super) fn broken_off(plan: &Plan, duration: Duration, abort: Abort) -> Self {
         Self {
-            prompt: false,
+            timing: Timing::Apart,
             abort: Some(abort),
             ..Self::whole(plan, duration, false)
         }

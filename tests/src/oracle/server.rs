@@ -1,6 +1,6 @@
 //! The servers, started.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -16,12 +16,19 @@ use crate::{
 /// A server that listens; stopped when dropped.
 #[derive(Debug)]
 pub(super) struct Running {
-    _process: Process,
+    process: Process,
     pub(super) address: SocketAddr,
     /// `service.name`
     pub(super) service: String,
     /// The certificate that it shows, DER.
     pub(super) certificate: Option<Vec<u8>>,
+}
+
+impl Running {
+    /// The process that was started; nginx has its worker below it.
+    pub(super) fn process(&self) -> u32 {
+        self.process.id()
+    }
 }
 
 /// The host name in the certificate.
@@ -57,34 +64,58 @@ pub(super) fn start(lab: &Lab, case: Case) -> Result<Running> {
     let port = address.port().to_string();
     let (mut command, service) = match case.server {
         Server::Nginx => nginx(lab, case, address, credentials.as_ref())?,
+        Server::Python if case.version == Version::Http2 => {
+            (hypercorn(lab, address, credentials.as_ref())?, service)
+        }
         Server::Python => {
             let script = lab.write("server.py", include_str!("../../fixtures/oracle/server.py"))?;
             let mut command = lab.command("python3");
             command.arg(script).arg(port);
-            (command, service)
+            (with_files(command, credentials.as_ref()), service)
         }
         Server::Node => {
             let script = lab.write("server.js", include_str!("../../fixtures/oracle/server.js"))?;
             let mut command = lab.command("node");
             command.arg(script).args([&*port, version]);
-            (command, service)
+            (with_files(command, credentials.as_ref()), service)
         }
         Server::Go => {
             let mut command = lab.command(go(lab)?);
             command.args([&*address.to_string(), version]);
-            (command, service)
+            (with_files(command, credentials.as_ref()), service)
         }
     };
     command.env("OTEL_SERVICE_NAME", &service);
-    if let (Some(files), false) = (&credentials, case.server == Server::Nginx) {
-        command.args([&files.certificate, &files.key]);
-    }
     Ok(Running {
-        _process: lab.serve(&mut command, address)?,
+        process: lab.serve(&mut command, address)?,
         address,
         service,
         certificate: credentials.map(|files| files.der),
     })
+}
+
+/// The certificate's files as the last arguments, where there is TLS.
+fn with_files(mut command: Command, credentials: Option<&Credentials>) -> Command {
+    if let Some(files) = credentials {
+        command.args([&files.certificate, &files.key]);
+    }
+    command
+}
+
+/// Python's standard library has no HTTP/2; hypercorn has it on asyncio.
+fn hypercorn(lab: &Lab, address: SocketAddr, credentials: Option<&Credentials>) -> Result<Command> {
+    lab.write("asgi.py", include_str!("../../fixtures/oracle/asgi.py"))?;
+    let mut command = lab.command("hypercorn");
+    command
+        .args(["--bind", &address.to_string()])
+        .args(["--keep-alive", "120", "--backlog", "1024"])
+        .args(["--log-level", "critical"]);
+    if let Some(files) = credentials {
+        command.arg("--certfile").arg(&files.certificate);
+        command.arg("--keyfile").arg(&files.key);
+    }
+    command.arg("asgi:answer");
+    Ok(command)
 }
 
 /// nginx writes over its environment, so its name is the program's.
@@ -93,7 +124,7 @@ fn nginx(
     case: Case,
     address: SocketAddr,
     credentials: Option<&Credentials>,
-) -> Result<(std::process::Command, String)> {
+) -> Result<(Command, String)> {
     let (program, service) = lab.copy("nginx")?;
     let files = lab.path().join("files");
     fs::create_dir(&files).context("a directory for nginx's files")?;

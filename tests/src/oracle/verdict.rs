@@ -6,7 +6,7 @@ use super::{
     case::{Case, Transport},
     durations::Durations,
     plan::{Plan, Size},
-    sent::{Expected, Sent, Told},
+    sent::{Expected, Sent, Timing, Told},
 };
 use crate::{
     exposition::Counts,
@@ -42,8 +42,10 @@ pub struct Verdict {
     pub unknown_sizes: u64,
     /// What is wrong with all of them.
     pub wrong: Wrong,
-    /// Durations of prompt exchanges.
-    pub durations: Durations,
+    /// Durations of prompt exchanges among many.
+    pub prompt: Durations,
+    /// Durations of exchanges that were alone.
+    pub alone: Durations,
     /// The first ones of what is wrong.
     pub shown: Vec<String>,
     /// Counts by method, route, status and `error.type` that must be in `/metrics`.
@@ -110,8 +112,10 @@ impl Verdict {
                 let unknown =
                     unknown(told.request, span.request) || unknown(told.answer, span.answer);
                 self.unknown_sizes += u64::from(unknown);
-                if sent.prompt {
-                    self.durations.push(sent.duration, span.duration);
+                match sent.timing {
+                    Timing::Apart => {}
+                    Timing::Prompt => self.prompt.push(sent.duration, span),
+                    Timing::Alone => self.alone.push(sent.duration, span),
                 }
             }
         }

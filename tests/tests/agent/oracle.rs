@@ -1,11 +1,12 @@
 //! The oracle at a small scale; `cargo xtask oracle` is the same at a large one.
 
 use anyhow::{Result, ensure};
-use sonde_tests::oracle::{Case, Load, Server, Transport, Version, run, table};
+use sonde_tests::oracle::{Case, Load, Server, Transport, Version, run, tables};
 
 const LOAD: Load = Load {
     exchanges: 2_000,
     workers: 8,
+    alone: 300,
 };
 
 fn check(server: Server, transport: Transport, version: Version) -> Result<()> {
@@ -15,7 +16,7 @@ fn check(server: Server, transport: Transport, version: Version) -> Result<()> {
         version,
     };
     let outcome = run(case, LOAD)?;
-    println!("{}", table(std::slice::from_ref(&outcome)));
+    println!("{}", tables(std::slice::from_ref(&outcome)));
     // Other programs of a machine that runs tests have their share of it: durations are judged
     // by the run on a quiet one.
     let faults = outcome.faults(false);

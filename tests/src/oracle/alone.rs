@@ -1,0 +1,91 @@
+//! Requests one after the other, on a machine that is as quiet as it gets, for their durations.
+//!
+//! What a client measures has more in it than a server's span: how long the server's process and
+//! then the client's own wait for a CPU. On a virtual machine the sleep of an idle CPU alone is more
+//! than nginx takes for an answer. So the server has one CPU, which a task below all others keeps
+//! from sleeping, and the generator has another one, on which it looks at its socket until the
+//! answer is there.
+
+use std::{fs, path::Path, process::Command, thread};
+
+use anyhow::{Context as _, Result, anyhow};
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
+
+use super::{Load, Target, case::Case, plan::Planner, sent::Sent, server::Running};
+use crate::{lab::Lab, process::Process};
+
+/// Makes the exchanges of a load that are made alone, behind its others.
+pub(super) fn send(lab: &Lab, case: Case, load: Load, server: &Running) -> Result<Vec<Sent>> {
+    if load.alone == 0 {
+        return Ok(Vec::new());
+    }
+    let target = Target::of(case, server)?;
+    let planner = Planner::alone(case, load.exchanges..load.exchanges + load.alone);
+    let cpus = Cpus::find()?;
+    cpus.keep(server.process(), cpus.server)?;
+    let _awake = cpus.awake(lab)?;
+    let asking = thread::spawn(move || {
+        pin(Pid::from_raw(0), cpus.generator)?;
+        target.ask(planner)
+    });
+    asking.join().map_err(|_| anyhow!("the generator failed"))?
+}
+
+/// Who runs where.
+#[derive(Clone, Copy, Debug)]
+struct Cpus {
+    generator: usize,
+    server: usize,
+}
+
+impl Cpus {
+    fn find() -> Result<Self> {
+        let allowed = sched_getaffinity(Pid::from_raw(0))?;
+        let mut allowed = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+        let mut next = || allowed.next().context("durations take two CPUs");
+        Ok(Self {
+            generator: next()?,
+            server: next()?,
+        })
+    }
+
+    /// Keeps a process, its children and all of their threads on a CPU.
+    fn keep(self, process: u32, cpu: usize) -> Result<()> {
+        let tasks = format!("/proc/{process}/task");
+        for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+            let task = task?.path();
+            let id = task.file_name().and_then(|name| name.to_str());
+            let id = id.context("a task without a number")?.parse()?;
+            pin(Pid::from_raw(id), cpu)?;
+            for child in children(&task)? {
+                self.keep(child, cpu)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A task on the server's CPU that everybody else goes before.
+    fn awake(self, lab: &Lab) -> Result<Process> {
+        let mut command = Command::new("chrt");
+        command
+            .args(["--idle", "0", "taskset", "--cpu-list"])
+            .arg(self.server.to_string())
+            .args(["sh", "-c", "while :; do :; done"]);
+        lab.start(&mut command, false)
+    }
+}
+
+fn children(task: &Path) -> Result<Vec<u32>> {
+    let text = fs::read_to_string(task.join("children"))?;
+    let numbers = text.split_whitespace().map(str::parse);
+    Ok(numbers.collect::<Result<_, _>>()?)
+}
+
+fn pin(task: Pid, cpu: usize) -> Result<()> {
+    let mut one = CpuSet::new();
+    one.set(cpu)?;
+    Ok(sched_setaffinity(task, &one)?)
+}
