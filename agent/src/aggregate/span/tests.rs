@@ -280,7 +280,7 @@ fn how_long_a_request_lay_in_the_socket_is_told_where_it_is_known() {
     let mut request = exchange(Role::Server);
     assert_eq!(span_of(&request).attributes.get(NAME), None);
     request.queued = Some(0);
-    assert_eq!(span_of(&request).attributes.get(NAME), Some(&0.into()));
+    assert_eq!(span_of(&request).attributes.get(NAME), Some(&0_i64.into()));
     request.queued = Some(u32::MAX);
     let longest = i64::from(u32::MAX);
     assert_eq!(
