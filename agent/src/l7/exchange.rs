@@ -36,6 +36,19 @@ pub enum Method {
 }
 
 impl Method {
+    /// Those of the RFCs.
+    pub const KNOWN: [Self; 9] = [
+        Self::Get,
+        Self::Head,
+        Self::Post,
+        Self::Put,
+        Self::Delete,
+        Self::Connect,
+        Self::Options,
+        Self::Trace,
+        Self::Patch,
+    ];
+
     /// The method that these bytes of a request line name.
     #[must_use]
     pub fn parse(token: &str) -> Self {

@@ -34,7 +34,13 @@ impl Connection {
                 self.resolve_offer(direction, bytes, cx);
                 self.read_requests(arrival, bytes, cx)
             }
-            State::Seeking if !(begun || arrival.origin.fresh && may_resume) => {
+            // Whoever reads and writes in two threads may have read the first bytes of what comes
+            // next when the answer before it is told: the whole head decides.
+            State::Seeking
+                if !(begun
+                    || arrival.origin.fresh
+                        && (may_resume || http1::may_become_request(bytes))) =>
+            {
                 Self::pass_over_request(arrival.origin, bytes, cx);
                 bytes.len()
             }
@@ -86,7 +92,8 @@ impl Connection {
 
     fn read_request_head(&mut self, arrival: Arrival, bytes: &[u8], cx: &mut Context<'_>) -> usize {
         let stream = self.stream(arrival.direction);
-        if !stream.has_partial() {
+        let begun = stream.has_partial();
+        if !begun {
             // RFC 9112 section 2.2: empty lines before a request line.
             let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
             match blank.count() {
@@ -96,6 +103,15 @@ impl Connection {
         }
         match stream.read_head::<Request>(bytes, arrival.origin, cx.buffers, cx.reader) {
             Reading::More => bytes.len(),
+            // What was kept of the bytes before was no part of it.
+            Reading::Whole { head, .. }
+                if begun
+                    && head.method == Method::Other
+                    && arrival.origin.fresh
+                    && self.stream(arrival.direction).is_seeking() =>
+            {
+                self.read_request_head(arrival, bytes, cx)
+            }
             Reading::Whole { head, origin, used } => {
                 self.begin_request(head, origin, arrival.direction, cx);
                 used

@@ -238,6 +238,16 @@ pub(super) fn begins_request(bytes: &[u8]) -> bool {
         && matches!(target, Some(b'/' | b'*' | b'h'))
 }
 
+/// Whether `bytes` are the first ones of a known method, and too few to tell more.
+pub(super) fn may_become_request(bytes: &[u8]) -> bool {
+    let begins = |method: &str| method.as_bytes().starts_with(bytes);
+    !bytes.is_empty()
+        && Method::KNOWN
+            .iter()
+            .filter_map(|it| it.as_str())
+            .any(begins)
+}
+
 const fn version(minor: Option<u8>) -> &'static str {
     match minor {
         Some(0) => "1.0",

@@ -53,6 +53,47 @@ fn a_lost_answer_drops_its_request_and_no_other() {
     assert_eq!(table.counters().orphan_responses, 1);
 }
 
+/// Go reads the first byte of what comes next in a thread of its own, and the client has an answer
+/// before its write is told.
+#[test]
+fn a_head_that_begins_before_the_last_answer_is_told_is_found_behind_a_lost_body() {
+    let lost = Script::new(1)
+        .receive("POST /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .capture(0, 0)
+        .receive(filler(3_000))
+        .capture(usize::MAX, 0);
+    for at in 1..4 {
+        let script = lost
+            .clone()
+            .receive(&get("/2")[..at])
+            .send(answer(201, ""))
+            .receive(&get("/2")[at..])
+            .send(answer(202, ""))
+            .receive(get("/3"))
+            .send(answer(203, ""));
+        let (exchanges, table) = run(&script);
+        let expected = [("/1", Some(201)), ("/2", Some(202)), ("/3", Some(203))];
+        assert_eq!(paths(&exchanges), expected, "split at {at}");
+        assert_eq!(table.counters().dropped_in_all(), 0);
+    }
+}
+
+#[test]
+fn the_end_of_a_lost_body_that_looks_like_a_methods_begin_is_none() {
+    for end in ["G", "P", "DELETE"] {
+        let (exchanges, _) = run(&Script::new(1)
+            .receive("POST /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .capture(0, 0)
+            .receive(filler(3_000))
+            .capture(usize::MAX, 0)
+            .receive(end)
+            .send(answer(201, ""))
+            .receive(get("/2"))
+            .send(answer(202, "")));
+        assert_eq!(paths(&exchanges), [("/1", Some(201)), ("/2", Some(202))]);
+    }
+}
+
 #[test]
 fn a_lost_request_makes_its_answer_an_orphan() {
     let (exchanges, table) = run(&Script::new(1)
