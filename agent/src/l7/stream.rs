@@ -199,6 +199,15 @@ impl Stream {
         bytes.unwrap_or_default()
     }
 
+    /// Whether what is kept of a head, with `bytes` behind it, begins as `begins` says.
+    pub(super) fn begins_head(&self, bytes: &[u8], begins: impl Fn(&[u8]) -> bool) -> bool {
+        /// More than the longest known method, a space and the first byte of a target.
+        const ENOUGH: usize = 16;
+        let mut front = self.partial().to_vec();
+        front.extend(bytes.iter().take(ENOUGH));
+        begins(&front)
+    }
+
     /// A head that isn't whole yet belongs to a message that is only now told of.
     pub(super) fn partial_waited(&mut self) {
         if let Some(partial) = &mut self.partial {

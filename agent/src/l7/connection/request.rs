@@ -63,13 +63,20 @@ impl Connection {
     fn read_lost_request(&mut self, arrival: Arrival, bytes: &[u8], cx: &mut Context<'_>) -> usize {
         let (direction, time) = (arrival.direction, arrival.origin.time);
         let over = self.may_follow_lost_body();
-        let State::Lost(lost) = &mut self.stream(direction).state else {
-            return bytes.len();
-        };
-        if arrival.origin.fresh && over && lost.has_last_chunk() {
-            self.stream(direction).state = State::Boundary;
+        let next = arrival.origin.fresh && self.may_be_next(direction, bytes);
+        let stream = self.stream(direction);
+        if next && over {
+            stream.state = State::Boundary;
             return self.read_request_head(arrival, bytes, cx);
         }
+        if next && stream.begins_head(bytes, http1::may_become_request) {
+            // Kept until the answer before it has been told.
+            return self.read_request_head(arrival, bytes, cx);
+        }
+        stream.drop_head(cx.buffers);
+        let State::Lost(lost) = &mut stream.state else {
+            return bytes.len();
+        };
         if !(arrival.origin.fresh && http1::begins_request(bytes)) {
             lost.note(bytes, time);
             return bytes.len();
@@ -77,6 +84,18 @@ impl Connection {
         Self::pass_over_request(arrival.origin, bytes, cx);
         self.lose_requests(direction, cx);
         bytes.len()
+    }
+
+    /// Whether bytes behind a body whose framing was lost follow its last chunk, and nothing but the
+    /// front of a head.
+    fn may_be_next(&mut self, direction: Direction, bytes: &[u8]) -> bool {
+        let stream = self.stream(direction);
+        let may_begin =
+            |bytes: &[u8]| http1::begins_request(bytes) || http1::may_become_request(bytes);
+        match &stream.state {
+            State::Lost(lost) if !stream.has_partial() => lost.has_last_chunk(),
+            _ => stream.begins_head(bytes, may_begin),
+        }
     }
 
     /// Whether the body that was offered comes, or was left out after a final answer.

@@ -79,6 +79,39 @@ fn a_head_that_begins_before_the_last_answer_is_told_is_found_behind_a_lost_body
 }
 
 #[test]
+fn so_is_one_on_a_connection_that_pipelines_behind_a_last_chunk() {
+    let lost = Script::new(1)
+        .receive([get("/8"), get("/9")].concat())
+        .send([answer(208, ""), answer(209, "")].concat())
+        .receive("POST /1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .capture(0, 7)
+        .receive(format!("{}\r\n0\r\n\r\n", filler(3_000)))
+        .capture(usize::MAX, 0);
+    for at in 1..4 {
+        let next = get("/2");
+        let (first, second) = next.split_at(at);
+        let in_two = lost.clone().receive(first).send(answer(201, ""));
+        let in_three = lost.clone().receive(&first[..1]).send(answer(201, ""));
+        for script in [
+            in_two.receive(second),
+            in_three.receive(&first[1..]).receive(second),
+        ] {
+            let (exchanges, table) = run(&script
+                .send(answer(202, ""))
+                .receive(get("/3"))
+                .send(answer(203, "")));
+            let expected = [("/1", Some(201)), ("/2", Some(202)), ("/3", Some(203))];
+            assert_eq!(paths(&exchanges)[2..], expected, "split at {at}");
+            assert_eq!(table.counters().dropped_in_all(), 0);
+        }
+    }
+    // What began like a method was none.
+    let (exchanges, table) = run(&lost.receive("D").send(answer(201, "")).receive(get("/2")));
+    assert_eq!(paths(&exchanges)[2..], [("/1", Some(201))]);
+    assert_eq!(table.counters().dropped_in_all(), 1);
+}
+
+#[test]
 fn the_end_of_a_lost_body_that_looks_like_a_methods_begin_is_none() {
     for end in ["G", "P", "DELETE"] {
         let (exchanges, _) = run(&Script::new(1)
