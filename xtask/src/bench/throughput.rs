@@ -1,7 +1,7 @@
 //! nginx under saturation, with everything of the agent on as it is by default: in clear text and
 //! over TLS, with small bodies and large ones, beside few idle connections and many.
 
-use std::net::TcpStream;
+use std::{net::TcpStream, time::Duration};
 
 use anyhow::{Context as _, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -82,6 +82,8 @@ fn compare(plan: &Plan, name: &str, target: Target, goal: Option<f64>) -> Result
 /// Idle connections of the two rounds that are compared.
 const FEW: usize = 100;
 const MANY: usize = 20_000;
+/// Load before the one that counts, so that warm is compared with warm.
+const WARM_UP: Duration = Duration::from_secs(2);
 /// Descriptors that nginx and this program have for other things.
 const SPARE: usize = 200;
 
@@ -99,6 +101,8 @@ pub(super) fn idle(plan: &Plan) -> Result<Vec<Figure>> {
         let mut rates = Vec::new();
         for count in [FEW, many] {
             let held = hold(&server, count)?;
+            // The first load after a start is slower, whoever has started.
+            server.saturate(Target::HELLO, WARM_UP)?;
             rates.push(server.saturate(Target::HELLO, plan.load)?.per_second);
             drop(held);
         }
