@@ -3,7 +3,10 @@
 #[path = "../../agent/build/toolchain.rs"]
 mod toolchain;
 
-#[expect(unreachable_pub, reason = "it is a public module of the tests' library")]
+#[expect(
+    unreachable_pub,
+    reason = "it is a public module of the tests' library"
+)]
 #[path = "../../tests/src/packages.rs"]
 mod packages;
 
