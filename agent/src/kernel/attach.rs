@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs,
+    fs, io,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::fs::MetadataExt as _,
@@ -67,6 +67,9 @@ pub enum Error {
     /// The maps or the object as a whole were refused.
     #[error("can't load the kernel side: {0}")]
     Load(#[from] EbpfError),
+    /// The kernel doesn't say how many CPUs it may have.
+    #[error("can't read how many CPUs there may be: {0}")]
+    Cpus(io::Error),
     /// What a map must hold before the programs run can't be put there.
     #[error("can't set up the kernel side: {0}")]
     Fill(#[from] map::Error),
@@ -103,6 +106,12 @@ pub struct Programs {
     linked: Vec<(&'static str, OwnedFd)>,
 }
 
+/// CPUs that there may be.
+fn cpus() -> Result<u32, Error> {
+    let cpus = aya::util::nr_cpus().map_err(|(_, error)| Error::Cpus(error))?;
+    Ok(u32::try_from(cpus).unwrap_or(u32::MAX - BUFFERS))
+}
+
 impl Programs {
     /// Loads the object and attaches the hooks of `families`; a hook that fails leaves the
     /// others as they are.
@@ -135,6 +144,7 @@ impl Programs {
                 .iter()
                 .any(|family| family.name == tls::FAMILY.name),
         );
+        let buffers = if followed == 0 { 1 } else { BUFFERS + cpus()? };
         let tick = clock::tick();
         let mut loader = EbpfLoader::new();
         loader
@@ -142,6 +152,7 @@ impl Programs {
             .allow_unsupported_maps()
             .map_max_entries("EVENTS", settings.ring_bytes)
             .map_max_entries(TABLE, settings.table_entries)
+            .map_max_entries("TLS_BUFFERS", buffers)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SELF_TGID", &settings.self_tgid, true)
             .override_global("TICK", &tick, true)

@@ -7,25 +7,27 @@
 use aya_ebpf::{
     helpers::bpf_probe_read_user,
     macros::{map, uprobe, uretprobe},
-    maps::{Array, LruHashMap, Queue},
+    maps::LruHashMap,
     programs::{ProbeContext, RetProbeContext},
 };
 use sonde_common::{
     event::{
         connection::verdict,
         http::Direction,
-        tls::{BUFFERS, CALLS, Call, Key, SESSIONS, Session, Thread, call},
+        tls::{CALLS, Call, Key, SESSIONS, Session, Thread, call},
     },
     fault::Fault,
 };
 
-use super::http::{Buffer, Io, Payload, Slot, end, follow};
+use self::buffer::Claim;
+use super::http::{Io, Payload, Slot, end, follow};
 use crate::{
     current::{self, Ids},
     emit::fault,
 };
 
 mod bind;
+mod buffer;
 mod go;
 mod more;
 
@@ -38,15 +40,6 @@ static TLS_SESSIONS: LruHashMap<Key, Session> = LruHashMap::with_max_entries(SES
 /// Threads that call a TLS library, or move what is encrypted.
 #[map]
 static TLS_THREADS: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(CALLS, 0);
-
-/// Memory to build records in. Not one for each CPU: a program at a uprobe can be preempted by
-/// another one.
-#[map]
-static TLS_BUFFERS: Array<Buffer> = Array::with_max_entries(BUFFERS, 0);
-
-/// Those that are free; the agent puts all of them here.
-#[map]
-static TLS_FREE: Queue<u32> = Queue::with_max_entries(BUFFERS, 0);
 
 /// `SSL_read(ssl, buffer, size)`, `gnutls_record_recv(session, buffer, size)`
 #[uprobe]
@@ -130,8 +123,10 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
     };
     // Such a thread's calls that move nothing are many, and say nothing.
     if moved >= 0 || call.kind == call::HANDSHAKE || thread.within == 0 || thread.received != 0 {
-        bind::called(thread, call.session, ids);
-        if done(&call, ids, moved).is_some() {
+        let key = bind::key(call.session, ids);
+        if let Some(session) = bind::called(thread, &key)
+            && done(&call, &key, session, ids, moved).is_some()
+        {
             // SAFETY: a program of the same type, which needs nothing but the context.
             unsafe { more::TLS_MORE.tail_call(&ctx, 0) };
             more::give_up(ids);
@@ -197,7 +192,7 @@ const NO_CALL: Call = Call {
 /// A call has moved so many bytes, found the end of what there is to read (0), or failed; whether
 /// some of them are left to be told.
 #[inline(always)]
-fn done(call: &Call, ids: Ids, moved: i64) -> Option<()> {
+fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> Option<()> {
     let direction = match call.kind {
         call::READ | call::READ_EX => Direction::Receive,
         _ => Direction::Send,
@@ -206,14 +201,6 @@ fn done(call: &Call, ids: Ids, moved: i64) -> Option<()> {
     if moved < 0 || moved == 0 && !at_end {
         return None;
     }
-    let key = Key {
-        pointer: call.session,
-        tgid: ids.tgid,
-        pad: 0,
-    };
-    // SAFETY: the map's value is alive while the program runs. Two threads may read and write at
-    // once; they change different fields.
-    let session = unsafe { &mut *TLS_SESSIONS.get_ptr_mut(&key)? };
     if session.stream.connection == 0 {
         if moved > 0 {
             session.missed = 1;
@@ -246,30 +233,7 @@ fn done(call: &Call, ids: Ids, moved: i64) -> Option<()> {
         return None;
     };
     io.slot = claim.slot;
-    let tuple = session.tuple;
-    let left = follow(&mut session.stream, &tuple, &io);
+    let left = follow(&mut session.stream, &session.tuple, &io);
     claim.end();
-    more::keep(key, ids, &io, left)
-}
-
-/// A buffer that is taken.
-struct Claim {
-    slot: Slot,
-    number: u32,
-}
-
-impl Claim {
-    #[inline(always)]
-    fn take() -> Option<Self> {
-        let number = TLS_FREE.pop().ok()??;
-        let buffer = TLS_BUFFERS.get_ptr_mut(number)?;
-        // SAFETY: nobody else has it until its number is given back.
-        let slot = unsafe { Slot::of(buffer) };
-        Some(Self { slot, number })
-    }
-
-    #[inline(always)]
-    fn end(self) {
-        let _ = TLS_FREE.push(&self.number, 0);
-    }
+    more::keep(*key, ids, &io, left)
 }

@@ -131,27 +131,25 @@ fn sign<A: Access>(
     }
 }
 
-/// A library was called for a session.
+/// A library was called for a session, which is made if it isn't known.
 #[inline(always)]
-pub(super) fn called(thread: &mut Thread, pointer: u64, ids: Ids) {
-    let key = key(pointer, ids);
-    let found = find(&key);
+pub(super) fn called(thread: &mut Thread, key: &Key) -> Option<&'static mut Session> {
+    let found = find(key);
     if let Some(session) = &found
         && session.stream.connection != 0
     {
-        return;
+        return found;
     }
     let received = core::mem::replace(&mut thread.received, 0);
-    thread.called = pointer;
-    let Some(session) = found.or_else(|| create(&key)) else {
-        return;
-    };
+    thread.called = key.pointer;
+    let session = found.or_else(|| create(key))?;
     if received != 0 && received != SEVERAL {
         let tuple = thread.tuple;
         if vote(session, received, READ, thread.late != 0, &tuple) {
             thread.called = 0;
         }
     }
+    Some(session)
 }
 
 /// Counts a sign that a session belongs to a connection; whether it is bound by that.
@@ -207,8 +205,9 @@ pub(crate) fn is_late(connection: &Connection) -> bool {
     connection.stream.late != 0 || connection.opened < attached
 }
 
+/// Identifies the session with this pointer in the current process.
 #[inline(always)]
-fn key(pointer: u64, ids: Ids) -> Key {
+pub(super) fn key(pointer: u64, ids: Ids) -> Key {
     Key {
         pointer,
         tgid: ids.tgid,
@@ -216,10 +215,12 @@ fn key(pointer: u64, ids: Ids) -> Key {
     }
 }
 
+/// What is known of a session.
 #[inline(always)]
-fn find(key: &Key) -> Option<&'static mut Session> {
+pub(super) fn find(key: &Key) -> Option<&'static mut Session> {
     let session = TLS_SESSIONS.get_ptr_mut(key)?;
-    // SAFETY: the map's value is alive while the program runs.
+    // SAFETY: the map's value is alive while the program runs. Two threads may read and write at
+    // once; they change different fields.
     Some(unsafe { &mut *session })
 }
 

@@ -14,7 +14,7 @@ use aya_ebpf::{
 };
 use sonde_common::event::tls::{CALLS, Call, Key, call};
 
-use super::{NO_CALL, TLS_SESSIONS, done, more};
+use super::{NO_CALL, TLS_SESSIONS, bind, done, more};
 use crate::current::{self, Ids};
 
 /// Goroutines within a call.
@@ -73,7 +73,11 @@ pub(crate) fn go_tls_return(ctx: ProbeContext) -> u32 {
     }
     // Nothing may be an error of any kind: only the connection's end says that it is the end.
     let moved = regs.argument0.cast_signed();
-    if done(&call, ids, if moved == 0 { -1 } else { moved }).is_some() {
+    let moved = if moved == 0 { -1 } else { moved };
+    let session = bind::key(call.session, ids);
+    if let Some(found) = bind::find(&session)
+        && done(&call, &session, found, ids, moved).is_some()
+    {
         // SAFETY: a program of the same type, which needs nothing but the context.
         unsafe { more::GO_TLS_MORE.tail_call(&ctx, 0) };
         more::give_up(ids);

@@ -13,7 +13,7 @@ use sonde_common::{
     fault::Fault,
 };
 
-use super::{Claim, TLS_SESSIONS};
+use super::{TLS_SESSIONS, buffer::Claim};
 use crate::{
     current::{self, Ids},
     emit::fault,
@@ -99,15 +99,14 @@ fn part(ids: Ids) -> Option<()> {
 
 #[inline(always)]
 fn tell(left: &mut Left, direction: Direction) -> Option<()> {
-    // SAFETY: as in `super::done`.
+    // SAFETY: as in `bind::find`.
     let session = unsafe { &mut *TLS_SESSIONS.get_ptr_mut(&left.session)? };
     let Some(claim) = Claim::take() else {
         lose(left);
         return None;
     };
-    let tuple = session.tuple;
-    let stream = &mut session.stream;
-    let more = http::tell_parts(stream, &tuple, &mut left.rest, direction, claim.slot);
+    let (stream, tuple) = (&mut session.stream, &session.tuple);
+    let more = http::tell_parts(stream, tuple, &mut left.rest, direction, claim.slot);
     claim.end();
     more
 }
@@ -135,7 +134,7 @@ pub(super) fn give_up(ids: Ids) {
 fn lose(left: &Left) {
     fault(Fault::TlsBusy);
     if let Some(session) = TLS_SESSIONS.get_ptr_mut(&left.session) {
-        // SAFETY: as in `super::done`.
+        // SAFETY: as in `bind::find`.
         let stream = unsafe { &mut (*session).stream };
         http::give_up(stream, direction(left), left.rest.length);
     }
