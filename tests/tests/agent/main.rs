@@ -8,6 +8,7 @@ mod command;
 mod dashboards;
 mod exact;
 mod faults;
+mod grpc;
 mod oracle;
 mod otlp;
 mod privacy;

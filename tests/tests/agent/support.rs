@@ -1,12 +1,18 @@
 //! Servers and clients that several tests run.
 
-use std::{fs, net::SocketAddr, process::Command};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use sonde_tests::{
     agent::Agent,
     exposition::{Counts, Metrics},
-    lab::{Lab, free_address},
+    lab::{Lab, finish, free_address},
+    packages,
     process::Process,
 };
 
@@ -136,6 +142,67 @@ pub(crate) fn number_before(text: &str, word: &str) -> Result<u64> {
     digits
         .parse()
         .with_context(|| format!("before {word} in {text}"))
+}
+
+/// What a registry brings, if it is there.
+fn brought(path: Option<PathBuf>) -> Result<PathBuf> {
+    let path = path.context("HOME is not set")?;
+    ensure!(
+        path.exists(),
+        "no {}: `cargo xtask setup --all` puts it there",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// Python with the packages of [`packages::PYTHON`], under a `service.name` of this lab's.
+pub(crate) fn python(lab: &Lab, service: &str) -> Result<Command> {
+    let mut python = lab.command("python3");
+    python
+        .env("PYTHONPATH", brought(packages::python())?)
+        .env("OTEL_SERVICE_NAME", named(lab, service));
+    Ok(python)
+}
+
+/// The path of [`packages::node`].
+pub(crate) fn old_node() -> Result<PathBuf> {
+    brought(packages::node())
+}
+
+/// A `service.name` that no other lab has.
+pub(crate) fn named(lab: &Lab, service: &str) -> String {
+    format!("{service}-{}", lab.namespace())
+}
+
+/// Builds a program of one file, or of a module, with a version of [`packages::GO`]. Nothing is
+/// fetched; what was built stays in Go's cache.
+pub(crate) fn go_build(
+    lab: &Lab,
+    version: &str,
+    source: &Path,
+    flags: &[&str],
+    program: &str,
+) -> Result<PathBuf> {
+    let root = brought(packages::go(version))?;
+    let program = lab.path().join(program);
+    let mut build = lab.command(root.join("bin/go"));
+    build
+        .arg("build")
+        .args(flags)
+        .arg("-o")
+        .arg(&program)
+        .env("GOROOT", &root)
+        .env("GOTOOLCHAIN", "local")
+        .env("GOENV", "off")
+        .env("GOFLAGS", "")
+        .env("GOPROXY", "off");
+    if source.is_dir() {
+        build.current_dir(source);
+    } else {
+        build.arg(source).env("GO111MODULE", "off");
+    }
+    finish(&mut build)?;
+    Ok(program)
 }
 
 /// The sonde program with a lab's surroundings.

@@ -11,16 +11,18 @@ use sonde_tests::{
 };
 
 use crate::support::{
-    CLIENT, METHOD, Nginx, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl, nginx,
+    CLIENT, METHOD, Nginx, PORT, ROUTE, SERVER, SERVICE, STATUS, assert_counts, counts, curl,
+    named, nginx, old_node,
 };
 
 mod files;
+mod others;
 mod uncovered;
 
 const SCHEME: &str = "url_scheme";
 const ADDRESS: &str = "server_address";
 
-/// A certificate for 127.0.0.1 and its key.
+/// A certificate for 127.0.0.1 and localhost, and its key.
 pub(crate) struct Certificate {
     der: Vec<u8>,
     file: PathBuf,
@@ -29,7 +31,8 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     pub(crate) fn new(lab: &Lab) -> Result<Self> {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        let made =
+            rcgen::generate_simple_self_signed(["localhost", "127.0.0.1"].map(str::to_owned))?;
         Ok(Self {
             der: made.cert.der().to_vec(),
             file: lab.write("certificate.pem", &made.cert.pem())?,
@@ -48,7 +51,7 @@ fn nginx_with_tls(lab: &Lab, certificate: &Certificate) -> Result<(Nginx, Socket
     let address = free_address()?;
     let [file, key] = certificate.paths();
     let more = format!(
-        "listen {address} ssl; ssl_certificate {file}; ssl_certificate_key {key};
+        "listen {address} ssl http2; ssl_certificate {file}; ssl_certificate_key {key};
          ssl_protocols TLSv1.2 TLSv1.3;"
     );
     Ok((nginx(lab, &more)?, address))
@@ -85,7 +88,7 @@ fn with(rows: Rows<'_>, scheme: &str, address: &str) -> Counts {
 #[test]
 fn openssl_in_nginx_and_curl() -> Result<()> {
     let lab = Lab::open()?;
-    let agent = lab.agent(&[])?;
+    let agent = lab.agent(&["--probe.statistics=always"])?;
     let (nginx, address) = nginx_with_tls(&lab, &Certificate::new(&lab)?)?;
     let (program, client) = lab.copy("curl")?;
     let url = |path: &str| format!("https://{address}{path}");
@@ -116,6 +119,13 @@ fn openssl_in_nginx_and_curl() -> Result<()> {
     assert_served(&agent, &nginx.service, rows)?;
     assert_asked(&agent, &client, address, rows)?;
     assert_eq!(agent.dropped()?, Counts::new());
+    let runs = |program| {
+        let runs = "sonde_probe_runs_total";
+        agent.eventually(program, |metrics| {
+            metrics.sum(runs, &[("program", program)])
+        })
+    };
+    assert!(runs("tls_return")? >= 84.0, "reads and writes at both ends");
     // In clear text on the same server all is as it was.
     assert_eq!(curl(&lab, &[&nginx.url("/made")])?, "201\n");
     let clear = counts(&[(["GET", "201", "/made", "http"], 1)]);
@@ -180,73 +190,35 @@ fn python_with_sockets_and_with_asyncio() -> Result<()> {
     assert_served(&agent, &named("loop"), &[by_loops, by_sockets].concat())
 }
 
+/// 3.x in the node that is installed, 1.1.1 in an older one.
 #[test]
 fn node_with_openssl_within() -> Result<()> {
     let lab = Lab::open()?;
     let agent = lab.agent(&[])?;
     let certificate = Certificate::new(&lab)?;
     let script = lab.write("vault.js", include_str!("programs/tls.js"))?;
-    let address = free_address()?;
-    let port = address.port().to_string();
-    let node = |service: &str| {
-        let mut command = lab.command("node");
-        let name = format!("{service}-{}", lab.namespace());
-        command.arg(&script).env("OTEL_SERVICE_NAME", name);
-        command
-    };
-    let mut server = node("server");
-    server.args(["serve", &port]).args(certificate.paths());
-    let _server = lab.serve(&mut server, address)?;
-    finish(node("client").args(["ask", &port]))?;
-    let rows: Rows<'_> = &[
-        (["GET", "200", "/items/{id}"], 200),
-        (["POST", "200", "/items/{id}"], 20),
-        (["GET", "404", "/missing"], 10),
-    ];
-    assert_served(&agent, &format!("server-{}", lab.namespace()), rows)?;
-    assert_asked(
-        &agent,
-        &format!("client-{}", lab.namespace()),
-        address,
-        rows,
-    )
-}
-
-/// Plain, and without its symbols.
-#[test]
-fn go_with_its_own_library() -> Result<()> {
-    let lab = Lab::open()?;
-    let agent = lab.agent(&[])?;
-    let certificate = Certificate::new(&lab)?;
-    lab.write("main.go", include_str!("programs/tls.go"))?;
-    for (kind, flags) in [("plain", ""), ("stripped", "-s -w")] {
-        let (program, server_name) = (lab.path().join(kind), format!("{kind}-{}", lab.namespace()));
-        let mut build = lab.command("go");
-        build
-            .args(["build", "-ldflags", flags, "-o"])
-            .arg(&program)
-            .arg("main.go")
-            .env("GO111MODULE", "off");
-        finish(&mut build)?;
+    for (number, program) in ["node".into(), old_node()?].iter().enumerate() {
         let address = free_address()?;
-        let run = |role: &str| {
-            let mut command = lab.command(&program);
+        let port = address.port().to_string();
+        let service = |role: &str| named(&lab, &format!("{role}-{number}"));
+        let node = |role: &str| {
+            let mut command = lab.command(program);
             command
-                .arg(role)
-                .env("OTEL_SERVICE_NAME", format!("{role}-{server_name}"));
+                .arg(&script)
+                .env("OTEL_SERVICE_NAME", service(role))
+                .args([role, &port]);
             command
         };
-        let mut server = run("serve");
-        server.arg(address.to_string()).args(certificate.paths());
-        let _server = lab.serve(&mut server, address)?;
-        finish(run("ask").arg(format!("https://{address}")))?;
+        let mut server = node("serve");
+        let _server = lab.serve(server.args(certificate.paths()), address)?;
+        finish(&mut node("ask"))?;
         let rows: Rows<'_> = &[
             (["GET", "200", "/items/{id}"], 200),
             (["POST", "200", "/items/{id}"], 20),
-            (["GET", "404", "/missing"], 20),
+            (["GET", "404", "/missing"], 10),
         ];
-        assert_asked(&agent, &format!("ask-{server_name}"), address, rows)?;
-        assert_served(&agent, &format!("serve-{server_name}"), rows)?;
+        assert_served(&agent, &service("serve"), rows)?;
+        assert_asked(&agent, &service("ask"), address, rows)?;
     }
     Ok(())
 }

@@ -80,14 +80,14 @@ fn ensure_go(version: &str) -> Result<()> {
 }
 
 fn go_works(root: &Path) -> bool {
-    sh::succeeds(go(root).arg("version"))
+    // Whatever flags the user has set for a newer one.
+    let mut go = go(root);
+    sh::succeeds(go.arg("version").env("GOENV", "off").env("GOFLAGS", ""))
 }
 
-/// A go command of a distribution, whatever the user has set for others.
 fn go(root: &Path) -> Command {
     let mut go = Command::new(root.join("bin/go"));
     go.env("GOROOT", root).env("GOTOOLCHAIN", "local");
-    go.env("GOENV", "off").env("GOFLAGS", "");
     go
 }
 
