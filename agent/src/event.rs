@@ -2,7 +2,9 @@
 
 use sonde_common::event::{
     http::{Direction, Tuple},
-    process, tcp, tls,
+    process,
+    tcp::{self, Info},
+    tls,
 };
 
 /// One decoded ring-buffer record.
@@ -69,4 +71,6 @@ pub struct Segment<'a> {
     pub tail: &'a [u8],
     /// How long what was read last lay in the socket before, microseconds, where that is known.
     pub queued: Option<u32>,
+    /// What TCP knew of the connection after this, where that is known.
+    pub tcp: Option<Info>,
 }

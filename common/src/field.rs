@@ -109,6 +109,8 @@ fields! {
     SockV6Daddr = "sock": "__sk_common.skc_v6_daddr";
     /// Local IPv6 address.
     SockV6RcvSaddr = "sock": "__sk_common.skc_v6_rcv_saddr";
+    /// Number of the socket, once it was asked for; no other gets it.
+    SockCookie = "sock": "__sk_common.skc_cookie.counter";
     /// Network namespace.
     SockNet = "sock": "__sk_common.skc_net.net";
     /// `SOCK_*` flags.

@@ -18,7 +18,7 @@ use sonde_common::{
     event::{
         connection::{Connection, Endpoint, Progress, Stream, TABLE_ENTRIES, verdict},
         http::Tuple,
-        tcp::Role,
+        tcp::{Info, Role},
         tls::state,
     },
     fault::Fault,
@@ -76,6 +76,7 @@ pub(crate) enum Table {}
 
 /// A stream of which nothing was seen.
 pub(crate) const NO_STREAM: Stream = Stream {
+    tcp: Info::UNKNOWN,
     connection: 0,
     offset: [0; 2],
     first: [0; 2],

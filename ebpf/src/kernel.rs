@@ -6,14 +6,17 @@
 
 use core::marker::PhantomData;
 
-use aya_ebpf::helpers::{bpf_probe_read_kernel, generated::bpf_skc_to_tcp_sock};
+use aya_ebpf::helpers::{
+    bpf_probe_read_kernel,
+    generated::{self, bpf_get_socket_cookie, bpf_skc_to_tcp_sock},
+};
 use sonde_common::field::{self, Field};
 
 mod request;
 mod sock;
 mod task;
 
-pub(crate) use self::task::binprm_filename;
+pub(crate) use self::{sock::waited, task::binprm_filename};
 
 /// Byte offsets by [`Field`], resolved by the agent in the running kernel's BTF.
 #[unsafe(no_mangle)]
@@ -34,6 +37,10 @@ pub(crate) trait Access {
 
     /// The `struct tcp_sock` that starts with this `struct sock`, to be read in the same way.
     unsafe fn tcp_sock(sk: *const u8) -> *const u8;
+
+    /// The number of this `struct sock` that no other one gets (`skc_cookie`); 0 where it can't be
+    /// asked for.
+    unsafe fn cookie(sk: *const u8) -> u64;
 }
 
 /// Loads through the verifier's typed pointers (`tp_btf`); faults read as zero.
@@ -58,6 +65,13 @@ impl Access for Direct {
             .cast_const()
             .cast()
     }
+
+    /// In programs of this type since kernel 5.12.
+    #[inline(always)]
+    unsafe fn cookie(sk: *const u8) -> u64 {
+        // SAFETY: the verifier checks the socket pointer.
+        unsafe { bpf_get_socket_cookie(sk.cast_mut().cast()) }
+    }
 }
 
 impl Access for Probed {
@@ -70,6 +84,11 @@ impl Access for Probed {
     #[inline(always)]
     unsafe fn tcp_sock(sk: *const u8) -> *const u8 {
         sk
+    }
+
+    #[inline(always)]
+    unsafe fn cookie(_: *const u8) -> u64 {
+        0
     }
 }
 
@@ -112,6 +131,23 @@ fn probe<T: Copy>(base: *const u8, field: Field) -> Option<T> {
     let offset = offset(field)?;
     // SAFETY: the helper checks the address.
     unsafe { Probed::load(base, offset) }
+}
+
+/// The same without a branch: 0 where nothing can be read.
+#[inline(always)]
+fn probe_or_zero<T: Copy + Default>(base: *const u8, field: Field) -> T {
+    let mut value = T::default();
+    if let Some(offset) = offset(field) {
+        // SAFETY: the helper checks the address, and writes zeros when it can't read.
+        unsafe {
+            generated::bpf_probe_read_kernel(
+                (&raw mut value).cast(),
+                size_of::<T>() as u32,
+                base.wrapping_add(offset).cast(),
+            );
+        }
+    }
+    value
 }
 
 #[inline(always)]

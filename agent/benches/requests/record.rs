@@ -4,7 +4,10 @@ use std::mem::offset_of;
 
 use sonde::kernel::pod;
 use sonde_common::{
-    event::http::{Direction, NOT_QUEUED, Segment},
+    event::{
+        http::{Direction, NOT_QUEUED, Segment},
+        tcp::Info,
+    },
     header::{Header, Kind},
 };
 
@@ -46,6 +49,7 @@ impl Record {
             flags: 0,
             skipped: 0,
             queued: NOT_QUEUED,
+            tcp: Info::UNKNOWN,
         };
         let mut bytes = pod::bytes(&segment).to_vec();
         bytes.extend_from_slice(message.as_bytes());

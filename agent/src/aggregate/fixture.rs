@@ -13,6 +13,7 @@ use crate::{
     l7::{
         exchange::{Exchange, Method, Role},
         headers::Headers,
+        transport::Transport,
     },
     metric::{Attributes, Collector, Resource, Snapshot, Value},
 };
@@ -62,6 +63,7 @@ pub(crate) fn exchange(role: Role) -> Exchange {
         tuple,
         role,
         queued: None,
+        transport: Transport::default(),
         tgid: 100,
         start: 1_000_000_000,
         response_start: Some(1_002_000_000),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sonde_common::event::http::Tuple;
 
-use super::{headers::Headers, rpc::Rpc};
+use super::{headers::Headers, rpc::Rpc, transport::Transport};
 
 /// Which side of the exchange the observed process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -209,6 +209,8 @@ pub struct Exchange {
     /// How long the request's first bytes lay in the socket before the process read them,
     /// microseconds; `None` when that isn't known, and of clients.
     pub queued: Option<u32>,
+    /// What TCP knew of the connection meanwhile.
+    pub transport: Transport,
     /// First byte of the final answer; `None` when none came.
     pub response_start: Option<u64>,
     /// Last byte of the answer, or when it was given up.

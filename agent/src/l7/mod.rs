@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod headers;
 pub mod rpc;
 pub mod script;
+pub mod transport;
 
 mod body;
 mod connection;

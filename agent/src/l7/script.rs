@@ -314,6 +314,7 @@ impl Script {
             head: &segment.head,
             tail: &segment.tail,
             queued: None,
+            tcp: None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! One direction of a connection: where it is, what comes next, and a head that isn't whole yet.
 
+use sonde_common::event::tcp::Info;
+
 use super::{
     body::Body,
     counters::Rejection,
@@ -57,6 +59,7 @@ pub(super) struct Origin {
     pub(super) tgid: u32,
     /// How long it lay in the socket, microseconds.
     pub(super) queued: Option<u32>,
+    pub(super) tcp: Option<Info>,
     /// At the start of a read or write.
     pub(super) fresh: bool,
     /// At the start of the stream.

@@ -91,6 +91,7 @@ impl Shared {
             reader: &mut self.reader,
             buffers: &mut self.buffers,
             memory: &mut self.memory,
+            tcp: None,
             out,
         }
     }
@@ -143,6 +144,7 @@ impl Connections {
             return;
         };
         let mut context = self.shared.context(out);
+        context.tcp = segment.tcp;
         match connection.segment(segment, &mut context) {
             Fate::Open => {}
             Fate::Lingering => self.lingering.push_back((segment.connection, segment.time)),

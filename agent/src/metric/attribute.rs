@@ -1,6 +1,6 @@
 //! What tells series and resources apart.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// An attribute's value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +11,8 @@ pub enum AttributeValue {
     Integer(i64),
     /// Yes or no.
     Boolean(bool),
+    /// A time, told in seconds. On spans and log records only.
+    Duration(Duration),
     /// Several texts. On spans and log records only: no series is told apart by one.
     Texts(Arc<[Arc<str>]>),
 }
@@ -51,6 +53,12 @@ impl From<u16> for AttributeValue {
     }
 }
 
+impl From<Duration> for AttributeValue {
+    fn from(value: Duration) -> Self {
+        Self::Duration(value)
+    }
+}
+
 impl From<bool> for AttributeValue {
     fn from(value: bool) -> Self {
         Self::Boolean(value)
@@ -63,6 +71,7 @@ impl std::fmt::Display for AttributeValue {
             Self::Text(text) => formatter.write_str(text),
             Self::Integer(number) => number.fmt(formatter),
             Self::Boolean(truth) => truth.fmt(formatter),
+            Self::Duration(duration) => duration.as_secs_f64().fmt(formatter),
             Self::Texts(texts) => formatter.write_str(&texts.join(", ")),
         }
     }

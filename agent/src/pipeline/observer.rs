@@ -162,6 +162,7 @@ impl Observer {
             head: &[],
             tail: &[],
             queued: None,
+            tcp: Some(closed.totals.info()),
         });
     }
 

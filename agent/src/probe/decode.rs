@@ -2,7 +2,10 @@
 
 use aya::Pod;
 use sonde_common::{
-    event::http::{Direction, NOT_QUEUED, Open, Segment as Raw},
+    event::{
+        http::{Direction, NOT_QUEUED, Open, Segment as Raw},
+        tcp::Info,
+    },
     header::{Header, Kind},
 };
 
@@ -63,6 +66,7 @@ fn segment(bytes: &[u8]) -> Result<Segment<'_>, Malformed> {
         head,
         tail: rest.get(..tail).ok_or(Malformed)?,
         queued: (raw.queued != NOT_QUEUED).then_some(raw.queued),
+        tcp: (raw.tcp != Info::UNKNOWN).then_some(raw.tcp),
     })
 }
 
@@ -114,6 +118,7 @@ mod tests {
             flags: 0,
             skipped: 0,
             queued: NOT_QUEUED,
+            tcp: Info::UNKNOWN,
         };
         let mut data = crate::kernel::pod::bytes(&raw).to_vec();
         data.extend_from_slice(b"xyz");

@@ -1,6 +1,9 @@
 //! What the kernel side keeps of one TCP connection while it lives.
 
-use crate::{event::http::Tuple, pod};
+use crate::{
+    event::{http::Tuple, tcp::Info},
+    pod,
+};
 
 /// Connections whose states have room in the table (kernels before 6.3): 8 MiB, allocated when the
 /// programs are loaded.
@@ -24,6 +27,8 @@ pub mod verdict {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
+    /// What TCP knew as of the last read or write that was followed.
+    pub tcp: Info,
     /// Identifies the connection in every record; never reused while the programs are loaded. 0:
     /// not set up.
     pub connection: u64,
@@ -125,6 +130,6 @@ pub struct Progress {
 
 const _: () = assert!(size_of::<Endpoint>() == 8);
 const _: () = assert!(size_of::<Progress>() == 24);
-const _: () = assert!(size_of::<Connection>() == 176);
+const _: () = assert!(size_of::<Connection>() == 184);
 
 pod!(Stream, Connection, Endpoint, Progress);

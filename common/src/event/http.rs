@@ -9,7 +9,7 @@
 //!
 //! A ring record is a [`Segment`] followed by its `captured + tail` bytes.
 
-use crate::{header::Header, pod};
+use crate::{event::tcp::Info, header::Header, pod};
 
 /// Longest piece that is copied from the front of one read or write, when that begins with a
 /// request, or is all one head (its last bytes are a blank line).
@@ -117,6 +117,8 @@ pub struct Segment {
     /// How long what was read last lay in the socket before, microseconds; [`NOT_QUEUED`] when that
     /// isn't known, and for what was written.
     pub queued: u32,
+    /// What TCP knew of the connection after this.
+    pub tcp: Info,
 }
 
 /// [`Segment::queued`] when there is nothing to say.
@@ -124,6 +126,6 @@ pub const NOT_QUEUED: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Tuple>() == 40);
 const _: () = assert!(size_of::<Open>() == 80);
-const _: () = assert!(size_of::<Segment>() == 64);
+const _: () = assert!(size_of::<Segment>() == 72);
 
 pod!(Tuple, Open, Segment);

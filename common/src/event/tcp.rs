@@ -17,6 +17,37 @@ pub enum Role {
     Inbound = 2,
 }
 
+/// What TCP knows of a connection: two fields of the kernel's `struct tcp_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// See [`Totals::srtt`].
+    pub srtt: u32,
+    /// See [`Totals::retransmits`]; [`Info::UNKNOWN`] has the largest number.
+    pub retransmits: u32,
+}
+
+impl Info {
+    /// The socket couldn't be asked.
+    pub const UNKNOWN: Self = Self {
+        srtt: 0,
+        retransmits: u32::MAX,
+    };
+}
+
+/// When something came last.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When a packet last came or went, `CLOCK_MONOTONIC` in microseconds (`tcp_mstamp`); 0: not
+    /// known.
+    pub packet: u64,
+    /// When data last came, in the low 32 bits of jiffies (`icsk_ack.lrcvtime`).
+    pub data: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
 /// What a connection has done so far, or by its end.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +76,17 @@ pub struct Totals {
     pub pad: [u8; 2],
     /// Who talks to whom.
     pub tuple: Tuple,
+}
+
+impl Totals {
+    /// The part that goes with what was read and written.
+    #[must_use]
+    pub const fn info(&self) -> Info {
+        Info {
+            srtt: self.srtt,
+            retransmits: self.retransmits,
+        }
+    }
 }
 
 /// `Kind::TcpClosed`.
@@ -79,8 +121,10 @@ pub struct ConnectFailed {
     pub pad: u32,
 }
 
+const _: () = assert!(size_of::<Info>() == 8);
+const _: () = assert!(size_of::<Arrival>() == 16);
 const _: () = assert!(size_of::<Totals>() == 96);
 const _: () = assert!(size_of::<Closed>() == 128);
 const _: () = assert!(size_of::<ConnectFailed>() == 80);
 
-pod!(Totals, Closed, ConnectFailed);
+pod!(Info, Arrival, Totals, Closed, ConnectFailed);

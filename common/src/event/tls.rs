@@ -4,7 +4,7 @@
 //! positions inside the session, under the number of the TCP connection that carries it.
 
 use crate::{
-    event::{connection::Stream, http::Tuple},
+    event::{connection::Stream, http::Tuple, tcp::Arrival},
     header::Header,
     pod,
 };
@@ -58,14 +58,31 @@ pub struct Key {
     pub pad: u32,
 }
 
+/// The connection that carries a session.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// Who talks to whom.
+    pub tuple: Tuple,
+    /// Its number.
+    pub connection: u64,
+    /// Where the kernel has its socket.
+    pub socket: u64,
+    /// By which the socket there is told from a later one (`skc_cookie`); 0 where the table of
+    /// connections tells that (kernels before 6.3).
+    pub cookie: u64,
+}
+
 /// A session.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
     /// What is followed of the bytes inside. Its connection is 0 until that is known.
     pub stream: Stream,
-    /// Who talks to whom, from then on.
-    pub tuple: Tuple,
+    /// Its connection, from then on.
+    pub carrier: Carrier,
+    /// When something came there, before what was read inside last.
+    pub arrival: Arrival,
     /// The connection that it seemed to belong to the last time that there was something to see.
     pub candidate: u64,
     /// How many times in a row, and whether a read was among them.
@@ -103,8 +120,8 @@ pub struct Thread {
     /// An unbound connection that was read since the last call for an unbound session; 0: none, or
     /// [`SEVERAL`].
     pub received: u64,
-    /// Its addresses.
-    pub tuple: Tuple,
+    /// Where that is.
+    pub carrier: Carrier,
     /// The unbound session that was last called for, if that was since the last write of an unbound
     /// connection; else 0.
     pub called: u64,
@@ -147,8 +164,9 @@ pub struct Uncovered {
 }
 
 const _: () = assert!(size_of::<Key>() == 16);
-const _: () = assert!(size_of::<Session>() == 120);
-const _: () = assert!(size_of::<Thread>() == 104);
+const _: () = assert!(size_of::<Carrier>() == 64);
+const _: () = assert!(size_of::<Session>() == 168);
+const _: () = assert!(size_of::<Thread>() == 128);
 const _: () = assert!(size_of::<Uncovered>() == 80);
 
-pod!(Key, Session, Call, Thread, Uncovered);
+pod!(Key, Carrier, Session, Call, Thread, Uncovered);

@@ -1,9 +1,15 @@
 //! `struct sock`, and the `struct inet_sock` and `struct tcp_sock` that start with it.
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
-use sonde_common::{event::http::Tuple, field::Field};
+use sonde_common::{
+    event::{
+        http::{NOT_QUEUED, Tuple},
+        tcp::{Arrival, Info},
+    },
+    field::Field,
+};
 
-use super::{Access, Sock, offset, probe};
+use super::{Access, Probed, Sock, offset, probe, probe_or_zero};
 
 /// `AF_INET`
 const AF_INET: u16 = 2;
@@ -152,11 +158,7 @@ impl<A: Access> Sock<A> {
         unsafe { A::load(tcp, offset) }
     }
 
-    /// How long what is read at this moment has been there, microseconds: at least so long, where
-    /// more came after its first bytes.
-    ///
-    /// The time of the last packet is exact, but an acknowledgement that is sent after a while
-    /// (`tcp_delack_timer`) moves it on; then the time of the last data stands, in ticks.
+    /// How long what is read at this moment has been there; see [`waited`].
     #[inline(always)]
     pub(crate) fn waited(&self, now: u64) -> Option<u32> {
         // SAFETY: `sk` is the kernel's; a null result is checked.
@@ -165,22 +167,49 @@ impl<A: Access> Sock<A> {
             return None;
         }
         // SAFETY: the offsets are those of the fields in this kernel's own description.
-        let (stamp, data): (u64, u32) = unsafe {
+        let arrival = unsafe {
+            Arrival {
+                packet: A::load(tcp, offset(Field::TcpMstamp)?)?,
+                data: A::load(tcp, offset(Field::IcskLrcvtime)?)?,
+                pad: 0,
+            }
+        };
+        Some(waited(&arrival, now))
+    }
+
+    /// What TCP knows of the connection. On the hot path: two direct loads
+    /// where that is possible.
+    #[inline(always)]
+    pub(crate) fn tcp_info(&self) -> Option<Info> {
+        // SAFETY: `sk` is the kernel's; a null result is checked.
+        let tcp = unsafe { A::tcp_sock(self.0) };
+        if tcp.is_null() {
+            return None;
+        }
+        // SAFETY: the offsets are those of the fields in this kernel's own description.
+        let (srtt, retransmits): (u32, u32) = unsafe {
             (
-                A::load(tcp, offset(Field::TcpMstamp)?)?,
-                A::load(tcp, offset(Field::IcskLrcvtime)?)?,
+                A::load(tcp, offset(Field::TcpSrttUs)?)?,
+                A::load(tcp, offset(Field::TcpTotalRetrans)?)?,
             )
         };
-        // SAFETY: the helper takes nothing and always succeeds.
-        let ticks = (unsafe { bpf_jiffies64() } as u32).wrapping_sub(data);
-        let exact = (now / 1000).saturating_sub(stamp);
-        let rough = u64::from(ticks.saturating_sub(1)) * u64::from(tick());
-        let waited = if rough > exact && ticks < u32::MAX / 2 {
-            rough
-        } else {
-            exact
-        };
-        u32::try_from(waited).ok()
+        Some(Info {
+            srtt: srtt >> 3,
+            retransmits,
+        })
+    }
+
+    /// A number that no other socket gets, made if it has none; 0 where that can't be asked for.
+    #[inline(always)]
+    pub(crate) fn cookie(&self) -> u64 {
+        // SAFETY: `sk` is the kernel's.
+        unsafe { A::cookie(self.0) }
+    }
+
+    /// The number that [`Sock::cookie`] has made, if that was called for this socket.
+    #[inline(always)]
+    pub(crate) fn has_cookie(&self, cookie: u64) -> bool {
+        self.probe(Field::SockCookie) == Some(cookie)
     }
 
     /// Payload bytes sent, each counted once. `bytes_acked` would count SYN and FIN as well.
@@ -202,6 +231,47 @@ impl<A: Access> Sock<A> {
     pub(crate) fn retransmits(&self) -> u32 {
         self.tcp(Field::TcpTotalRetrans).unwrap_or(0)
     }
+}
+
+impl Sock<Probed> {
+    /// [`Sock::tcp_info`] of an address where there may be no socket any more; what is read there then
+    /// is of no use.
+    #[inline(always)]
+    pub(crate) fn probable_tcp_info(&self) -> Info {
+        Info {
+            srtt: probe_or_zero::<u32>(self.0, Field::TcpSrttUs) >> 3,
+            retransmits: probe_or_zero(self.0, Field::TcpTotalRetrans),
+        }
+    }
+
+    /// When something came there, the same way.
+    #[inline(always)]
+    pub(crate) fn probable_arrival(&self) -> Arrival {
+        Arrival {
+            packet: probe_or_zero(self.0, Field::TcpMstamp),
+            data: probe_or_zero(self.0, Field::IcskLrcvtime),
+            pad: 0,
+        }
+    }
+}
+
+/// How long what is read at this moment has been there, microseconds: at least so long, where
+/// more came after its first bytes.
+///
+/// The time of the last packet is exact, but an acknowledgement that is sent after a while
+/// (`tcp_delack_timer`) moves it on; then the time of the last data stands, in ticks.
+#[inline(always)]
+pub(crate) fn waited(arrival: &Arrival, now: u64) -> u32 {
+    // SAFETY: the helper takes nothing and always succeeds.
+    let ticks = (unsafe { bpf_jiffies64() } as u32).wrapping_sub(arrival.data);
+    let exact = (now / 1000).saturating_sub(arrival.packet);
+    let rough = u64::from(ticks.saturating_sub(1)) * u64::from(tick());
+    let waited = if rough > exact && ticks < u32::MAX / 2 {
+        rough
+    } else {
+        exact
+    };
+    u32::try_from(waited).unwrap_or(NOT_QUEUED)
 }
 
 /// `::ffff:a.b.c.d`, with the address in network byte order.

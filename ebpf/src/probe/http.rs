@@ -79,18 +79,6 @@ impl<A: Access> Peers for Sock<A> {
     }
 }
 
-impl Peers for Tuple {
-    #[inline(always)]
-    fn peers(&self) -> Tuple {
-        *self
-    }
-
-    #[inline(always)]
-    fn waited(&self, _: u64) -> u32 {
-        NOT_QUEUED
-    }
-}
-
 impl Io {
     /// What the record says of it, without any of its bytes.
     #[inline(always)]
@@ -112,6 +100,7 @@ impl Io {
             flags,
             skipped: 0,
             queued: NOT_QUEUED,
+            tcp: stream.tcp,
         }
     }
 }
@@ -266,7 +255,7 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
 #[inline(always)]
 fn queued<P: Peers>(peers: &P, io: &Io, request: bool, now: u64) -> u32 {
     if request && io.direction as u8 == Direction::Receive as u8 {
-        peers.waited(now)
+        io.slot.word().forget(peers.waited(now))
     } else {
         NOT_QUEUED
     }
@@ -298,8 +287,9 @@ fn tell_of(stream: &Stream, io: &Io, time: u64, flags: u32) {
 
 /// The process has shut or closed its sending side: a FIN follows the last byte.
 #[inline(always)]
-pub(crate) fn sending_ended(connection: &Connection) {
-    let stream = &connection.stream;
+pub(crate) fn sending_ended<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
+    let stream = &mut connection.stream;
+    stream.tcp = sk.tcp_info().unwrap_or(stream.tcp);
     if stream.announced != 0 && stream.verdict != verdict::OPAQUE {
         let end = Io {
             direction: Direction::Send,

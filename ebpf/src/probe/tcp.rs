@@ -115,7 +115,7 @@ fn on_state<S: Store>(sk: &Sock<S::Access>, old: u32, new: u32) {
         state::FIN_WAIT1 | state::LAST_ACK => {
             if let Some(connection) = S::find(sk) {
                 // SAFETY: the map's value is alive while the program runs.
-                http::sending_ended(unsafe { &*connection });
+                http::sending_ended(sk, unsafe { &mut *connection });
             }
         }
         state::CLOSE if old == state::LISTEN => listening_ended(sk),

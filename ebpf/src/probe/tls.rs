@@ -28,10 +28,12 @@ use crate::{
 
 mod bind;
 mod buffer;
+mod carrier;
 mod go;
 mod more;
 
 pub(crate) use self::bind::{ciphertext, closing, is_late, is_settled};
+use self::carrier::Inside;
 
 /// Sessions of all processes.
 #[map]
@@ -164,7 +166,7 @@ fn thread(tid: u32) -> Option<&'static mut Thread> {
     static EMPTY: Thread = Thread {
         call: NO_CALL,
         received: 0,
-        tuple: crate::connection::NO_TUPLE,
+        carrier: carrier::NONE,
         called: 0,
         late: 0,
         within: 0,
@@ -208,6 +210,7 @@ fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> 
         }
         return None;
     }
+    carrier::ask(session);
     let mut io = Io {
         direction,
         length: moved as u32,
@@ -233,7 +236,11 @@ fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> 
         return None;
     };
     io.slot = claim.slot;
-    let left = follow(&mut session.stream, &session.tuple, &io);
+    let inside = Inside {
+        carrier: &session.carrier,
+        arrival: &session.arrival,
+    };
+    let left = follow(&mut session.stream, &inside, &io);
     claim.end();
     more::keep(*key, ids, &io, left)
 }

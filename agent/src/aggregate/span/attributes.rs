@@ -1,7 +1,7 @@
 //! A span's attributes: OpenTelemetry's HTTP span conventions, the stable ones, and of a gRPC call
 //! those of the RPC span conventions beside them.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{Operation, header, texts::Texts};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     l7::{
         exchange::{Exchange, Role},
         rpc::Rpc,
+        transport::Transport,
     },
     metric::{AttributeValue, Attributes},
 };
@@ -38,6 +39,8 @@ pub(super) fn of(
     if exchange.role == Role::Server && !operation.route.is_empty() {
         pairs.push(("http.route", Arc::clone(operation.route).into()));
     }
+    let queued = exchange.queued.map(u64::from).map(Duration::from_micros);
+    pairs.extend(queued.map(|time| ("http.server.request.queue.duration", time.into())));
     pairs.push(("network.peer.address", peer.into()));
     pairs.push(("network.peer.port", exchange.tuple.remote_port.into()));
     let version = texts.fixed(exchange.version);
@@ -59,7 +62,12 @@ pub(super) fn of(
         pairs.extend(requests.map(|count| ("sonde.rpc.request.messages", count.into())));
         pairs.extend(responses.map(|count| ("sonde.rpc.response.messages", count.into())));
     }
-    url(&mut pairs, exchange, &server, texts);
+    let (path, cut) = redacted(&exchange.path, PATH);
+    if exchange.truncated || cut {
+        pairs.push(("sonde.truncated", true.into()));
+    }
+    tcp(&mut pairs, exchange.transport);
+    url(&mut pairs, exchange, path, &server, texts);
     let agent = exchange.user_agent.as_ref();
     pairs.extend(agent.map(|text| ("user_agent.original", printable(text).into())));
     debug_assert!(pairs.is_sorted_by_key(|(name, _)| *name));
@@ -90,11 +98,20 @@ fn call(pairs: &mut Pairs, call: Rpc, method: Option<&Arc<str>>, texts: &mut Tex
     pairs.push(("rpc.system.name", system.into()));
 }
 
-fn url(pairs: &mut Pairs, exchange: &Exchange, server: &Server, texts: &mut Texts) {
-    let (path, cut) = redacted(&exchange.path, PATH);
-    if exchange.truncated || cut {
-        pairs.push(("sonde.truncated", true.into()));
-    }
+/// Named as the metrics that count the same of a service's connections.
+fn tcp(pairs: &mut Pairs, transport: Transport) {
+    let retransmits = transport.retransmits().map(i64::from);
+    pairs.extend(retransmits.map(|count| ("tcp.retransmits", count.into())));
+    pairs.extend(transport.rtt().map(|time| ("tcp.rtt", time.into())));
+}
+
+fn url(
+    pairs: &mut Pairs,
+    exchange: &Exchange,
+    path: Cow<'_, str>,
+    server: &Server,
+    texts: &mut Texts,
+) {
     if exchange.role == Role::Client && path.starts_with('/') {
         let full = full_url(exchange.scheme, server, &path);
         pairs.push(("url.full", full.into()));

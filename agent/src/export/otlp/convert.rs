@@ -83,6 +83,7 @@ fn any_value(value: &AttributeValue) -> AnyValue {
             AttributeValue::Text(text) => any_value::Value::StringValue(text.to_string()),
             AttributeValue::Integer(number) => any_value::Value::IntValue(*number),
             AttributeValue::Boolean(truth) => any_value::Value::BoolValue(*truth),
+            AttributeValue::Duration(time) => any_value::Value::DoubleValue(time.as_secs_f64()),
             AttributeValue::Texts(texts) => any_value::Value::ArrayValue(array(texts)),
         }),
     }
@@ -114,7 +115,9 @@ pub(super) fn attributes_bytes(attributes: &Attributes) -> usize {
                 let text = |text: &Arc<str>| size_of::<AnyValue>() + text.len();
                 texts.iter().map(text).sum()
             }
-            AttributeValue::Integer(_) | AttributeValue::Boolean(_) => 0,
+            AttributeValue::Integer(_)
+            | AttributeValue::Boolean(_)
+            | AttributeValue::Duration(_) => 0,
         };
         size_of::<(&str, AttributeValue)>() + text
     });

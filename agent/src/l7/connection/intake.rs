@@ -35,6 +35,7 @@ impl Connection {
                 time: segment.time,
                 tgid: segment.tgid,
                 queued: segment.queued,
+                tcp: segment.tcp,
                 fresh: overlap == 0,
                 first: segment.offset == 0 && overlap == 0 && !self.late,
                 waited: false,

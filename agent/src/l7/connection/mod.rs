@@ -49,7 +49,10 @@ mod request;
 mod response;
 mod upgrade;
 
-use sonde_common::event::http::{Direction, Tuple, flag};
+use sonde_common::event::{
+    http::{Direction, Tuple, flag},
+    tcp::Info,
+};
 
 pub(super) use self::early::AHEAD_MAX;
 use self::{early::Early, upgrade::Upgrade};
@@ -72,6 +75,8 @@ pub(super) struct Context<'a> {
     pub(super) reader: &'a mut Reader,
     pub(super) buffers: &'a mut Buffers,
     pub(super) memory: &'a mut Memory,
+    /// What TCP knows of the connection at hand, where that is known.
+    pub(super) tcp: Option<Info>,
     pub(super) out: &'a mut dyn FnMut(&Exchange),
 }
 
@@ -264,6 +269,7 @@ impl Connection {
                 .start
                 .min(exchange.response_start.unwrap_or(u64::MAX));
             exchange.end = end.max(exchange.start);
+            exchange.transport.ended(cx.tcp);
             cx.counters.exchanges += 1;
             (cx.out)(exchange);
             self.queue.drop_front(cx.pool);

@@ -10,6 +10,7 @@ use crate::l7::{
     headers::Headers,
     http1::{self, Framing, Request},
     stream::{Lost, Origin, Reading, Refusal, State},
+    transport::Transport,
 };
 
 impl Connection {
@@ -246,6 +247,7 @@ impl Connection {
             tgid: origin.tgid,
             start: origin.time,
             queued: origin.queued,
+            transport: Transport::begun(origin.tcp),
             response_start: None,
             end: origin.time,
             method: request.method,

@@ -1,5 +1,7 @@
 //! What frames are read from, and what comes out.
 
+use sonde_common::event::tcp::Info;
+
 use super::frame::FrameHeader;
 
 /// Bytes at the present position.
@@ -42,6 +44,7 @@ pub(super) struct Origin {
     pub(super) tgid: u32,
     /// How long it lay in the socket, microseconds.
     pub(super) queued: Option<u32>,
+    pub(super) tcp: Option<Info>,
 }
 
 /// What reading a chunk's front gave.

@@ -185,6 +185,7 @@ fn complete(stream: &Stream, cx: &mut Context<'_>) {
             requests: stream.asked.messages(),
             responses: stream.answered.messages(),
         });
+        exchange.transport.ended(cx.tcp);
         cx.counters.exchanges += 1;
         (cx.out)(exchange);
     }

@@ -55,6 +55,7 @@ impl Frames {
                 time: 0,
                 tgid: 0,
                 queued: None,
+                tcp: None,
             },
             kept: Vec::new(),
         }

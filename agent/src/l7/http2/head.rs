@@ -14,6 +14,7 @@ use crate::l7::{
     counters::Dropped,
     exchange::{Exchange, Method, Role},
     headers::{Headers, Message},
+    transport::Transport,
 };
 
 /// A header block that comes in several frames.
@@ -217,6 +218,7 @@ impl Connection {
             tgid: origin.tgid,
             start: origin.time,
             queued: origin.queued,
+            transport: Transport::begun(origin.tcp),
             response_start: None,
             end: origin.time,
             method,

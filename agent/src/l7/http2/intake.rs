@@ -25,6 +25,7 @@ impl Connection {
             time: segment.time,
             tgid: segment.tgid,
             queued: segment.queued,
+            tcp: segment.tcp,
         };
         let missed = segment.offset.saturating_sub(next);
         if missed > 0 {

@@ -226,6 +226,7 @@ proptest! {
                 head,
                 tail,
                 queued: None,
+                tcp: None,
             };
             table.segment(&segment, &mut |_| count += 1);
             conserves(&table, count);

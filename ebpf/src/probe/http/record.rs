@@ -52,6 +52,14 @@ impl Slot {
     pub(crate) unsafe fn of(buffer: *mut Buffer) -> Self {
         Self(buffer.cast())
     }
+
+    /// The buffer's last word, which no record reaches.
+    #[inline(always)]
+    pub(super) fn word(self) -> Word {
+        let place = self.0.wrapping_add(ROOM - size_of::<u64>());
+        // SAFETY: inside the buffer, and aligned.
+        unsafe { Word::new(place.cast()) }
+    }
 }
 
 /// A record under construction: a [`Segment`] and its bytes.
@@ -120,12 +128,10 @@ impl Record {
         unsafe { unaligned::words(self.at(bounded::<0x3fff>(position))) }
     }
 
-    /// The buffer's last word, which no record reaches.
+    /// See [`Slot::word`].
     #[inline(always)]
     pub(super) fn word(&self) -> Word {
-        let place = self.buffer.wrapping_add(ROOM - size_of::<u64>());
-        // SAFETY: inside the buffer, and aligned.
-        unsafe { Word::new(place.cast()) }
+        Slot(self.buffer).word()
     }
 
     /// The same value; see [`crate::scratch::forget`].

@@ -153,6 +153,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
         payload(&task)
     };
     let slot = Slot::of_cpu(direction)?;
+    connection.stream.tcp = sk.tcp_info()?;
     let io = Io {
         direction,
         length: length as u32,

@@ -15,6 +15,7 @@ use sonde_common::{
     event::{
         connection::{Connection, verdict},
         http::Direction,
+        tcp::Info,
     },
     fault::Fault,
 };
@@ -159,6 +160,10 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     let connection = unsafe { &mut *state_of::<Table>(&sk)? };
     adopt::<Table>(connection, tgid);
     note_progress(&sk, connection);
+    connection.stream.tcp = Info {
+        srtt: connection.progress.srtt,
+        retransmits: connection.progress.retransmits,
+    };
     if tls::is_settled(connection) {
         return None;
     }

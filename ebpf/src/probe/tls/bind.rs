@@ -16,15 +16,16 @@ use aya_ebpf::{
 use sonde_common::{
     event::{
         connection::{Connection, Stream, verdict},
-        http::{Direction, Tuple},
-        tls::{Key, Reason, SESSIONS, SEVERAL, Session, Thread, call, state},
+        http::Direction,
+        tcp::Arrival,
+        tls::{Carrier, Key, Reason, SESSIONS, SEVERAL, Session, Thread, call, state},
     },
     fault::Fault,
 };
 
-use super::{TLS_SESSIONS, go, thread};
+use super::{TLS_SESSIONS, carrier, go, thread};
 use crate::{
-    connection::{NO_STREAM, NO_TUPLE},
+    connection::NO_STREAM,
     current::Ids,
     emit::fault,
     kernel::{Access, Sock},
@@ -115,7 +116,7 @@ fn sign<A: Access>(
     if direction as u8 == Direction::Receive as u8 {
         let several = thread.received != 0 && thread.received != number;
         thread.received = if several { SEVERAL } else { number };
-        thread.tuple = sk.tuple();
+        thread.carrier = carrier::of(sk, connection);
         thread.late = is_late(connection).into();
         return false;
     }
@@ -124,9 +125,13 @@ fn sign<A: Access>(
         return false;
     }
     match find(&key(called, ids)) {
-        Some(session) if session.stream.connection == 0 => {
-            vote(session, number, 0, is_late(connection), &sk.tuple())
-        }
+        Some(session) if session.stream.connection == 0 => vote(
+            session,
+            number,
+            0,
+            is_late(connection),
+            &carrier::of(sk, connection),
+        ),
         _ => false,
     }
 }
@@ -144,8 +149,8 @@ pub(super) fn called(thread: &mut Thread, key: &Key) -> Option<&'static mut Sess
     thread.called = key.pointer;
     let session = found.or_else(|| create(key))?;
     if received != 0 && received != SEVERAL {
-        let tuple = thread.tuple;
-        if vote(session, received, READ, thread.late != 0, &tuple) {
+        let carrier = thread.carrier;
+        if vote(session, received, READ, thread.late != 0, &carrier) {
             thread.called = 0;
         }
     }
@@ -154,7 +159,7 @@ pub(super) fn called(thread: &mut Thread, key: &Key) -> Option<&'static mut Sess
 
 /// Counts a sign that a session belongs to a connection; whether it is bound by that.
 #[inline(always)]
-fn vote(session: &mut Session, number: u64, read: u32, late: bool, tuple: &Tuple) -> bool {
+fn vote(session: &mut Session, number: u64, read: u32, late: bool, carrier: &Carrier) -> bool {
     if session.candidate != number {
         session.candidate = number;
         session.votes = 0;
@@ -164,7 +169,7 @@ fn vote(session: &mut Session, number: u64, read: u32, late: bool, tuple: &Tuple
     if !enough || TLS_BOUND.get_ptr(&number).is_some() {
         return false;
     }
-    bind(session, number, late, tuple);
+    bind(session, number, late, carrier);
     let _ = TLS_BOUND.insert(&number, &1, 0);
     true
 }
@@ -181,13 +186,18 @@ fn join<A: Access>(sk: &Sock<A>, connection: &mut Connection, key: &Key, may_be:
         if session.stream.connection != 0 && !may_be {
             return;
         }
-        bind(session, number, is_late(connection), &sk.tuple());
+        bind(
+            session,
+            number,
+            is_late(connection),
+            &carrier::of(sk, connection),
+        );
     }
     connection.tls = state::BOUND;
 }
 
 #[inline(always)]
-fn bind(session: &mut Session, number: u64, late: bool, tuple: &Tuple) {
+fn bind(session: &mut Session, number: u64, late: bool, carrier: &Carrier) {
     let missed = session.missed != 0 && session.stream.connection == 0;
     session.stream = Stream {
         connection: number,
@@ -195,7 +205,7 @@ fn bind(session: &mut Session, number: u64, late: bool, tuple: &Tuple) {
         tls: 1,
         ..NO_STREAM
     };
-    session.tuple = *tuple;
+    session.carrier = *carrier;
 }
 
 /// Whether bytes may have moved inside that weren't seen.
@@ -228,7 +238,12 @@ pub(super) fn find(key: &Key) -> Option<&'static mut Session> {
 fn create(key: &Key) -> Option<&'static mut Session> {
     static EMPTY: Session = Session {
         stream: NO_STREAM,
-        tuple: NO_TUPLE,
+        carrier: carrier::NONE,
+        arrival: Arrival {
+            packet: 0,
+            data: 0,
+            pad: 0,
+        },
         candidate: 0,
         votes: 0,
         missed: 0,

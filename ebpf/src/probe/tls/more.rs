@@ -13,7 +13,7 @@ use sonde_common::{
     fault::Fault,
 };
 
-use super::{TLS_SESSIONS, buffer::Claim};
+use super::{TLS_SESSIONS, buffer::Claim, carrier::Inside};
 use crate::{
     current::{self, Ids},
     emit::fault,
@@ -105,8 +105,12 @@ fn tell(left: &mut Left, direction: Direction) -> Option<()> {
         lose(left);
         return None;
     };
-    let (stream, tuple) = (&mut session.stream, &session.tuple);
-    let more = http::tell_parts(stream, tuple, &mut left.rest, direction, claim.slot);
+    let inside = Inside {
+        carrier: &session.carrier,
+        arrival: &session.arrival,
+    };
+    let stream = &mut session.stream;
+    let more = http::tell_parts(stream, &inside, &mut left.rest, direction, claim.slot);
     claim.end();
     more
 }

@@ -7,7 +7,7 @@ use sonde::{
 use sonde_common::event::{
     http::{Direction, flag},
     process::{Exec, Exit, Fork, OomKill},
-    tcp::{Closed, ConnectFailed},
+    tcp::{Closed, ConnectFailed, Info},
     tls::Uncovered,
 };
 
@@ -41,6 +41,7 @@ pub(crate) struct Kept {
     pub(crate) head: Vec<u8>,
     pub(crate) tail: Vec<u8>,
     pub(crate) queued: Option<u32>,
+    pub(crate) tcp: Option<Info>,
 }
 
 impl Seen {
@@ -66,6 +67,7 @@ impl Seen {
                 head: segment.head.to_vec(),
                 tail: segment.tail.to_vec(),
                 queued: segment.queued,
+                tcp: segment.tcp,
             }),
         }
     }
@@ -85,6 +87,7 @@ impl Kept {
             head: &self.head,
             tail: &self.tail,
             queued: self.queued,
+            tcp: self.tcp,
         }
     }
 }
@@ -157,5 +160,6 @@ fn end_of(closed: &Closed) -> Segment<'static> {
         head: &[],
         tail: &[],
         queued: None,
+        tcp: Some(closed.totals.info()),
     }
 }

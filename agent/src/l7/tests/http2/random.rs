@@ -80,6 +80,7 @@ proptest! {
                 head,
                 tail: &[],
                 queued: None,
+                tcp: None,
             };
             *offset += u64::from(length);
             table.segment(&segment, &mut |_| count += 1);
