@@ -15,7 +15,9 @@ pub(crate) mod framing;
 pub(crate) mod heads;
 pub(crate) mod life;
 pub(crate) mod parts;
+mod peer;
 pub(crate) mod queue;
+pub(crate) mod transport;
 pub(crate) mod whose;
 
 /// What every request is answered with.

@@ -43,6 +43,32 @@ pub(crate) fn reset_on_close(socket: &TcpStream) -> io::Result<()> {
     checked(unsafe { libc::setsockopt(fd, level, name, value, size) } as isize).map(drop)
 }
 
+/// Has a socket lose every packet that comes, or none any more: `SO_ATTACH_FILTER` of socket(7) with a
+/// program that takes nothing.
+pub(crate) fn deafen(socket: &TcpStream, deaf: bool) -> io::Result<()> {
+    let fd = socket.as_raw_fd();
+    if !deaf {
+        return set_option(fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0);
+    }
+    let mut nothing = libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    };
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: &raw mut nothing,
+    };
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER);
+    let size = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    // SAFETY: pointer and length are those of one structure, which points at one instruction.
+    checked(
+        unsafe { libc::setsockopt(fd, level, name, (&raw const program).cast(), size) } as isize,
+    )
+    .map(drop)
+}
+
 /// What the kernel knows of a connection: `TCP_INFO` of tcp(7).
 pub(crate) fn tcp_info(socket: &TcpStream) -> io::Result<libc::tcp_info> {
     // SAFETY: a C structure of numbers.

@@ -5,6 +5,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
+    net::TcpStream,
     os::fd::AsFd as _,
 };
 
@@ -21,7 +22,7 @@ use crate::{
     tcp::pair,
 };
 
-mod library;
+pub(crate) mod library;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -66,7 +67,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 ];
 
 /// Attaches the programs to the library as the agent does, once for all tests.
-fn attach(observed: &mut Observed) -> Result<()> {
+pub(crate) fn attach(observed: &mut Observed) -> Result<()> {
     if !observed.library.is_empty() {
         return Ok(());
     }
@@ -93,6 +94,15 @@ fn attach(observed: &mut Observed) -> Result<()> {
 /// Two sessions over a connection, each with its handshake done.
 fn connect(carrier: Carrier) -> Result<(Session, Session)> {
     let (client, server) = pair()?;
+    connect_over(client, server, carrier)
+}
+
+/// The same over a connection.
+pub(crate) fn connect_over(
+    client: TcpStream,
+    server: TcpStream,
+    carrier: Carrier,
+) -> Result<(Session, Session)> {
     let (mut client, mut server) = (Session::new(client, carrier), Session::new(server, carrier));
     for _ in 0..2 {
         client.handshake(true)?;

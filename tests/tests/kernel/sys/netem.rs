@@ -1,9 +1,10 @@
-//! Losing packets on purpose: the queueing discipline netem, set over rtnetlink(7), which busybox has
+//! Losing and delaying packets on purpose: the queueing discipline netem, set over rtnetlink(7), which busybox has
 //! no command for.
 
 use std::{
     io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    time::Duration,
 };
 
 use super::{checked, receive, send};
@@ -21,8 +22,18 @@ const LOOPBACK: i32 = 1;
 ///
 /// `ENOENT` where the kernel has no netem.
 pub(crate) fn lose(percent: u32) -> io::Result<()> {
-    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
     let loss = u64::from(u32::MAX) * u64::from(percent) / 100;
+    set(0, loss as u32)
+}
+
+/// Has each packet take so long, the same way.
+pub(crate) fn delay(time: Duration) -> io::Result<()> {
+    // In the ticks of packet scheduling, 64 ns each (`PSCHED_SHIFT`).
+    set((time.as_nanos() >> 6) as u32, 0)
+}
+
+fn set(latency: u32, loss: u32) -> io::Result<()> {
+    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
     let mut body = Vec::new();
     // struct tcmsg: family, interface, handle, parent, info.
     body.extend(0u32.to_ne_bytes());
@@ -32,7 +43,7 @@ pub(crate) fn lose(percent: u32) -> io::Result<()> {
     body.extend(0u32.to_ne_bytes());
     attribute(&mut body, TCA_KIND, b"netem\0");
     // struct tc_netem_qopt: latency, limit in packets, loss of 2^32, gap, duplicates, jitter.
-    let options = [0, 1000, loss as u32, 0, 0, 0].map(u32::to_ne_bytes);
+    let options = [latency, 1000, loss, 0, 0, 0].map(u32::to_ne_bytes);
     attribute(&mut body, TCA_OPTIONS, options.as_flattened());
     let mut request = Vec::new();
     request.extend(((HEADER + body.len()) as u32).to_ne_bytes());

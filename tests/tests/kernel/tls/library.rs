@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 
 /// Who moves records between the library and the socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
+pub(crate) enum Carrier {
     /// The library, within its calls.
     Socket,
     /// The program, before and after them.
@@ -28,13 +28,13 @@ struct State {
 }
 
 /// The program's end of a session.
-pub(super) struct Session(Box<State>);
+pub(crate) struct Session(Box<State>);
 
 const HANDSHAKE: u8 = 22;
 const DATA: u8 = 23;
 
 /// Programs and the functions that they are attached to.
-pub(super) const FUNCTIONS: &[(&str, *const ())] = &[
+pub(crate) const FUNCTIONS: &[(&str, *const ())] = &[
     ("tls_read", library_read as *const ()),
     ("tls_write", library_write as *const ()),
     ("tls_handshake", library_handshake as *const ()),
@@ -121,7 +121,7 @@ extern "C" fn library_free(state: &mut State) -> i32 {
 }
 
 impl Session {
-    pub(super) fn new(socket: TcpStream, carrier: Carrier) -> Self {
+    pub(crate) fn new(socket: TcpStream, carrier: Carrier) -> Self {
         Self(Box::new(State {
             socket,
             carrier,
@@ -130,13 +130,17 @@ impl Session {
         }))
     }
 
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.0.socket
+    }
+
     /// Another connection for the same memory.
-    pub(super) fn start_over(&mut self, socket: TcpStream) {
+    pub(crate) fn start_over(&mut self, socket: TcpStream) {
         self.0.socket = socket;
     }
 
     /// One message of the handshake, there (`speaks`) or here.
-    pub(super) fn handshake(&mut self, speaks: bool) -> Result<()> {
+    pub(crate) fn handshake(&mut self, speaks: bool) -> Result<()> {
         self.before(!speaks);
         let done = library_handshake(&mut self.0, speaks.into());
         self.after();
@@ -144,14 +148,14 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let count = library_write(&mut self.0, bytes.as_ptr(), i32::try_from(bytes.len())?);
         self.after();
         ensure!(usize::try_from(count)? == bytes.len(), "a short write");
         Ok(())
     }
 
-    pub(super) fn read(&mut self, size: usize) -> Result<Vec<u8>> {
+    pub(crate) fn read(&mut self, size: usize) -> Result<Vec<u8>> {
         let mut buffer = vec![0; size];
         self.before(true);
         let count = library_read(&mut self.0, buffer.as_mut_ptr(), i32::try_from(size)?);
@@ -160,7 +164,7 @@ impl Session {
     }
 
     /// Tries to read where nothing has come.
-    pub(super) fn read_nothing(&mut self) -> bool {
+    pub(crate) fn read_nothing(&mut self) -> bool {
         let mut buffer = [0; 16];
         library_read(&mut self.0, buffer.as_mut_ptr(), 16) < 0
     }
@@ -185,7 +189,7 @@ impl Drop for Session {
 }
 
 /// Where a function of this program stands in its file.
-pub(super) fn as_offset(function: *const ()) -> Result<u64> {
+pub(crate) fn as_offset(function: *const ()) -> Result<u64> {
     let address = function.addr() as u64;
     let maps = fs::read_to_string("/proc/self/maps")?;
     maps.lines()
