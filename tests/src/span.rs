@@ -48,6 +48,12 @@ pub struct Seen {
     pub queued: Option<Duration>,
     /// `sonde.truncated`
     pub truncated: bool,
+    /// `http.server.request.queue.duration`
+    pub queued: Option<Duration>,
+    /// `tcp.rtt`
+    pub rtt: Option<Duration>,
+    /// `tcp.retransmits`
+    pub retransmits: Option<u64>,
     /// Start, nanoseconds since 1970.
     pub start: u64,
     /// From start to end.
@@ -72,8 +78,9 @@ pub fn seen(spans: &ResourceSpans) -> impl Iterator<Item = Seen> {
 
 fn read(service: String, side: Side, span: &Span, mut held: Attributes) -> Seen {
     let mut text = |name: &str| held.remove(name);
-    let bytes = |value: Option<String>| value.and_then(|digits| digits.parse().ok());
+    let number = |value: Option<String>| value.and_then(|digits| digits.parse().ok());
     let short = |value: Option<String>| value.and_then(|digits| digits.parse().ok());
+    let seconds = |value: Option<String>| Some(Duration::from_secs_f64(value?.parse().ok()?));
     Seen {
         service,
         side,
@@ -83,8 +90,8 @@ fn read(service: String, side: Side, span: &Span, mut held: Attributes) -> Seen 
         route: text("http.route"),
         status: short(text("http.response.status_code")),
         error: text("error.type"),
-        request: bytes(text("http.request.body.size")),
-        answer: bytes(text("http.response.body.size")),
+        request: number(text("http.request.body.size")),
+        answer: number(text("http.response.body.size")),
         version: text("network.protocol.version").unwrap_or_default(),
         scheme: text("url.scheme").unwrap_or_default(),
         port: short(text("server.port")),
@@ -92,6 +99,9 @@ fn read(service: String, side: Side, span: &Span, mut held: Attributes) -> Seen 
             .and_then(|digits| digits.parse().ok())
             .map(Duration::from_micros),
         truncated: text("sonde.truncated").is_some(),
+        queued: seconds(text("http.server.request.queue.duration")),
+        rtt: seconds(text("tcp.rtt")),
+        retransmits: number(text("tcp.retransmits")),
         start: span.start_time_unix_nano,
         duration: Duration::from_nanos(
             span.end_time_unix_nano

@@ -13,6 +13,9 @@
 //! | `status` | `http.response.status_code`, a number |
 //! | `error` | `error.type` |
 //! | `duration` | seconds, a number |
+//! | `queued` | `http.server.request.queue.duration`, seconds, a number |
+//! | `rtt` | `tcp.rtt`, seconds, a number |
+//! | `retransmits` | `tcp.retransmits`, a number |
 //! | `peer` | `ADDRESS:PORT` of the other end |
 //! | `trace_id`, `span_id`, `parent_span_id` | lower-case hexadecimal |
 
@@ -112,6 +115,12 @@ struct Line<'span> {
     error: &'span str,
     duration: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    queued: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmits: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
     trace_id: String,
     span_id: String,
@@ -131,11 +140,28 @@ impl<'span> From<&'span Span> for Line<'span> {
             status: status(span),
             error: text(&span.attributes, "error.type"),
             duration: duration(span).as_secs_f64(),
+            queued: seconds(&span.attributes, "http.server.request.queue.duration"),
+            rtt: seconds(&span.attributes, "tcp.rtt"),
+            retransmits: number(&span.attributes, "tcp.retransmits"),
             peer: peer(span),
             trace_id: hexadecimal(&span.context.trace_id),
             span_id: hexadecimal(&span.context.span_id),
             parent_span_id: span.parent.map(|parent| hexadecimal(&parent.span_id)),
         }
+    }
+}
+
+fn seconds(attributes: &Attributes, name: &str) -> Option<f64> {
+    match attributes.get(name) {
+        Some(AttributeValue::Duration(time)) => Some(time.as_secs_f64()),
+        _ => None,
+    }
+}
+
+fn number(attributes: &Attributes, name: &str) -> Option<i64> {
+    match attributes.get(name) {
+        Some(AttributeValue::Integer(number)) => Some(*number),
+        _ => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod limits;
 mod order;
 mod plain;
 mod properties;
+mod transport;
 
 use std::time::Duration;
 

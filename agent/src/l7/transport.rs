@@ -17,7 +17,7 @@ pub struct Transport {
 
 impl Transport {
     /// As the first byte of the request moved.
-    pub(super) fn begun(info: Option<Info>) -> Self {
+    pub(crate) fn begun(info: Option<Info>) -> Self {
         Self {
             srtt: info.map_or(0, |info| info.srtt),
             before: info.map(|info| info.retransmits),
@@ -26,7 +26,7 @@ impl Transport {
     }
 
     /// As the end of the exchange is told.
-    pub(super) fn ended(&mut self, info: Option<Info>) {
+    pub(crate) fn ended(&mut self, info: Option<Info>) {
         let Some(info) = info else {
             return;
         };

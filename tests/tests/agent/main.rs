@@ -18,6 +18,7 @@ mod runtimes;
 mod support;
 mod syscalls;
 mod tcp;
+mod timing;
 mod tls;
 mod web;
 mod wire;

@@ -1,6 +1,7 @@
 use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
+use sonde_common::event::tcp::Info;
 
 use super::*;
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
         exchange::{Failure, Method, TraceParent},
         headers::{Message, Selection},
         rpc::{Rpc, RpcStatus},
+        transport::Transport,
     },
 };
 
@@ -82,6 +84,29 @@ fn a_server_span_has_the_conventions_attributes() {
             "user_agent.original=curl/8",
         ]
     );
+}
+
+#[test]
+fn a_span_has_what_tcp_knew_and_how_long_its_request_was_queued() {
+    let mut request = exchange(Role::Server);
+    request.queued = Some(1_500);
+    request.transport = Transport::begun(Some(Info {
+        srtt: 0,
+        retransmits: 7,
+    }));
+    request.transport.ended(Some(Info {
+        srtt: 250,
+        retransmits: 9,
+    }));
+    let told = attributes(&span_of(&request));
+    for expected in [
+        "http.server.request.queue.duration=0.0015",
+        "tcp.retransmits=2",
+        "tcp.rtt=0.00025",
+    ] {
+        let mut found = told.iter().filter(|attribute| *attribute == expected);
+        assert!(found.next().is_some(), "{expected} in {told:?}");
+    }
 }
 
 #[test]

@@ -123,6 +123,15 @@ fn json_lines_have_their_keys_and_nothing_empty() {
         span_id: [2; 8],
         flags: 1,
     });
+    let more = [
+        (
+            "http.server.request.queue.duration",
+            Duration::from_micros(50).into(),
+        ),
+        ("tcp.rtt", Duration::from_micros(250).into()),
+        ("tcp.retransmits", 2_i64.into()),
+    ];
+    child.attributes = child.attributes.iter().cloned().chain(more).collect();
     let lines = printed(
         Format::Json,
         Filter::default(),
@@ -134,7 +143,7 @@ fn json_lines_have_their_keys_and_nothing_empty() {
         concat!(
             r#"{"time":"2026-01-02T03:04:05.678000Z","service":"shop","role":"server","#,
             r#""method":"GET","route":"/items/{id}","path":"/a\u001b[31m\"\n","status":200,"#,
-            r#""duration":0.012,"peer":"10.0.0.7:41234","#,
+            r#""duration":0.012,"queued":0.00005,"rtt":0.00025,"retransmits":2,"peer":"10.0.0.7:41234","#,
             r#""trace_id":"abababababababababababababababab","span_id":"0101010101010101","#,
             r#""parent_span_id":"0202020202020202"}"#
         )
