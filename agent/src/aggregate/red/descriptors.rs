@@ -32,7 +32,7 @@ pub const CLIENT_DURATION: Descriptor = Descriptor::histogram(
 /// How long requests waited to be read.
 pub const SERVER_QUEUE_DURATION: Descriptor = Descriptor::histogram(
     "http.server.request.queue.duration",
-    "Time for which HTTP requests lay in the server's socket before the process read them, the accept queue included: at least, where more of one came after its first packet",
+    "Time for which HTTP requests lay in the server's socket before the process read them, the accept queue and a TLS library's memory included: at least, where more of one came after its first packet",
     Unit::Seconds,
 );
 /// What servers received.
