@@ -57,31 +57,29 @@ impl Transport {
 mod tests {
     use super::*;
 
-    const fn info(srtt: u32, retransmits: u32) -> Option<Info> {
-        Some(Info { srtt, retransmits })
-    }
+    /// Round-trip time and retransmits, at either end.
+    type Known = Option<(u32, u32)>;
 
-    fn told(begun: Option<Info>, ended: Option<Info>) -> (Option<u64>, Option<u32>) {
-        let mut transport = Transport::begun(begun);
-        transport.ended(ended);
-        let rtt = transport.rtt();
-        (
-            rtt.and_then(|rtt| u64::try_from(rtt.as_micros()).ok()),
-            transport.retransmits(),
-        )
+    fn told(begun: Known, ended: Known) -> (Option<u128>, Option<u32>) {
+        let info = |(srtt, retransmits)| Info { srtt, retransmits };
+        let mut transport = Transport::begun(begun.map(info));
+        transport.ended(ended.map(info));
+        let rtt = transport.rtt().map(|rtt| rtt.as_micros());
+        (rtt, transport.retransmits())
     }
 
     #[test]
     fn the_round_trip_time_is_the_latest_and_retransmits_are_those_in_between() {
-        assert_eq!(told(info(100, 7), info(300, 9)), (Some(300), Some(2)));
-        assert_eq!(told(info(100, 7), info(0, 7)), (Some(100), Some(0)));
+        let told = |begun, ended| told(Some(begun), Some(ended));
+        assert_eq!(told((100, 7), (300, 9)), (Some(300), Some(2)));
+        assert_eq!(told((100, 7), (0, 7)), (Some(100), Some(0)));
+        assert_eq!(told((0, 0), (0, 0)), (None, Some(0)));
     }
 
     #[test]
     fn what_is_not_known_at_either_end_is_absent() {
         assert_eq!(told(None, None), (None, None));
-        assert_eq!(told(None, info(300, 9)), (Some(300), None));
-        assert_eq!(told(info(100, 7), None), (Some(100), None));
-        assert_eq!(told(info(0, 0), info(0, 0)), (None, Some(0)));
+        assert_eq!(told(None, Some((300, 9))), (Some(300), None));
+        assert_eq!(told(Some((100, 7)), None), (Some(100), None));
     }
 }

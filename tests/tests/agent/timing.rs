@@ -188,8 +188,8 @@ impl Told {
 }
 
 fn spans_of(receiver: &Receiver, services: &[&str]) -> BTreeMap<(Side, String), Seen> {
-    let received = receiver.received();
-    let all = received.traces.iter().flat_map(seen);
+    let told = receiver.received();
+    let all = told.traces.iter().flat_map(seen);
     all.filter(|span| services.contains(&&*span.service))
         .map(|span| ((span.side, span.path.clone()), span))
         .collect()

@@ -79,6 +79,14 @@ impl End {
         }
     }
 
+    /// Goes on with another connection; the one before is closed.
+    pub(crate) fn start_over(&mut self, socket: TcpStream) {
+        match self {
+            Self::Clear(before) => *before = socket,
+            Self::Tls(session) => session.start_over(socket),
+        }
+    }
+
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
             Self::Clear(socket) => Ok(socket.write_all(bytes)?),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     child::{Child, Workload, tell},
     harness::{Skipped, Test},
-    observed::Observed,
+    observed::{Observed, Seen},
     sys,
     tcp::pair,
     tls,
@@ -33,6 +33,10 @@ pub(crate) const TESTS: &[Test] = &[
         run: |observed| told_as_the_kernel_does(observed, Way::Memory),
     },
     Test {
+        name: "http::a_session_without_its_socket_knows_of_no_other",
+        run: a_session_without_its_socket_knows_of_no_other,
+    },
+    Test {
         name: "http::a_long_way_is_told_apart_from_the_time_to_connect",
         run: a_long_way_is_told_apart_from_the_time_to_connect,
     },
@@ -42,6 +46,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "http-transport",
         run: transport,
+    },
+    Workload {
+        name: "http-survivor",
+        run: survivor,
     },
     Workload {
         name: "http-long-way",
@@ -154,6 +162,43 @@ fn check(exchanges: &[&Exchange], known: &[Vec<u32>], column: usize) -> Result<(
         );
     }
     ensure!(before > 0, "nothing was lost");
+    Ok(())
+}
+
+/// A session that is written to after its socket was closed, and many others have been opened: one of
+/// them has the place in memory by then. Says what the kernel knew last.
+fn survivor(_: &[&str]) -> Result<()> {
+    let (mut client, mut server) = Way::Memory.connect()?;
+    ask(&mut client, &mut server, "/before")?;
+    report(&client, &server)?;
+    let (spare, _other_end) = pair()?;
+    client.start_over(spare);
+    drop(server);
+    let _others: Vec<_> = (0..100).map(|_| pair()).collect::<Result<_>>()?;
+    client.put(&head("/after"))
+}
+
+fn a_session_without_its_socket_knows_of_no_other(observed: &mut Observed) -> Result<()> {
+    tls::attach(observed)?;
+    observed.forget();
+    let mut child = Child::start("http-survivor", &[])?;
+    let pid = child.pid();
+    let line = child.line()?;
+    let rtt: u32 = line.split(' ').next().context("a number")?.parse()?;
+    ensure!(observed.finish(child)?.success());
+    let after = observed.seen.iter().find_map(|seen| match seen {
+        Seen::Segment(segment) if segment.tgid == pid => {
+            let begins = segment.head.starts_with(b"GET /after");
+            begins.then_some(segment.tcp)
+        }
+        _ => None,
+    });
+    let after = after.context("no write after the end")?;
+    // Its own memory may be there still.
+    ensure!(
+        after.is_none_or(|info| info.srtt == rtt && info.retransmits == 0),
+        "{after:?}, which isn't {rtt}"
+    );
     Ok(())
 }
 
