@@ -12,6 +12,10 @@ use super::{
     load::{Body, Server, Target},
 };
 
+/// Load before the one that counts, so that warm is compared with warm: the first one after a start
+/// is slower, whoever has started.
+const WARM_UP: Duration = Duration::from_secs(1);
+
 /// In clear text, with a body of a few bytes.
 pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
     compare(plan, "nginx throughput", Target::HELLO, Some(0.85))
@@ -47,9 +51,13 @@ fn compare(plan: &Plan, name: &str, target: Target, goal: Option<f64>) -> Result
     let server = Server::start()?;
     let mut cpu_per_request = Vec::new();
     let rounds = plan.interleave(
-        || Ok(server.saturate(target, plan.load)?.per_second),
+        || {
+            server.saturate(target, WARM_UP)?;
+            Ok(server.saturate(target, plan.load)?.per_second)
+        },
         || {
             let agent = plan.agent.start(&[])?;
+            server.saturate(target, WARM_UP)?;
             let before = agent.cpu_time()?;
             let load = server.saturate(target, plan.load)?;
             let spent = agent.cpu_time()?.saturating_sub(before);
@@ -82,8 +90,6 @@ fn compare(plan: &Plan, name: &str, target: Target, goal: Option<f64>) -> Result
 /// Idle connections of the two rounds that are compared.
 const FEW: usize = 100;
 const MANY: usize = 20_000;
-/// Load before the one that counts, so that warm is compared with warm.
-const WARM_UP: Duration = Duration::from_secs(2);
 /// Descriptors that nginx and this program have for other things.
 const SPARE: usize = 200;
 
@@ -101,7 +107,6 @@ pub(super) fn idle(plan: &Plan) -> Result<Vec<Figure>> {
         let mut rates = Vec::new();
         for count in [FEW, many] {
             let held = hold(&server, count)?;
-            // The first load after a start is slower, whoever has started.
             server.saturate(Target::HELLO, WARM_UP)?;
             rates.push(server.saturate(Target::HELLO, plan.load)?.per_second);
             drop(held);
