@@ -44,8 +44,6 @@ pub struct Seen {
     pub scheme: String,
     /// `server.port`
     pub port: Option<u16>,
-    /// `sonde.request.queued_us`: how long the request lay in the server's socket.
-    pub queued: Option<Duration>,
     /// `sonde.truncated`
     pub truncated: bool,
     /// `http.server.request.queue.duration`
@@ -95,9 +93,6 @@ fn read(service: String, side: Side, span: &Span, mut held: Attributes) -> Seen 
         version: text("network.protocol.version").unwrap_or_default(),
         scheme: text("url.scheme").unwrap_or_default(),
         port: short(text("server.port")),
-        queued: text("sonde.request.queued_us")
-            .and_then(|digits| digits.parse().ok())
-            .map(Duration::from_micros),
         truncated: text("sonde.truncated").is_some(),
         queued: seconds(text("http.server.request.queue.duration")),
         rtt: seconds(text("tcp.rtt")),

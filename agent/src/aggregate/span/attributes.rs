@@ -54,8 +54,6 @@ pub(super) fn of(
     };
     pairs.push(("server.address", Arc::clone(&server.address).into()));
     pairs.push(("server.port", server.port.into()));
-    let queued = exchange.queued.map(i64::from);
-    pairs.extend(queued.map(|microseconds| ("sonde.request.queued_us", microseconds.into())));
     if let Some(rpc) = exchange.rpc {
         let count = |messages: Option<u32>| messages.map(i64::from);
         let (requests, responses) = (count(rpc.requests), count(rpc.responses));

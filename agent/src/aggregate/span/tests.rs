@@ -300,21 +300,6 @@ fn what_is_hidden_is_absent() {
 }
 
 #[test]
-fn how_long_a_request_lay_in_the_socket_is_told_where_it_is_known() {
-    const NAME: &str = "sonde.request.queued_us";
-    let mut request = exchange(Role::Server);
-    assert_eq!(span_of(&request).attributes.get(NAME), None);
-    request.queued = Some(0);
-    assert_eq!(span_of(&request).attributes.get(NAME), Some(&0_i64.into()));
-    request.queued = Some(u32::MAX);
-    let longest = i64::from(u32::MAX);
-    assert_eq!(
-        span_of(&request).attributes.get(NAME),
-        Some(&longest.into())
-    );
-}
-
-#[test]
 fn fault_11_truncation_is_flagged_only_where_there_is_any() {
     let mut request = exchange(Role::Server);
     assert_eq!(span_of(&request).attributes.get("sonde.truncated"), None);
