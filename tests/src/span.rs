@@ -46,7 +46,7 @@ pub struct Seen {
     pub port: Option<u16>,
     /// `sonde.truncated`
     pub truncated: bool,
-    /// `http.server.request.queue.duration`
+    /// `http.server.request.queue.duration`: how long the request lay in the server's socket.
     pub queued: Option<Duration>,
     /// `tcp.rtt`
     pub rtt: Option<Duration>,
