@@ -203,7 +203,7 @@ fn a_session_without_its_socket_knows_of_no_other(observed: &mut Observed) -> Re
 }
 
 /// How long a packet is under way.
-const DELAY: Duration = Duration::from_millis(20);
+const DELAY: Duration = Duration::from_millis(50);
 /// Said on a kernel without netem.
 const NO_NETEM: &str = "no netem";
 
