@@ -34,7 +34,7 @@ const TIMES: u64 = 5;
 /// Calls of a client.
 const CALLS: u64 = 8 * TIMES + 1;
 /// Time that a client may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What one client has called for, by method and status.
 const CALLED: &[([&str; 2], u64)] = &[

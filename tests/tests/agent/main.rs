@@ -9,6 +9,7 @@ mod dashboards;
 mod exact;
 mod faults;
 mod grpc;
+mod h2c;
 mod oracle;
 mod otlp;
 mod privacy;

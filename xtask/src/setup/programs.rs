@@ -40,6 +40,7 @@ pub(super) const TEST: &[Program] = &[
         package: "prometheus",
         service: Some("prometheus"),
     },
+    program("apache2", "apache2-bin"),
     program("bpftool", "bpftool"),
     program("busybox", "busybox-static"),
     program("c++", "g++"),

@@ -1,14 +1,24 @@
 //! Libraries wherever they are: mapped later, replaced, in another mount namespace.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result};
-use sonde_tests::lab::{Lab, finish};
+use anyhow::{Context as _, Result, ensure};
+use sonde_tests::{
+    exposition::Metrics,
+    lab::{Lab, finish},
+    process::Process,
+};
 
-use super::{Certificate, Rows, assert_asked, nginx_with_tls};
+use super::{Certificate, Rows, assert_asked, assert_served, nginx_with_tls};
+use crate::support::named;
 
 /// A directory with copies of OpenSSL's libraries, which nobody has mapped yet.
-fn libraries(lab: &Lab, name: &str) -> Result<std::path::PathBuf> {
+fn libraries(lab: &Lab, name: &str) -> Result<PathBuf> {
     let directory = lab.path().join(name);
     fs::create_dir(&directory)?;
     let told = lab.run("ldconfig", ["-p"])?;
@@ -124,4 +134,75 @@ fn a_library_in_another_mount_namespace_is_watched() -> Result<()> {
     assert!(fs::read_dir(&inside)?.next().is_none(), "only in there");
     let service = format!("container-{}", lab.namespace());
     assert_asked(&agent, &service, address, &[(["GET", "200", ITEMS], 5)])
+}
+
+/// curl and all that it loads, in a directory that can be a root.
+fn image(lab: &Lab) -> Result<PathBuf> {
+    let root = lab.path().join("lower");
+    let curl = lab.run("sh", ["-c", "command -v curl"])?;
+    let told = lab.run("ldd", [curl.trim()])?;
+    let paths = told.split_whitespace().filter(|word| word.starts_with('/'));
+    for file in paths.chain([curl.trim()]) {
+        let copy = root.join(file.trim_start_matches('/'));
+        fs::create_dir_all(copy.parent().context("a directory")?)?;
+        fs::copy(file, copy)?;
+    }
+    Ok(root)
+}
+
+/// curl in a root of its own, an overlay over the image, in a mount namespace of its own. Its
+/// libraries are there for a while when it asks.
+fn container(lab: &Lab, image: &Path, name: &str, urls: &Path) -> Result<Process> {
+    let directory = lab.path().join(name);
+    for part in ["upper", "work", "root"] {
+        fs::create_dir_all(directory.join(part))?;
+    }
+    let mut command = lab.command("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
+    command.arg(
+        "mount -t overlay overlay -o \"lowerdir=$1,upperdir=$2/upper,workdir=$2/work\" \"$2/root\"
+         (sleep 1.5; cat \"$3\") | chroot \"$2/root\" \"$4\" -sk --http1.1 -K -",
+    );
+    let curl = lab.run("sh", ["-c", "command -v curl"])?;
+    command.arg("sh").arg(image).arg(&directory).arg(urls);
+    command.arg(curl.trim());
+    lab.start(command.env("OTEL_SERVICE_NAME", named(lab, name)), false)
+}
+
+/// Containers of one image have a library's file from the layer beneath in common: it is watched
+/// once, for all of them, and not when they are gone.
+#[test]
+fn a_library_beneath_two_containers_is_watched_once() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&[])?;
+    let (nginx, address) = nginx_with_tls(&lab, &Certificate::new(&lab)?)?;
+    let image = image(&lab)?;
+    let url = format!("url = \"https://{address}{ITEMS}\"\noutput = \"/answer\"\n");
+    let urls = lab.write("urls", &url.repeat(20))?;
+    let files = |metrics: &Metrics| {
+        let counts = metrics.by("sonde_tls_files", &[("tls_library", "openssl")], &[]);
+        counts.into_values().next()
+    };
+    let before = agent.eventually("files", files)?;
+    let names = ["one", "two"];
+    let mut containers = Vec::new();
+    for name in names {
+        containers.push(container(&lab, &image, name, &urls)?);
+    }
+    agent.eventually("one more file", |metrics| {
+        files(metrics).filter(|count| *count == before + 1)
+    })?;
+    for container in &mut containers {
+        let status = container.end_within(Duration::from_secs(30))?;
+        ensure!(status.success(), "{status}\n{}", container.log());
+    }
+    for name in names {
+        let rows: Rows<'_> = &[(["GET", "200", ITEMS], 20)];
+        assert_asked(&agent, &named(&lab, name), address, rows)?;
+    }
+    assert_served(&agent, &nginx.service, &[(["GET", "200", ITEMS], 40)])?;
+    agent.eventually("one file less", |metrics| {
+        files(metrics).filter(|count| *count <= before)
+    })?;
+    Ok(())
 }

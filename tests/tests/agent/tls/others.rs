@@ -1,4 +1,4 @@
-//! The same libraries in other versions, and elsewhere: OpenSSL 1.1, BoringSSL, Go from 1.17 on.
+//! The same libraries in other versions, and elsewhere: OpenSSL 1.1, `BoringSSL`, Go from 1.17 on.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -94,7 +94,7 @@ fn go_of_several_versions() -> Result<()> {
         (["GET", "404", "/missing"], 20),
     ];
     for (number, (_server, client, address)) in running.iter_mut().enumerate() {
-        let status = client.end_within(Duration::from_secs(60))?;
+        let status = client.end_within(Duration::from_mins(1))?;
         ensure!(status.success(), "{status}\n{}", client.log());
         println!("go {:?}", GO[number]);
         assert_asked(
