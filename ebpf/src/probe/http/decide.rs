@@ -47,7 +47,7 @@ fn decide(stream: &mut Stream, io: &Io) -> bool {
             true
         }
         Class::Http2 => {
-            http2::begin(stream, io.direction);
+            http2::begin(stream, io.direction, have);
             true
         }
         Class::Partial => true,
@@ -59,7 +59,8 @@ fn decide(stream: &mut Stream, io: &Io) -> bool {
         Class::Tls | Class::Other => {
             reset_first(stream, direction);
             if length == 8 && http2::is_settings(first) {
-                http2::begin(stream, opposite(io.direction));
+                let before = stream.first_length[1 - direction];
+                http2::begin(stream, opposite(io.direction), before);
                 return true;
             }
             if stream.late != 0 && length == 8 && http2::is_header(first) {

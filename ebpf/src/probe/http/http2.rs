@@ -25,22 +25,22 @@ const LARGE: u64 = 1024;
 /// Frames that are told at once.
 const FRAMES: u32 = 16;
 
-/// The client's preface begins here.
+/// The client's preface begins here, or has `before` bytes, fewer than 8, in earlier reads or writes.
 #[inline(always)]
-pub(super) fn begin(stream: &mut Stream, preface: Direction) {
+pub(super) fn begin(stream: &mut Stream, preface: Direction, before: u8) {
     let direction = preface as usize & 1;
     stream.verdict = verdict::HTTP2;
     stream.first = [0; 2];
     stream.first_length = [0; 2];
     stream.data = [0; 2];
     stream.budget = [0; 2];
-    stream.budget[direction] = PREFACE;
+    stream.budget[direction] = PREFACE - u32::from(before & 7);
 }
 
 /// HTTP/1.1 becomes HTTP/2 (RFC 7540 section 3.2). The other side may have begun already.
 #[inline(always)]
 pub(super) fn upgrade(stream: &mut Stream, preface: Direction) {
-    begin(stream, preface);
+    begin(stream, preface, 0);
     stream.budget[1 - (preface as usize & 1)] = LOST;
 }
 

@@ -33,6 +33,10 @@ pub(crate) const TESTS: &[Test] = &[
         run: frames_that_are_cut_anywhere,
     },
     Test {
+        name: "http::parts::frames_behind_a_preface_that_is_cut_anywhere",
+        run: frames_behind_a_preface_that_is_cut_anywhere,
+    },
+    Test {
         name: "http::parts::frames_behind_an_upgrade",
         run: frames_behind_an_upgrade,
     },
@@ -50,6 +54,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "http2-cut",
         run: cut,
+    },
+    Workload {
+        name: "http2-preface",
+        run: preface,
     },
     Workload {
         name: "http2-upgrade",
@@ -285,6 +293,41 @@ fn cut_at(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8], at: usize) -> 
 fn frames_that_are_cut_anywhere(observed: &mut Observed) -> Result<()> {
     let exchanges = both(observed, "http2-cut", &[])?;
     check(&exchanges, "/cut/", &odd(61), 30)
+}
+
+/// Where the preface ends must be known: what follows it is read as a frame's header.
+fn preface(_: &[&str]) -> Result<()> {
+    for at in 1..PREFACE.len() {
+        let (mut client, mut server) = pair()?;
+        cut_at(
+            &mut client,
+            &mut server,
+            &[PREFACE, &settings()].concat(),
+            at,
+        )?;
+        pass(&mut server, &mut client, &settings())?;
+        let asked = request(1, &format!("/preface/{at}"));
+        pass(&mut client, &mut server, &asked)?;
+        pass(&mut server, &mut client, &answer(1, 30, 10))?;
+    }
+    Ok(())
+}
+
+fn frames_behind_a_preface_that_is_cut_anywhere(observed: &mut Observed) -> Result<()> {
+    let exchanges = both(observed, "http2-preface", &[])?;
+    for role in [Role::Server, Role::Client] {
+        let mut told: Vec<_> = by_role(&exchanges, role)
+            .iter()
+            .map(|exchange| (exchange.path.to_string(), exchange.status))
+            .collect();
+        let mut expected: Vec<_> = (1..PREFACE.len())
+            .map(|at| (format!("/preface/{at}"), Some(201)))
+            .collect();
+        told.sort();
+        expected.sort();
+        ensure!(told == expected, "{role:?}: {told:?}");
+    }
+    Ok(())
 }
 
 /// The first request in HTTP/1.1; then a preface with more behind it than is told of a body.
