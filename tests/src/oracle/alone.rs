@@ -2,9 +2,8 @@
 //!
 //! What a client measures has more in it than a server's span: how long the server's process and
 //! then the client's own wait for a CPU. On a virtual machine the sleep of an idle CPU alone is more
-//! than nginx takes for an answer. So the server has one CPU, which a task below all others keeps
-//! from sleeping, and the generator has another one, on which it looks at its socket until the
-//! answer is there.
+//! than nginx takes for an answer. So the server has one CPU and the generator another one, and on
+//! either a task below all others keeps it from sleeping.
 
 use std::{fs, path::Path, process::Command, thread};
 
@@ -26,7 +25,7 @@ pub(super) fn send(lab: &Lab, case: Case, load: Load, server: &Running) -> Resul
     let planner = Planner::alone(case, load.exchanges..load.exchanges + load.alone);
     let cpus = Cpus::find()?;
     cpus.keep(server.process(), cpus.server)?;
-    let _awake = cpus.awake(lab)?;
+    let _awake = (awake(lab, cpus.generator)?, awake(lab, cpus.server)?);
     let asking = thread::spawn(move || {
         pin(Pid::from_raw(0), cpus.generator)?;
         target.ask(planner)
@@ -66,16 +65,16 @@ impl Cpus {
         }
         Ok(())
     }
+}
 
-    /// A task on the server's CPU that everybody else goes before.
-    fn awake(self, lab: &Lab) -> Result<Process> {
-        let mut command = Command::new("chrt");
-        command
-            .args(["--idle", "0", "taskset", "--cpu-list"])
-            .arg(self.server.to_string())
-            .args(["sh", "-c", "while :; do :; done"]);
-        lab.start(&mut command, false)
-    }
+/// A task on a CPU that everybody else goes before.
+fn awake(lab: &Lab, cpu: usize) -> Result<Process> {
+    let mut command = Command::new("chrt");
+    command
+        .args(["--idle", "0", "taskset", "--cpu-list"])
+        .arg(cpu.to_string())
+        .args(["sh", "-c", "while :; do :; done"]);
+    lab.start(&mut command, false)
 }
 
 fn children(task: &Path) -> Result<Vec<u32>> {

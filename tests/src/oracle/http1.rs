@@ -66,7 +66,7 @@ impl Client {
 
     fn connect(&self) -> Result<Connection> {
         Ok(Connection {
-            stream: Stream::open(&self.target, self.planner.is_alone())?,
+            stream: Stream::open(&self.target)?,
             reader: Reader::new(),
         })
     }

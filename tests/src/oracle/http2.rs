@@ -25,7 +25,7 @@ use super::{
     plan::{Abort, Framing, Plan, Planner},
     sent::Sent,
     server::HOST,
-    splitting::{Io, Splitting, Stream, Watching},
+    splitting::{Io, Splitting},
 };
 
 /// Requests at once on a connection.
@@ -50,12 +50,10 @@ pub(super) struct Client {
 impl Client {
     /// Asks for everything that is planned.
     pub(super) fn run(self) -> Result<Vec<Sent>> {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        if self.planner.is_alone() {
-            // Sockets are looked at after every step.
-            runtime.event_interval(1);
-        }
-        runtime.enable_all().build()?.block_on(self.ask())
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(self.ask())
     }
 
     async fn ask(mut self) -> Result<Vec<Sent>> {
@@ -76,22 +74,19 @@ impl Client {
     async fn connect(&mut self) -> Result<Io> {
         let socket = TcpStream::connect(self.target.address).await?;
         socket.set_nodelay(true)?;
-        if self.planner.is_alone() {
-            return self.encrypt(Watching(socket)).await;
-        }
-        let io = self.encrypt(socket).await?;
-        Ok(Box::new(Splitting::new(io, self.planner.seed())))
-    }
-
-    /// The connection as it is, or with TLS on it.
-    async fn encrypt(&self, io: impl Stream + 'static) -> Result<Io> {
-        let Some(config) = &self.target.tls else {
-            return Ok(Box::new(io));
+        let io: Io = match &self.target.tls {
+            None => Box::new(socket),
+            Some(config) => {
+                let name = ServerName::try_from(HOST)?;
+                let connector = TlsConnector::from(Arc::clone(config));
+                let io = connector.connect(name, socket).await;
+                Box::new(io.context("the handshake")?)
+            }
         };
-        let name = ServerName::try_from(HOST)?;
-        let connector = TlsConnector::from(Arc::clone(config));
-        let io = connector.connect(name, io).await;
-        Ok(Box::new(io.context("the handshake")?))
+        if self.planner.is_alone() {
+            return Ok(io);
+        }
+        Ok(Box::new(Splitting::new(io, self.planner.seed())))
     }
 
     /// Requests at once.

@@ -1,4 +1,4 @@
-//! Byte streams: one whose writes are cut at random places, with pauses, and one that never sleeps.
+//! A byte stream whose writes are cut at random places, with pauses.
 
 use std::{
     io,
@@ -10,7 +10,6 @@ use std::{
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -77,40 +76,5 @@ impl AsyncWrite for Splitting {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
-
-/// A connection whose reader looks again and again: nobody has to wake it.
-pub(super) struct Watching(pub(super) TcpStream);
-
-impl AsyncRead for Watching {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.0).poll_read(context, buffer);
-        if read.is_pending() {
-            context.waker().wake_by_ref();
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Watching {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }

@@ -1,12 +1,11 @@
 //! A connection, clear or through TLS, that can be broken off in every way.
 
 use std::{
-    hint,
     io::{self, Read, Write},
     net::{Shutdown, TcpStream},
     os::fd::AsFd as _,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -34,72 +33,20 @@ pub(super) fn tls(certificate: &[u8], protocol: &str) -> Result<Arc<ClientConfig
     Ok(Arc::new(config))
 }
 
-/// A socket, whose reader sleeps or looks again and again until there is something.
-pub(super) enum Socket {
-    Sleeping(TcpStream),
-    Watching(TcpStream),
-}
-
-impl Socket {
-    const fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Sleeping(socket) | Self::Watching(socket) => socket,
-        }
-    }
-
-    /// Does what would block again until it doesn't.
-    fn until_done<T>(&self, mut act: impl FnMut(&TcpStream) -> io::Result<T>) -> io::Result<T> {
-        let began = Instant::now();
-        loop {
-            match act(self.tcp()) {
-                Err(error) if self.goes_on(&error, began) => hint::spin_loop(),
-                done => return done,
-            }
-        }
-    }
-
-    fn goes_on(&self, error: &io::Error, began: Instant) -> bool {
-        let blocks = error.kind() == io::ErrorKind::WouldBlock;
-        matches!(self, Self::Watching(_)) && blocks && began.elapsed() < PATIENCE
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.until_done(|mut socket| socket.read(buffer))
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.until_done(|mut socket| socket.write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// One connection.
 pub(super) enum Stream {
-    Clear(Socket),
-    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+    Clear(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Stream {
-    /// Connects, and shakes hands where there is TLS. A stream that is `watched` never sleeps.
-    pub(super) fn open(target: &Target, watched: bool) -> Result<Self> {
-        let socket = TcpStream::connect_timeout(&target.address, PATIENCE)?;
+    /// Connects, and shakes hands where there is TLS.
+    pub(super) fn open(target: &Target) -> Result<Self> {
+        let mut socket = TcpStream::connect_timeout(&target.address, PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         // Every piece of a request goes out by itself.
         socket.set_nodelay(true)?;
-        socket.set_nonblocking(watched)?;
-        let mut socket = if watched {
-            Socket::Watching(socket)
-        } else {
-            Socket::Sleeping(socket)
-        };
         let Some(config) = &target.tls else {
             return Ok(Self::Clear(socket));
         };
@@ -113,8 +60,8 @@ impl Stream {
 
     const fn socket(&self) -> &TcpStream {
         match self {
-            Self::Clear(socket) => socket.tcp(),
-            Self::Tls(stream) => stream.sock.tcp(),
+            Self::Clear(socket) => socket,
+            Self::Tls(stream) => &stream.sock,
         }
     }
 
