@@ -21,8 +21,8 @@ const TIMED: &str = "\
 | p99 of each one's difference | within 5 % or 50 us |
 |---|---|---|---|---|---|---|---|---|---|---|---|
 ";
-/// What stands between the two in the document.
-const DURATIONS: &str = "\n## Durations\n\n";
+/// What stands between the two.
+const DURATIONS: &str = "\n## Durations\n";
 
 /// What came of one case.
 #[derive(Clone, Debug)]
@@ -138,27 +138,25 @@ impl Outcome {
 /// Both tables.
 #[must_use]
 pub fn tables(outcomes: &[Outcome]) -> String {
-    written(outcomes, "")
+    written(outcomes, "", "\n")
 }
 
 /// The tables with what has to be known to read them: docs/oracle.md. Rows of cases that were not
 /// tried this time stay as they are in `before`, the document as it was.
 #[must_use]
 pub fn document(outcomes: &[Outcome], before: &str) -> String {
-    format!(
-        "{}\n{}",
-        include_str!("oracle.md"),
-        written(outcomes, before)
-    )
+    let tables = written(outcomes, before, include_str!("durations.md"));
+    include_str!("oracle.md").to_owned() + &tables
 }
 
-fn written(outcomes: &[Outcome], before: &str) -> String {
+fn written(outcomes: &[Outcome], before: &str, about_durations: &str) -> String {
     let (exact, timed) = before.split_once(DURATIONS).unwrap_or((before, ""));
     let mut text = EXACT.to_owned();
     rows(&mut text, exact, outcomes, |outcome| {
         outcome.exact().collect()
     });
     text += DURATIONS;
+    text += about_durations;
     text += TIMED;
     rows(&mut text, timed, outcomes, |outcome| {
         outcome.timed().collect()

@@ -6,7 +6,7 @@ use sonde_tests::oracle::{Case, Load, Server, Transport, Version, run, tables};
 const LOAD: Load = Load {
     exchanges: 2_000,
     workers: 8,
-    alone: 300,
+    alone: 200,
 };
 
 fn check(server: Server, transport: Transport, version: Version) -> Result<()> {
@@ -62,4 +62,19 @@ fn python_in_tls() -> Result<()> {
 #[test]
 fn node_in_tls() -> Result<()> {
     check(Server::Node, Transport::Tls, Version::Http1)
+}
+
+#[test]
+fn go_in_tls() -> Result<()> {
+    check(Server::Go, Transport::Tls, Version::Http1)
+}
+
+#[test]
+fn node_over_http_2() -> Result<()> {
+    check(Server::Node, Transport::Clear, Version::Http2)
+}
+
+#[test]
+fn go_over_http_2_in_tls() -> Result<()> {
+    check(Server::Go, Transport::Tls, Version::Http2)
 }
