@@ -24,7 +24,7 @@ pub(super) fn send(lab: &Lab, case: Case, load: Load, server: &Running) -> Resul
     let target = Target::of(case, server)?;
     let planner = Planner::alone(case, load.exchanges..load.exchanges + load.alone);
     let cpus = Cpus::find()?;
-    cpus.keep(server.process(), cpus.server)?;
+    keep(server.process(), cpus.server)?;
     let _awake = (awake(lab, cpus.generator)?, awake(lab, cpus.server)?);
     let asking = thread::spawn(move || {
         pin(Pid::from_raw(0), cpus.generator)?;
@@ -50,21 +50,21 @@ impl Cpus {
             server: next()?,
         })
     }
+}
 
-    /// Keeps a process, its children and all of their threads on a CPU.
-    fn keep(self, process: u32, cpu: usize) -> Result<()> {
-        let tasks = format!("/proc/{process}/task");
-        for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
-            let task = task?.path();
-            let id = task.file_name().and_then(|name| name.to_str());
-            let id = id.context("a task without a number")?.parse()?;
-            pin(Pid::from_raw(id), cpu)?;
-            for child in children(&task)? {
-                self.keep(child, cpu)?;
-            }
+/// Keeps a process, its children and all of their threads on a CPU.
+fn keep(process: u32, cpu: usize) -> Result<()> {
+    let tasks = format!("/proc/{process}/task");
+    for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
+        let task = task?.path();
+        let id = task.file_name().and_then(|name| name.to_str());
+        let id = id.context("a task without a number")?.parse()?;
+        pin(Pid::from_raw(id), cpu)?;
+        for child in children(&task)? {
+            keep(child, cpu)?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// A task on a CPU that everybody else goes before.

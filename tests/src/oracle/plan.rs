@@ -89,6 +89,10 @@ pub enum Abort {
 
 /// One exchange.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is drawn by itself, and any of them may be with any other"
+)]
 pub struct Plan {
     /// Part of the path, and nobody else's.
     pub number: u64,
