@@ -84,6 +84,10 @@ fn uncommon(first: u64, length: u32) -> Class {
     if length < 7 && first == RESPONSE.0 & mask(length) {
         return Class::Partial;
     }
+    // From the fifth byte on it has the form of a request of a method that isn't registered.
+    if length < 8 && first == PREFACE.0 & mask(length) {
+        return Class::Partial;
+    }
     method_of_letters(first, length)
 }
 
