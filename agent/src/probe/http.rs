@@ -47,5 +47,10 @@ const SYS_EXIT: Attach = Attach {
     program: "http_sys_exit",
     via: Via::RawTracepoint("sys_exit"),
     when: without_socket_tracepoints,
-    then: &["http_received", "http_sent"],
+    then: &[
+        "http_received",
+        "http_received_more",
+        "http_sent",
+        "http_sent_more",
+    ],
 };

@@ -14,7 +14,7 @@ use crate::{
 const PIECES: u32 = 8;
 /// The same for HTTP/2, where each frame may be a piece or two. gRPC's C core has up to four for each
 /// header field that it sends for the first time: 21 of an ordinary first request.
-const HTTP2_PIECES: u32 = 64;
+const HTTP2_PIECES: u32 = 32;
 /// Pieces that are passed over at once.
 const PASSED: u32 = 64;
 

@@ -67,6 +67,14 @@ static HTTP_RECEIVED: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
 static HTTP_SENT: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
+/// Holds `http_received_more`.
+#[map]
+static HTTP_RECEIVED_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Holds `http_sent_more`.
+#[map]
+static HTTP_SENT_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
 impl Call {
     /// Bytes of the messages after the first.
     #[inline(always)]
@@ -100,7 +108,7 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
     if result >= 0
         && let Some(direction) = on_exit(&Regs::new(ctx.arg(0)), result as u64)
     {
-        next(&ctx, direction);
+        jump(&ctx, direction, Next::Message);
     }
     0
 }
@@ -108,8 +116,17 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
 /// Follows what `http_sys_exit` has found to be read.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
-    if on_moved(Direction::Receive, &Regs::new(ctx.arg(0))).is_some() {
-        next(&ctx, Direction::Receive);
+    if let Some(next) = on_moved(Direction::Receive, &Regs::new(ctx.arg(0))) {
+        jump(&ctx, Direction::Receive, next);
+    }
+    0
+}
+
+/// Tells parts of what `http_received` has begun with.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_received_more(ctx: RawTracePointContext) -> i32 {
+    if let Some(next) = on_part(Direction::Receive) {
+        jump(&ctx, Direction::Receive, next);
     }
     0
 }
@@ -117,20 +134,40 @@ pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
 /// Follows what `http_sys_exit` has found to be written.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
-    if on_moved(Direction::Send, &Regs::new(ctx.arg(0))).is_some() {
-        next(&ctx, Direction::Send);
+    if let Some(next) = on_moved(Direction::Send, &Regs::new(ctx.arg(0))) {
+        jump(&ctx, Direction::Send, next);
     }
     0
 }
 
-/// Jumps to the program of a direction; comes back only when it isn't there.
+/// Tells parts of what `http_sent` has begun with.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_sent_more(ctx: RawTracePointContext) -> i32 {
+    if let Some(next) = on_part(Direction::Send) {
+        jump(&ctx, Direction::Send, next);
+    }
+    0
+}
+
+/// What there is to do next of a call.
+#[derive(Clone, Copy)]
+enum Next {
+    /// To follow the present message.
+    Message,
+    /// To tell more of it.
+    Part,
+}
+
+/// Jumps to a program of a direction; comes back only when it isn't there.
 #[inline(always)]
-fn next(ctx: &RawTracePointContext, direction: Direction) {
+fn jump(ctx: &RawTracePointContext, direction: Direction, next: Next) {
     // SAFETY: programs of the same type, which need nothing but the context.
     unsafe {
-        match direction {
-            Direction::Receive => HTTP_RECEIVED.tail_call(ctx, 0),
-            Direction::Send => HTTP_SENT.tail_call(ctx, 0),
+        match (direction, next) {
+            (Direction::Receive, Next::Message) => HTTP_RECEIVED.tail_call(ctx, 0),
+            (Direction::Receive, Next::Part) => HTTP_RECEIVED_MORE.tail_call(ctx, 0),
+            (Direction::Send, Next::Message) => HTTP_SENT.tail_call(ctx, 0),
+            (Direction::Send, Next::Part) => HTTP_SENT_MORE.tail_call(ctx, 0),
         }
     }
     fault(Fault::PayloadUnreadable);
@@ -199,43 +236,50 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     Some(direction)
 }
 
-/// Follows a message, or a part of one; whether there is more.
+/// Follows a message; what there is to do next.
 #[inline(always)]
-fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<()> {
+fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<Next> {
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
     let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
     let sk = Sock::<Probed>::new(moved.sk as *const u8);
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Table::find(&sk)? };
-    let slot = Slot::of_cpu(direction)?;
-    let stays = if moved.runs > 0 {
-        tell_parts(
-            &mut connection.stream,
-            &sk,
-            &mut moved.rest,
-            direction,
-            slot,
-        )
-        .is_some()
-    } else {
-        let io = moved.rest.io(direction, slot);
-        // An empty message isn't the end of the stream.
-        let followed = is_followed(connection) && (io.length != 0 || moved.messages == 1);
-        let left = if followed {
-            on_message(&sk, connection, &io, regs)
-        } else {
-            0
-        };
-        moved.rest = Rest::behind(&io, left);
-        left > 0
-    };
-    if stays {
-        moved.runs += 1;
-        if moved.runs < RUNS {
-            return Some(());
+    let io = moved.rest.io(direction, Slot::of_cpu(direction)?);
+    // An empty message isn't the end of the stream.
+    if is_followed(connection) && (io.length != 0 || moved.messages == 1) {
+        let left = on_message(&sk, connection, &io, regs);
+        if left > 0 {
+            moved.rest = Rest::behind(&io, left);
+            return Some(Next::Part);
         }
-        give_up(&mut connection.stream, direction, moved.rest.length);
     }
+    next_message(moved, connection)
+}
+
+/// Tells some parts of a message.
+#[inline(always)]
+fn on_part(direction: Direction) -> Option<Next> {
+    // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
+    let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
+    let sk = Sock::<Probed>::new(moved.sk as *const u8);
+    // SAFETY: the map's value is alive while the program runs.
+    let connection = unsafe { &mut *Table::find(&sk)? };
+    let stream = &mut connection.stream;
+    let slot = Slot::of_cpu(direction)?;
+    if tell_parts(stream, &sk, &mut moved.rest, direction, slot).is_none() {
+        return next_message(moved, connection);
+    }
+    moved.runs += 1;
+    if moved.runs < RUNS {
+        return Some(Next::Part);
+    }
+    give_up(stream, direction, moved.rest.length);
+    next_message(moved, connection)
+}
+
+/// Turns to the next message of a vector, if there is one.
+#[inline(always)]
+fn next_message(moved: &mut Call, connection: &mut Connection) -> Option<Next> {
     let index = moved.index + 1;
     if index >= moved.messages {
         return None;
@@ -247,7 +291,7 @@ fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<()> {
         return None;
     }
     moved.set_message(index);
-    Some(())
+    Some(Next::Message)
 }
 
 /// Follows a message from its beginning; how many of its bytes are left to be told.
