@@ -194,9 +194,10 @@ fn a_session_without_its_socket_knows_of_no_other(observed: &mut Observed) -> Re
         _ => None,
     });
     let after = after.context("no write after the end")?;
-    // Its own memory may be there still.
+    // Its own memory may be there still, and the acknowledgement of its FIN have moved the number.
+    let own = |srtt: u32| srtt.abs_diff(rtt) <= rtt / 2;
     ensure!(
-        after.is_none_or(|info| info.srtt == rtt && info.retransmits == 0),
+        after.is_none_or(|info| own(info.srtt) && info.retransmits == 0),
         "{after:?}, which isn't {rtt}"
     );
     Ok(())
