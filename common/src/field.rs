@@ -117,6 +117,8 @@ fields! {
     SockFlags = "sock": "__sk_common.skc_flags";
     /// Pending error.
     SockErr = "sock": "sk_err";
+    /// Writers that wait for room.
+    SockWritePending = "sock": "sk_write_pending";
     /// Protocol; a bit field of `u8`/`u16` size before 5.6.
     SockProtocol = "sock": "sk_protocol";
     /// Socket type.

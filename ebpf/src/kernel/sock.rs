@@ -111,6 +111,13 @@ impl<A: Access> Sock<A> {
         self.fin_has_come() && self.copied_seq() == self.tcp(Field::TcpRcvNxt)
     }
 
+    /// Whether a write waits for room, of which some bytes may have been taken.
+    #[inline(always)]
+    pub(crate) fn is_being_written(&self) -> bool {
+        let pending: u32 = self.get(Field::SockWritePending).unwrap_or(0);
+        pending != 0
+    }
+
     /// Whether bytes wait to be read.
     #[inline(always)]
     pub(crate) fn has_unread(&self) -> bool {

@@ -204,8 +204,9 @@ fn closed<S: Store>(sk: &Sock<S::Access>, old: u32) {
             if connection.reset == 0 && resets(sk, old) {
                 connection.reset = 2;
             }
-            if sk.has_unread() {
-                // The peer's answer and FIN came before the process read them: it still may.
+            if sk.has_unread() || sk.is_being_written() {
+                // The peer's answer and FIN came before the process read them: it still may. And
+                // a long write is told when it ends: a reset has ended it, but it doesn't know yet.
                 // SAFETY: the helper takes nothing and always succeeds.
                 connection.closed = unsafe { bpf_ktime_get_ns() };
                 return;

@@ -268,7 +268,9 @@ impl Connection {
             exchange.start = exchange
                 .start
                 .min(exchange.response_start.unwrap_or(u64::MAX));
-            exchange.end = end.max(exchange.start);
+            // What a long write has begun is told when that ends, which a reset may have made it.
+            let begun = exchange.response_start.unwrap_or(exchange.start);
+            exchange.end = end.max(begun);
             exchange.transport.ended(cx.tcp);
             cx.counters.exchanges += 1;
             (cx.out)(exchange);

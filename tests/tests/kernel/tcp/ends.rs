@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use sonde::l7::exchange::Role as RequestRole;
+use sonde::l7::exchange::{Failure, Role as RequestRole};
 use sonde_common::event::tcp::{Closed, ConnectFailed, Role};
 
 use super::{of_closed, pair, with_role};
@@ -40,6 +40,10 @@ pub(crate) const TESTS: &[Test] = &[
         name: "tcp::an_end_with_bytes_unread_waits_for_them",
         run: an_end_with_bytes_unread_waits_for_them,
     },
+    Test {
+        name: "tcp::fault_15_a_reset_within_a_long_write_leaves_the_answer_its_status",
+        run: a_reset_within_a_long_write_leaves_the_answer_its_status,
+    },
 ];
 
 pub(crate) const WORKLOADS: &[Workload] = &[
@@ -58,6 +62,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "unread",
         run: unread,
+    },
+    Workload {
+        name: "reset-within",
+        run: reset_within,
     },
 ];
 
@@ -240,6 +248,48 @@ fn an_end_with_bytes_unread_waits_for_them(observed: &mut Observed) -> Result<()
             answers[0].status == status,
             "{how}: {:?}",
             answers[0].status
+        );
+    }
+    Ok(())
+}
+
+/// The client resets the connection while the server is within the one write of a long answer.
+fn reset_within(_: &[&str]) -> Result<()> {
+    let (mut client, mut server) = pair()?;
+    client.write_all(&head("/within"))?;
+    read_head(&mut server)?;
+    let writer = std::thread::spawn(move || {
+        let size = 64 << 20;
+        let mut answer = format!("HTTP/1.1 206 X\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + size, b'x');
+        server.write_all(&answer).is_err()
+    });
+    client.read_exact(&mut [0; 1000])?;
+    // Until the writer waits.
+    std::thread::sleep(Duration::from_millis(100));
+    sys::reset_on_close(&client)?;
+    drop(client);
+    let failed = writer.join().ok().context("the writer's thread")?;
+    ensure!(failed, "64 MiB were taken in");
+    Ok(())
+}
+
+fn a_reset_within_a_long_write_leaves_the_answer_its_status(observed: &mut Observed) -> Result<()> {
+    observed.forget();
+    let pid = observed.run("reset-within", &[])?;
+    let exchanges = observed.exchanges(pid);
+    for role in [RequestRole::Server, RequestRole::Client] {
+        let found = by_role(&exchanges, role);
+        ensure!(found.len() == 1, "{role:?}: {}", found.len());
+        let told = (found[0].status, found[0].failure, found[0].response_body);
+        ensure!(
+            told == (Some(206), Some(Failure::ConnectionReset), None),
+            "{role:?}: {told:?}"
+        );
+        ensure!(
+            found[0].response_start <= Some(found[0].end),
+            "{:?}",
+            found[0]
         );
     }
     Ok(())
