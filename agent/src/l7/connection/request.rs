@@ -112,6 +112,11 @@ impl Connection {
 
     fn read_request_head(&mut self, arrival: Arrival, bytes: &[u8], cx: &mut Context<'_>) -> usize {
         let stream = self.stream(arrival.direction);
+        // The end of a body may look like the front of a method.
+        let anew = arrival.origin.fresh && http1::begins_request(bytes);
+        if anew && http1::may_become_request(stream.partial()) {
+            stream.drop_head(cx.buffers);
+        }
         let begun = stream.has_partial();
         if !begun {
             // RFC 9112 section 2.2: empty lines before a request line.

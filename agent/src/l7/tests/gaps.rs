@@ -111,6 +111,29 @@ fn so_is_one_on_a_connection_that_pipelines_behind_a_last_chunk() {
     assert_eq!(table.counters().dropped_in_all(), 1);
 }
 
+/// A body of a single byte behind a head whose end was lost, and another such head after it.
+#[test]
+fn a_body_that_looks_like_a_methods_begin_hides_no_request() {
+    let head = |number: u32, filler: usize, length: usize| {
+        let filler = "f".repeat(filler);
+        format!("POST /{number} HTTP/1.1\r\nX-Filler: {filler}\r\nContent-Length: {length}\r\n\r\n")
+    };
+    let (first, second) = (head(0, 2246, 1), head(1, 2315, 88) + &"b".repeat(88));
+    let (_, table) = run(&Script::new(1)
+        .captured_as_by_the_kernel()
+        .receive(&first[..1256])
+        .receive(&first[1256..])
+        .receive("G")
+        .send("HTTP/1.1 400 X\r\nX-Filler: ")
+        .send("\r\nContent-Length: 0\r\n\r\n")
+        .receive(&second[..1343])
+        .receive(&second[1343..])
+        .send("HTTP/1.1 401 X\r\nX-Filler: ")
+        .send("\r\nContent-Length: 0\r\n\r\n")
+        .close());
+    assert_eq!(table.counters().requests, 2);
+}
+
 #[test]
 fn the_end_of_a_lost_body_that_looks_like_a_methods_begin_is_none() {
     for end in ["G", "P", "DELETE"] {
