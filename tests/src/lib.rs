@@ -1,6 +1,7 @@
 //! Helpers of the integration tests: the real `sonde`, real programs, and what comes of them.
 
 pub mod agent;
+pub mod bpf;
 pub mod exposition;
 pub mod http;
 pub mod lab;

@@ -11,7 +11,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::Array,
+    maps::{Array, ProgramArray},
     programs::{Program, ProgramError},
     sys::{Stats, enable_stats},
 };
@@ -229,6 +229,21 @@ impl Programs {
             match result {
                 Ok(()) | Err(ProgramError::NotLoaded) => {}
                 Err(error) => tracing::warn!(name, %error, "program not detached"),
+            }
+        }
+        self.forget_jumps();
+    }
+
+    /// Empties the program arrays. A program that jumps to itself holds the array that holds it; the
+    /// kernel empties those that nobody has open any more, but not if another process that lists
+    /// maps opens and closes one at that moment.
+    fn forget_jumps(&mut self) {
+        for (name, map) in self.ebpf.maps_mut() {
+            if let Ok(mut programs) = ProgramArray::try_from(map)
+                && let Err(error) = programs.clear_index(&0)
+            {
+                // Where it isn't used on this kernel it is empty.
+                tracing::debug!(name, %error, "program array not emptied");
             }
         }
     }

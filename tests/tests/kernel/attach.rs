@@ -8,12 +8,12 @@ use sonde::{
     kernel::attach::{Attach, Outcome, Programs, Via},
     probe::{FAMILIES, Family, Hook, syscall::EXIT},
 };
+use sonde_tests::bpf::{self, Object};
 
 use crate::{
     child::{Child, Workload, hear, tell},
     harness::Test,
     observed::{Mode, Observed, settings},
-    sys::{self, BpfObject},
     syscalls::count_of,
 };
 
@@ -162,12 +162,9 @@ impl Ids {
     /// Those of them that the kernel still has.
     fn left(&self) -> Result<usize> {
         let mut left = 0;
-        for (kind, ids) in [
-            (BpfObject::Program, &self.programs),
-            (BpfObject::Map, &self.maps),
-        ] {
+        for (kind, ids) in [(Object::Program, &self.programs), (Object::Map, &self.maps)] {
             for &id in ids {
-                left += usize::from(sys::bpf_object_exists(kind, id)?);
+                left += usize::from(bpf::exists(kind, id)?);
             }
         }
         Ok(left)

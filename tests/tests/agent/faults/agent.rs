@@ -2,10 +2,11 @@
 
 use std::{collections::HashSet, fs, path::Path, process::Command, thread, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 use sonde_tests::{
     agent::{Agent, program},
+    bpf::{self, Object},
     lab::{Lab, output},
     otlp::Receiver,
 };
@@ -128,15 +129,15 @@ fn fault_29_a_client_on_a_port_of_the_agents_is_observed() -> Result<()> {
 }
 
 /// Ids of the BPF programs and maps that a process holds, from /proc/PID/fdinfo.
-fn held(pid: u32) -> Result<HashSet<(&'static str, u32)>> {
+fn held(pid: u32) -> Result<HashSet<(Object, u32)>> {
     let mut ids = HashSet::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
         // A descriptor may be closed meanwhile.
         let text = fs::read_to_string(entry?.path()).unwrap_or_default();
         for (line, kind) in [
-            ("prog_id:", "prog"),
-            ("map_id:", "map"),
-            ("link_id:", "link"),
+            ("prog_id:", Object::Program),
+            ("map_id:", Object::Map),
+            ("link_id:", Object::Link),
         ] {
             let id = text.lines().find_map(|found| found.strip_prefix(line));
             if let Some(id) = id {
@@ -148,22 +149,11 @@ fn held(pid: u32) -> Result<HashSet<(&'static str, u32)>> {
 }
 
 /// Those that the kernel still has.
-fn left(ids: &HashSet<(&'static str, u32)>) -> Result<Vec<(&'static str, u32)>> {
+fn left(ids: &HashSet<(Object, u32)>) -> Result<Vec<(Object, u32)>> {
     let mut left = Vec::new();
-    for kind in ["prog", "map", "link"] {
-        let said = output(Command::new("bpftool").args(["-j", kind, "list"]))?;
-        ensure!(
-            said.status.success(),
-            "bpftool {kind} list: {}",
-            said.status
-        );
-        let listed: Vec<serde_json::Value> = serde_json::from_slice(&said.stdout)?;
-        let listed = listed.iter().filter_map(|entry| entry["id"].as_u64());
-        for id in listed {
-            let id = (kind, u32::try_from(id)?);
-            if ids.contains(&id) {
-                left.push(id);
-            }
+    for (kind, id) in ids {
+        if bpf::exists(*kind, *id)? {
+            left.push((*kind, *id));
         }
     }
     Ok(left)
@@ -176,7 +166,7 @@ fn fault_26_nothing_is_left_in_the_kernel() -> Result<()> {
         let mut agent = lab.agent(&[])?;
         let ids = held(agent.id())?;
         assert!(ids.len() > 20, "programs, maps and links: {ids:?}");
-        assert_eq!(left(&ids)?.len(), ids.len(), "bpftool knows all of them");
+        assert_eq!(left(&ids)?.len(), ids.len(), "the kernel has all of them");
         if round % 2 == 0 {
             agent.process().signal(Signal::SIGKILL)?;
             agent.process().end_within(Duration::from_secs(5))?;
