@@ -45,10 +45,9 @@ impl Record {
             length: length.into(),
             captured: length,
             tail: 0,
-            direction: direction as u16,
+            direction: direction as u32,
             flags: 0,
             skipped: 0,
-            framing: 0,
             queued: NOT_QUEUED,
             tcp: Info::UNKNOWN,
         };

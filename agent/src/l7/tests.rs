@@ -8,7 +8,6 @@ mod headers;
 mod heads;
 mod http2;
 mod kernel_capture;
-mod left_out;
 mod limits;
 mod order;
 mod plain;

@@ -159,7 +159,6 @@ impl Observer {
             offset: 0,
             length: 0,
             skipped: 0,
-            framing: 0,
             head: &[],
             tail: &[],
             queued: None,

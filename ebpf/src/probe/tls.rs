@@ -20,7 +20,7 @@ use sonde_common::{
 };
 
 use self::buffer::Claim;
-use super::http::{Io, Left, Payload, Slot, end, follow, pass};
+use super::http::{Io, Payload, Slot, end, follow};
 use crate::{
     current::{self, Ids},
     emit::fault,
@@ -127,9 +127,11 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
     if moved >= 0 || call.kind == call::HANDSHAKE || thread.within == 0 || thread.received != 0 {
         let key = bind::key(call.session, ids);
         if let Some(session) = bind::called(thread, &key)
-            && let Some(left) = done(&call, &key, session, ids, moved)
+            && done(&call, &key, session, ids, moved).is_some()
         {
-            more::next(&ctx, ids, left);
+            // SAFETY: a program of the same type, which needs nothing but the context.
+            unsafe { more::TLS_MORE.tail_call(&ctx, 0) };
+            more::give_up(ids);
         }
     }
     0
@@ -192,7 +194,7 @@ const NO_CALL: Call = Call {
 /// A call has moved so many bytes, found the end of what there is to read (0), or failed; whether
 /// some of them are left to be told.
 #[inline(always)]
-fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> Option<Left> {
+fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> Option<()> {
     let direction = match call.kind {
         call::READ | call::READ_EX => Direction::Receive,
         _ => Direction::Send,
@@ -230,7 +232,7 @@ fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> 
     }
     let Some(claim) = Claim::take() else {
         fault(Fault::TlsBusy);
-        pass(&mut session.stream, direction, io.length);
+        session.stream.offset[direction as usize & 1] += u64::from(io.length);
         return None;
     };
     io.slot = claim.slot;
@@ -240,5 +242,5 @@ fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> 
     };
     let left = follow(&mut session.stream, &inside, &io);
     claim.end();
-    more::keep(*key, &mut session.stream, ids, &io, left)
+    more::keep(*key, ids, &io, left)
 }

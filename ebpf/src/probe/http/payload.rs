@@ -14,7 +14,7 @@ use crate::{
 const PIECES: u32 = 8;
 /// The same for HTTP/2, where each frame may be a piece or two. gRPC's C core has up to four for each
 /// header field that it sends for the first time: 21 of an ordinary first request.
-pub(super) const HTTP2_PIECES: u32 = 32;
+const HTTP2_PIECES: u32 = 32;
 /// Pieces that are passed over at once.
 const PASSED: u32 = 64;
 
@@ -59,9 +59,8 @@ impl Payload {
     /// Bytes that can't be seen.
     pub(crate) const NONE: Self = Self::of(0, 0);
 
-    /// The same with as many pieces.
     #[inline(always)]
-    pub(super) const fn of(address: u64, pieces: u32) -> Self {
+    const fn of(address: u64, pieces: u32) -> Self {
         Self {
             address,
             pieces,
@@ -73,13 +72,6 @@ impl Payload {
     #[inline(always)]
     pub(crate) const fn buffer(address: u64) -> Self {
         Self::of(address, 1)
-    }
-
-    /// Where the bytes are, or the `struct iovec` array when there are several pieces, and how many
-    /// pieces there are.
-    #[inline(always)]
-    pub(super) const fn place(&self) -> (u64, u32) {
-        (self.address, self.pieces)
     }
 
     /// Whether the bytes can't be seen.
@@ -164,20 +156,14 @@ impl Payload {
     }
 
     /// Copies up to [`HTTP2_CAPTURE`] bytes from a place within; how many. Of several pieces those
-    /// in the first so many.
+    /// in the first [`HTTP2_PIECES`].
     #[inline(always)]
-    pub(super) fn copy_from<const PIECES: u32>(
-        &self,
-        into: *mut u8,
-        from: u32,
-        size: u32,
-        word: Word,
-    ) -> Option<u32> {
+    pub(super) fn copy_from(&self, into: *mut u8, from: u32, size: u32, word: Word) -> Option<u32> {
         let address = self.address;
         match self.pieces {
             0 => None,
             1 => copy_large(into, size, address + u64::from(from), word).then_some(size),
-            count => copy_pieces_from::<PIECES>(into, from, size, address, count, word),
+            count => copy_pieces_from(into, from, size, address, count, word),
         }
     }
 
@@ -302,7 +288,7 @@ fn pieces_behind(mut vector: u64, mut count: u32, mut bytes: u32) -> (Payload, u
 }
 
 #[inline(always)]
-fn copy_pieces_from<const PIECES: u32>(
+fn copy_pieces_from(
     into: *mut u8,
     from: u32,
     size: u32,
@@ -312,7 +298,7 @@ fn copy_pieces_from<const PIECES: u32>(
 ) -> Option<u32> {
     let (mut before, mut filled) = (from, 0u32);
     let mut index = 0;
-    while index < PIECES && index < count {
+    while index < HTTP2_PIECES && index < count {
         let Some(piece) = piece(vector, index) else {
             break;
         };

@@ -105,13 +105,8 @@ impl Record {
 
     /// Copies up to `HTTP2_CAPTURE` bytes of a payload from a place within it; how many.
     #[inline(always)]
-    pub(super) fn capture_at<const PIECES: u32>(
-        &mut self,
-        payload: &Payload,
-        from: u32,
-        size: u32,
-    ) -> Option<u32> {
-        let captured = payload.copy_from::<PIECES>(self.at(0), from, size, self.word());
+    pub(super) fn capture_at(&mut self, payload: &Payload, from: u32, size: u32) -> Option<u32> {
+        let captured = payload.copy_from(self.at(0), from, size, self.word());
         if captured.is_none() && !payload.is_none() {
             fault(Fault::PayloadUnreadable);
         }

@@ -7,14 +7,13 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use sonde_common::event::{
-    connection::{Connection, Stream, verdict},
+    connection::{Connection, verdict},
     http::Direction,
     tls::Reason,
 };
 
 use super::{
-    Io, Left, Rest, Slot, adopt, advance, give_up, give_up_messages, is_told, moves,
-    payload::Payload, state_of, tell_messages, tell_parts,
+    Io, Rest, Slot, adopt, advance, give_up, is_told, moves, payload::Payload, state_of, tell_parts,
 };
 use crate::{
     connection::{Storage, Store as _},
@@ -36,9 +35,9 @@ pub(crate) fn http_receive(ctx: BtfTracePointContext) -> i32 {
     if length < 0 {
         messages_end(&sk);
     } else if flags & (MSG_PEEK | MSG_ERRQUEUE) == 0
-        && let Some(left) = on_call(&sk, Direction::Receive, length, flags)
+        && on_call(&sk, Direction::Receive, length, flags).is_some()
     {
-        next(&ctx, &sk, Direction::Receive, left, false);
+        next(&ctx, &sk, Direction::Receive);
     }
     0
 }
@@ -50,10 +49,8 @@ pub(crate) fn http_send(ctx: BtfTracePointContext) -> i32 {
     let length: i32 = ctx.arg(1);
     if length < 0 {
         messages_end(&sk);
-    } else if length > 0
-        && let Some(left) = on_call(&sk, Direction::Send, length, 0)
-    {
-        next(&ctx, &sk, Direction::Send, left, false);
+    } else if length > 0 && on_call(&sk, Direction::Send, length, 0).is_some() {
+        next(&ctx, &sk, Direction::Send);
     }
     0
 }
@@ -62,18 +59,8 @@ pub(crate) fn http_send(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_recv_length")]
 pub(crate) fn http_receive_more(ctx: BtfTracePointContext) -> i32 {
     let sk = Sock::new(ctx.arg(0));
-    if on_part(&sk, Direction::Receive, Left::Frames).is_some() {
-        next(&ctx, &sk, Direction::Receive, Left::Frames, false);
-    }
-    0
-}
-
-/// Follows the messages that `http_receive` has begun with.
-#[btf_tracepoint(function = "sock_recv_length")]
-pub(crate) fn http_receive_body(ctx: BtfTracePointContext) -> i32 {
-    let sk = Sock::new(ctx.arg(0));
-    if on_part(&sk, Direction::Receive, Left::Messages).is_some() {
-        next(&ctx, &sk, Direction::Receive, Left::Messages, true);
+    if on_part(&sk, Direction::Receive).is_some() {
+        next(&ctx, &sk, Direction::Receive);
     }
     0
 }
@@ -82,18 +69,8 @@ pub(crate) fn http_receive_body(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_send_length")]
 pub(crate) fn http_send_more(ctx: BtfTracePointContext) -> i32 {
     let sk = Sock::new(ctx.arg(0));
-    if on_part(&sk, Direction::Send, Left::Frames).is_some() {
-        next(&ctx, &sk, Direction::Send, Left::Frames, false);
-    }
-    0
-}
-
-/// Follows the messages that `http_send` has begun with.
-#[btf_tracepoint(function = "sock_send_length")]
-pub(crate) fn http_send_body(ctx: BtfTracePointContext) -> i32 {
-    let sk = Sock::new(ctx.arg(0));
-    if on_part(&sk, Direction::Send, Left::Messages).is_some() {
-        next(&ctx, &sk, Direction::Send, Left::Messages, true);
+    if on_part(&sk, Direction::Send).is_some() {
+        next(&ctx, &sk, Direction::Send);
     }
     0
 }
@@ -110,58 +87,38 @@ static HTTP_RECEIVE_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
 static HTTP_SEND_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Holds `http_receive_body`.
-#[map]
-static HTTP_RECEIVE_BODY: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `http_send_body`.
-#[map]
-static HTTP_SEND_BODY: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Keeps what is left for the next program; what that is, if there is any.
+/// Keeps what is left for the next program; whether there is any.
 #[inline(always)]
-fn keep(stream: &mut Stream, io: &Io, left: u32) -> Option<Left> {
+fn keep(io: &Io, left: u32) -> Option<()> {
     if left == 0 {
         return None;
     }
     let place = REST.get_ptr_mut(io.direction as u32)?;
     // SAFETY: this CPU's own copy, which nobody else uses while the program or those it jumps to run.
     unsafe { *place = Rest::behind(io, left) };
-    Some(Left::of(stream))
+    Some(())
 }
 
 /// Tells some parts; whether there are more.
 #[inline(always)]
-fn on_part(sk: &Sock<Direct>, direction: Direction, left: Left) -> Option<()> {
+fn on_part(sk: &Sock<Direct>, direction: Direction) -> Option<()> {
     // SAFETY: as in `keep`.
     let rest = unsafe { &mut *REST.get_ptr_mut(direction as u32)? };
     let slot = Slot::of_cpu(direction)?;
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Storage::find(sk)? };
-    let stream = &mut connection.stream;
-    match left {
-        Left::Frames => tell_parts(stream, sk, rest, direction, slot),
-        Left::Messages => tell_messages(stream, sk, rest, direction, slot),
-    }
+    tell_parts(&mut connection.stream, sk, rest, direction, slot)
 }
 
 /// Jumps to the program for what is left; comes back only when it has been so often that the kernel
-/// doesn't jump any more. `followed`: it was by one that follows messages.
+/// doesn't jump any more.
 #[inline(always)]
-fn next(
-    ctx: &BtfTracePointContext,
-    sk: &Sock<Direct>,
-    direction: Direction,
-    left: Left,
-    followed: bool,
-) {
+fn next(ctx: &BtfTracePointContext, sk: &Sock<Direct>, direction: Direction) {
     // SAFETY: programs of the same type, which need nothing but the context.
     unsafe {
-        match (direction, left) {
-            (Direction::Receive, Left::Frames) => HTTP_RECEIVE_MORE.tail_call(ctx, 0),
-            (Direction::Receive, Left::Messages) => HTTP_RECEIVE_BODY.tail_call(ctx, 0),
-            (Direction::Send, Left::Frames) => HTTP_SEND_MORE.tail_call(ctx, 0),
-            (Direction::Send, Left::Messages) => HTTP_SEND_BODY.tail_call(ctx, 0),
+        match direction {
+            Direction::Receive => HTTP_RECEIVE_MORE.tail_call(ctx, 0),
+            Direction::Send => HTTP_SEND_MORE.tail_call(ctx, 0),
         }
     }
     if let Some(rest) = REST.get_ptr(direction as u32)
@@ -169,18 +126,13 @@ fn next(
     {
         // SAFETY: as in `keep` and `on_part`.
         let (rest, connection) = unsafe { (&*rest, &mut *connection) };
-        let stream = &mut connection.stream;
-        if followed {
-            give_up_messages(stream, direction, rest);
-        } else {
-            give_up(stream, direction, rest);
-        }
+        give_up(&mut connection.stream, direction, rest.length);
     }
 }
 
-/// Follows a call; what of it is left to be told, if there is anything.
+/// Follows a call; whether some of it is left to be told.
 #[inline(always)]
-fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> Option<Left> {
+fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> Option<()> {
     if !sk.is_tcp() || (length == 0 && !sk.at_end_of_file()) {
         return None;
     }
@@ -223,7 +175,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
             return None;
         }
         let left = advance(&mut connection.stream, sk, &io, told);
-        return keep(&mut connection.stream, &io, left);
+        return keep(&io, left);
     }
     if length > 0 {
         let goroutine = Regs::of(&task).goroutine();

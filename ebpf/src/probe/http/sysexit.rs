@@ -21,8 +21,7 @@ use sonde_common::{
 };
 
 use super::{
-    Io, Left, Rest, Slot, adopt, advance, give_up, give_up_messages, is_told, moves,
-    payload::Payload, state_of, tell_messages, tell_parts,
+    Io, Rest, Slot, adopt, advance, give_up, is_told, moves, payload::Payload, state_of, tell_parts,
 };
 use crate::{
     connection::{Store, Table, note_progress},
@@ -76,14 +75,6 @@ static HTTP_RECEIVED_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 #[map]
 static HTTP_SENT_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Holds `http_received_body`.
-#[map]
-static HTTP_RECEIVED_BODY: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `http_sent_body`.
-#[map]
-static HTTP_SENT_BODY: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
 impl Call {
     /// Bytes of the messages after the first.
     #[inline(always)]
@@ -134,16 +125,7 @@ pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
 /// Tells parts of what `http_received` has begun with.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_received_more(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_part(Direction::Receive, Left::Frames) {
-        jump(&ctx, Direction::Receive, next);
-    }
-    0
-}
-
-/// Follows the messages of HTTP/1.x that `http_received` has begun with.
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub(crate) fn http_received_body(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_part(Direction::Receive, Left::Messages) {
+    if let Some(next) = on_part(Direction::Receive) {
         jump(&ctx, Direction::Receive, next);
     }
     0
@@ -161,16 +143,7 @@ pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
 /// Tells parts of what `http_sent` has begun with.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sent_more(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_part(Direction::Send, Left::Frames) {
-        jump(&ctx, Direction::Send, next);
-    }
-    0
-}
-
-/// Follows the messages of HTTP/1.x that `http_sent` has begun with.
-#[raw_tracepoint(tracepoint = "sys_exit")]
-pub(crate) fn http_sent_body(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_part(Direction::Send, Left::Messages) {
+    if let Some(next) = on_part(Direction::Send) {
         jump(&ctx, Direction::Send, next);
     }
     0
@@ -182,7 +155,7 @@ enum Next {
     /// To follow the present message.
     Message,
     /// To tell more of it.
-    Part(Left),
+    Part,
 }
 
 /// Jumps to a program of a direction; comes back only when it isn't there.
@@ -192,13 +165,9 @@ fn jump(ctx: &RawTracePointContext, direction: Direction, next: Next) {
     unsafe {
         match (direction, next) {
             (Direction::Receive, Next::Message) => HTTP_RECEIVED.tail_call(ctx, 0),
-            (Direction::Receive, Next::Part(Left::Frames)) => HTTP_RECEIVED_MORE.tail_call(ctx, 0),
-            (Direction::Receive, Next::Part(Left::Messages)) => {
-                HTTP_RECEIVED_BODY.tail_call(ctx, 0);
-            }
+            (Direction::Receive, Next::Part) => HTTP_RECEIVED_MORE.tail_call(ctx, 0),
             (Direction::Send, Next::Message) => HTTP_SENT.tail_call(ctx, 0),
-            (Direction::Send, Next::Part(Left::Frames)) => HTTP_SENT_MORE.tail_call(ctx, 0),
-            (Direction::Send, Next::Part(Left::Messages)) => HTTP_SENT_BODY.tail_call(ctx, 0),
+            (Direction::Send, Next::Part) => HTTP_SENT_MORE.tail_call(ctx, 0),
         }
     }
     fault(Fault::PayloadUnreadable);
@@ -281,37 +250,30 @@ fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<Next> {
         let left = on_message(&sk, connection, &io, regs);
         if left > 0 {
             moved.rest = Rest::behind(&io, left);
-            return Some(Next::Part(Left::of(&mut connection.stream)));
+            return Some(Next::Part);
         }
     }
     next_message(moved, connection)
 }
 
-/// Tells some of what is left of a message.
+/// Tells some parts of a message.
 #[inline(always)]
-fn on_part(direction: Direction, left: Left) -> Option<Next> {
+fn on_part(direction: Direction) -> Option<Next> {
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
     let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
     let sk = Sock::<Probed>::new(moved.sk as *const u8);
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Table::find(&sk)? };
-    let (stream, rest) = (&mut connection.stream, &mut moved.rest);
+    let stream = &mut connection.stream;
     let slot = Slot::of_cpu(direction)?;
-    let stays = match left {
-        Left::Frames => tell_parts(stream, &sk, rest, direction, slot),
-        Left::Messages => tell_messages(stream, &sk, rest, direction, slot),
-    };
-    if stays.is_none() {
+    if tell_parts(stream, &sk, &mut moved.rest, direction, slot).is_none() {
         return next_message(moved, connection);
     }
     moved.runs += 1;
     if moved.runs < RUNS {
-        return Some(Next::Part(left));
+        return Some(Next::Part);
     }
-    match left {
-        Left::Frames => give_up(stream, direction, rest),
-        Left::Messages => give_up_messages(stream, direction, rest),
-    }
+    give_up(stream, direction, moved.rest.length);
     next_message(moved, connection)
 }
 

@@ -76,9 +76,11 @@ pub(crate) fn go_tls_return(ctx: ProbeContext) -> u32 {
     let moved = if moved == 0 { -1 } else { moved };
     let session = bind::key(call.session, ids);
     if let Some(found) = bind::find(&session)
-        && let Some(left) = done(&call, &session, found, ids, moved)
+        && done(&call, &session, found, ids, moved).is_some()
     {
-        more::next_go(&ctx, ids, left);
+        // SAFETY: a program of the same type, which needs nothing but the context.
+        unsafe { more::GO_TLS_MORE.tail_call(&ctx, 0) };
+        more::give_up(ids);
     }
     0
 }

@@ -1,14 +1,12 @@
 //! The parts behind the first of what a call has moved; see `super::super::http`.
 
 use aya_ebpf::{
-    EbpfContext,
     macros::{map, uprobe},
     maps::{HashMap, ProgramArray},
     programs::ProbeContext,
 };
 use sonde_common::{
     event::{
-        connection::Stream,
         http::Direction,
         tls::{BUFFERS, Key},
     },
@@ -38,62 +36,20 @@ static TLS_LEFT: HashMap<u32, Left> = HashMap::with_max_entries(BUFFERS, 0);
 
 /// Holds `tls_more`; the agent puts it there.
 #[map]
-static TLS_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+pub(super) static TLS_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Holds `go_tls_more`. The kernel wants all programs of an array to be attached in the same way.
 #[map]
-static GO_TLS_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `tls_body`.
-#[map]
-static TLS_BODY: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `go_tls_body`.
-#[map]
-static GO_TLS_BODY: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Jumps to the program for what is left of a call of a C library.
-#[inline(always)]
-pub(super) fn next(ctx: &impl EbpfContext, ids: Ids, left: http::Left) {
-    // SAFETY: programs of the same type, which need nothing but the context.
-    unsafe {
-        match left {
-            http::Left::Frames => TLS_MORE.tail_call(ctx, 0),
-            http::Left::Messages => TLS_BODY.tail_call(ctx, 0),
-        }
-    }
-    give_up(ids);
-}
-
-/// The same of Go's.
-#[inline(always)]
-pub(super) fn next_go(ctx: &impl EbpfContext, ids: Ids, left: http::Left) {
-    // SAFETY: as in `next`.
-    unsafe {
-        match left {
-            http::Left::Frames => GO_TLS_MORE.tail_call(ctx, 0),
-            http::Left::Messages => GO_TLS_BODY.tail_call(ctx, 0),
-        }
-    }
-    give_up(ids);
-}
+pub(super) static GO_TLS_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Tells the next part of what `tls_return` has begun with.
 #[uprobe]
 pub(crate) fn tls_more(ctx: ProbeContext) -> u32 {
     let ids = current::ids();
-    if part(ids, http::Left::Frames).is_some() {
-        next(&ctx, ids, http::Left::Frames);
-    }
-    0
-}
-
-/// Follows the messages that `tls_return` has begun with.
-#[uprobe]
-pub(crate) fn tls_body(ctx: ProbeContext) -> u32 {
-    let ids = current::ids();
-    if part(ids, http::Left::Messages).is_some() {
-        next(&ctx, ids, http::Left::Messages);
+    if part(ids).is_some() {
+        // SAFETY: a program of the same type, which needs nothing but the context.
+        unsafe { TLS_MORE.tail_call(&ctx, 0) };
+        give_up(ids);
     }
     0
 }
@@ -102,31 +58,17 @@ pub(crate) fn tls_body(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub(crate) fn go_tls_more(ctx: ProbeContext) -> u32 {
     let ids = current::ids();
-    if part(ids, http::Left::Frames).is_some() {
-        next_go(&ctx, ids, http::Left::Frames);
+    if part(ids).is_some() {
+        // SAFETY: as in `tls_more`.
+        unsafe { GO_TLS_MORE.tail_call(&ctx, 0) };
+        give_up(ids);
     }
     0
 }
 
-/// Follows the messages that `go_tls_return` has begun with.
-#[uprobe]
-pub(crate) fn go_tls_body(ctx: ProbeContext) -> u32 {
-    let ids = current::ids();
-    if part(ids, http::Left::Messages).is_some() {
-        next_go(&ctx, ids, http::Left::Messages);
-    }
-    0
-}
-
-/// Keeps what is left for the next program; what that is, if there is any.
+/// Keeps what is left for the next program; whether there is any.
 #[inline(always)]
-pub(super) fn keep(
-    session: Key,
-    stream: &mut Stream,
-    ids: Ids,
-    io: &Io,
-    left: u32,
-) -> Option<http::Left> {
+pub(super) fn keep(session: Key, ids: Ids, io: &Io, left: u32) -> Option<()> {
     if left == 0 {
         return None;
     }
@@ -139,16 +81,16 @@ pub(super) fn keep(
         lose(&left);
         return None;
     }
-    Some(http::Left::of(stream))
+    Some(())
 }
 
 /// Tells some parts; whether there are more.
 #[inline(always)]
-fn part(ids: Ids, what: http::Left) -> Option<()> {
+fn part(ids: Ids) -> Option<()> {
     // SAFETY: the map's value is alive while the program runs; one thread uses it.
     let left = unsafe { &mut *TLS_LEFT.get_ptr_mut(&ids.tid)? };
     let direction = direction(left);
-    let rest = tell(left, direction, what);
+    let rest = tell(left, direction);
     if rest.is_none() {
         let _ = TLS_LEFT.remove(&ids.tid);
     }
@@ -156,7 +98,7 @@ fn part(ids: Ids, what: http::Left) -> Option<()> {
 }
 
 #[inline(always)]
-fn tell(left: &mut Left, direction: Direction, what: http::Left) -> Option<()> {
+fn tell(left: &mut Left, direction: Direction) -> Option<()> {
     // SAFETY: as in `bind::find`.
     let session = unsafe { &mut *TLS_SESSIONS.get_ptr_mut(&left.session)? };
     let Some(claim) = Claim::take() else {
@@ -168,11 +110,7 @@ fn tell(left: &mut Left, direction: Direction, what: http::Left) -> Option<()> {
         arrival: &session.arrival,
     };
     let stream = &mut session.stream;
-    let (rest, slot) = (&mut left.rest, claim.slot);
-    let more = match what {
-        http::Left::Frames => http::tell_parts(stream, &inside, rest, direction, slot),
-        http::Left::Messages => http::tell_messages(stream, &inside, rest, direction, slot),
-    };
+    let more = http::tell_parts(stream, &inside, &mut left.rest, direction, claim.slot);
     claim.end();
     more
 }
@@ -188,7 +126,7 @@ fn direction(left: &Left) -> Direction {
 
 /// There can't be another part.
 #[inline(always)]
-fn give_up(ids: Ids) {
+pub(super) fn give_up(ids: Ids) {
     if let Some(left) = TLS_LEFT.get_ptr(&ids.tid) {
         // SAFETY: as in `part`.
         lose(unsafe { &*left });
@@ -202,6 +140,6 @@ fn lose(left: &Left) {
     if let Some(session) = TLS_SESSIONS.get_ptr_mut(&left.session) {
         // SAFETY: as in `bind::find`.
         let stream = unsafe { &mut (*session).stream };
-        http::give_up(stream, direction(left), &left.rest);
+        http::give_up(stream, direction(left), left.rest.length);
     }
 }

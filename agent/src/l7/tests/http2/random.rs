@@ -77,7 +77,6 @@ proptest! {
                 offset: *offset,
                 length,
                 skipped: *skipped,
-                framing: 0,
                 head,
                 tail: &[],
                 queued: None,
