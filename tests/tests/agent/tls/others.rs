@@ -40,7 +40,10 @@ fn openssl_1_1_as_a_library_and_boringssl_within_one() -> Result<()> {
         (["GET", "200", "/static.bin"], 8),
     ];
     assert_served(&agent, &nginx.service, both)?;
-    assert_eq!(agent.dropped()?, Counts::new());
+    // Other programs of the host may move bytes in ways that aren't seen.
+    let mut dropped = agent.dropped()?;
+    dropped.retain(|reason, _| reason.iter().all(|part| part != "unseen_bytes"));
+    assert_eq!(dropped, Counts::new());
     Ok(())
 }
 
