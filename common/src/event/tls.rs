@@ -15,7 +15,7 @@ pub const SESSIONS: u32 = 16_384;
 pub const CALLS: u32 = 8_192;
 
 /// Calls whose bytes can be looked at at the same time.
-pub const BUFFERS: u32 = 64;
+pub const BUFFERS: u32 = 32;
 
 /// What is known of a connection's TLS.
 pub mod state {
