@@ -23,7 +23,7 @@ const DATA: u8 = 0;
 /// Inside of a DATA frame that is worth a record of its own to leave out.
 const LARGE: u64 = 1024;
 /// Frames that are told at once.
-const FRAMES: u32 = 16;
+const FRAMES: u32 = 8;
 
 /// The client's preface begins here, or has `before` bytes, fewer than 8, in earlier reads or writes.
 #[inline(always)]

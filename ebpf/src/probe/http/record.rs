@@ -55,7 +55,7 @@ impl Slot {
 
     /// The buffer's last word, which no record reaches.
     #[inline(always)]
-    pub(super) fn word(self) -> Word {
+    pub(crate) fn word(self) -> Word {
         let place = self.0.wrapping_add(ROOM - size_of::<u64>());
         // SAFETY: inside the buffer, and aligned.
         unsafe { Word::new(place.cast()) }

@@ -44,6 +44,8 @@ impl Claim {
         let buffer = TLS_BUFFERS.get_ptr_mut(number)?;
         // SAFETY: nobody else has it until it is given back.
         let slot = unsafe { Slot::of(buffer) };
+        // Wherever it is from, it is one to the verifier from here on.
+        let number = slot.word().forget(number);
         Some(Self { slot, number })
     }
 
