@@ -146,7 +146,6 @@ impl Programs {
         );
         let buffers = if followed == 0 { 1 } else { BUFFERS + cpus()? };
         let tick = clock::tick();
-        let carriers = u32::from(kernel.has_socket_tracepoints());
         let mut loader = EbpfLoader::new();
         loader
             .btf(types.as_ref())
@@ -158,7 +157,6 @@ impl Programs {
             .override_global("SELF_TGID", &settings.self_tgid, true)
             .override_global("TICK", &tick, true)
             .override_global("TLS_FOLLOWED", &followed, true)
-            .override_global("TLS_CARRIERS", &carriers, true)
             .override_global("SYSCALL_PERIOD", &period, true);
         for map in size::unused(kernel, families) {
             loader.map_max_entries(map, 1);

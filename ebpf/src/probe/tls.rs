@@ -24,6 +24,7 @@ use super::http::{Io, Payload, Slot, end, follow};
 use crate::{
     current::{self, Ids},
     emit::fault,
+    scratch::forget,
 };
 
 mod bind;
@@ -125,6 +126,10 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
     };
     // Such a thread's calls that move nothing are many, and say nothing.
     if moved >= 0 || call.kind == call::HANDSHAKE || thread.within == 0 || thread.received != 0 {
+        // However it was found out, it is one number to the verifier from here on; the call is over,
+        // and its place free.
+        thread.call.length = moved.cast_unsigned();
+        let moved = forget(&mut thread.call.length).cast_signed();
         let key = bind::key(call.session, ids);
         if let Some(session) = bind::called(thread, &key)
             && done(&call, &key, session, ids, moved).is_some()

@@ -66,14 +66,6 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     },
 ];
 
-/// The same where the programs ask the socket under a session.
-pub(crate) fn attach_asking(observed: &mut Observed) -> Result<()> {
-    if !observed.mode.kernel().has_socket_tracepoints() {
-        return Err(Skipped("sockets under TLS are not asked before kernel 6.3".to_owned()).into());
-    }
-    attach(observed)
-}
-
 /// Attaches the programs to the library as the agent does, once for all tests.
 pub(crate) fn attach(observed: &mut Observed) -> Result<()> {
     if !observed.library.is_empty() {

@@ -16,11 +16,6 @@ use crate::{
     probe::http::Peers,
 };
 
-/// Whether sockets are asked. The verifier of kernels before 6.3 gives up on the programs that do; the
-/// agent says so.
-#[unsafe(no_mangle)]
-static TLS_CARRIERS: u32 = 1;
-
 /// None is known.
 pub(super) const NONE: Carrier = Carrier {
     tuple: NO_TUPLE,
@@ -43,10 +38,6 @@ pub(super) fn of<A: Access>(sk: &Sock<A>, connection: &Connection) -> Carrier {
 /// Asks the socket for what goes with bytes that were moved inside, if it is still there.
 #[inline(always)]
 pub(super) fn ask(session: &mut Session) {
-    // SAFETY: a static of our own; volatile because the agent overwrites it before loading.
-    if unsafe { core::ptr::read_volatile(&raw const TLS_CARRIERS) } == 0 {
-        return;
-    }
     let carrier = &session.carrier;
     let sk = Sock::<Probed>::new(carrier.socket as *const u8);
     session.stream.tcp = sk.probable_tcp_info();

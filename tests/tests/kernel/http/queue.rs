@@ -93,7 +93,7 @@ fn reply(client: &mut End, server: &mut End) -> Result<()> {
 
 fn waits_are_timed(observed: &mut Observed, way: Way) -> Result<()> {
     if way.is_encrypted() {
-        tls::attach_asking(observed)?;
+        tls::attach(observed)?;
     }
     observed.forget();
     let pid = observed.run("http-queue", &[way.name()])?;

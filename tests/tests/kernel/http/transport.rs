@@ -119,7 +119,7 @@ const PATHS: [&str; 4] = ["/quiet", "/lost", "/lost-answer", "/quiet-again"];
 
 fn told_as_the_kernel_does(observed: &mut Observed, way: Way) -> Result<()> {
     if way.is_encrypted() {
-        tls::attach_asking(observed)?;
+        tls::attach(observed)?;
     }
     observed.forget();
     let mut child = Child::start("http-transport", &[way.name()])?;
@@ -179,7 +179,7 @@ fn survivor(_: &[&str]) -> Result<()> {
 }
 
 fn a_session_without_its_socket_knows_of_no_other(observed: &mut Observed) -> Result<()> {
-    tls::attach_asking(observed)?;
+    tls::attach(observed)?;
     observed.forget();
     let mut child = Child::start("http-survivor", &[])?;
     let pid = child.pid();
