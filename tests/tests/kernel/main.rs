@@ -33,6 +33,7 @@ mod loss;
 mod maps;
 mod observed;
 mod process;
+mod programs;
 mod sys;
 mod syscalls;
 mod tcp;
@@ -49,6 +50,7 @@ use harness::Test;
 const TESTS: &[&[Test]] = &[
     attach::TESTS,
     maps::TESTS,
+    programs::TESTS,
     syscalls::TESTS,
     process::TESTS,
     tcp::bytes::TESTS,
