@@ -32,6 +32,7 @@ mod connection;
 mod current;
 mod emit;
 mod hist;
+mod jump;
 mod kernel;
 mod probe;
 mod regs;

@@ -134,9 +134,7 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
         if let Some(session) = bind::called(thread, &key)
             && done(&call, &key, session, ids, moved).is_some()
         {
-            // SAFETY: a program of the same type, which needs nothing but the context.
-            unsafe { more::TLS_MORE.tail_call(&ctx, 0) };
-            more::give_up(ids);
+            more::go_on(&ctx, ids);
         }
     }
     0

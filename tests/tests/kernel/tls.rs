@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use sonde::{kernel::uprobe::Moment, l7::exchange::Role};
+use sonde::{
+    kernel::uprobe::Moment,
+    l7::exchange::{Exchange, Role},
+};
 use sonde_common::fault::Fault;
 
 use self::library::{Carrier, Session, as_offset};
@@ -148,12 +151,18 @@ fn ask(client: &mut Session, server: &mut Session, path: &str) -> Result<()> {
     Ok(())
 }
 
+/// Both ends of what a workload's sessions carried.
+fn told(observed: &mut Observed, workload: &str, arguments: &[&str]) -> Result<Vec<Exchange>> {
+    attach(observed)?;
+    observed.forget();
+    let pid = observed.run(workload, arguments)?;
+    Ok(observed.exchanges(pid))
+}
+
 fn check(observed: &mut Observed, carrier: &str) -> Result<()> {
     attach(observed)?;
     let before = observed.faults(Fault::Tls)?;
-    observed.forget();
-    let pid = observed.run("tls-exchanges", &[carrier])?;
-    let found = observed.exchanges(pid);
+    let found = told(observed, "tls-exchanges", &[carrier])?;
     let paths: Vec<String> = (0..3)
         .flat_map(|connection| (0..20).map(move |request| format!("/{connection}/{request}")))
         .collect();
@@ -216,10 +225,7 @@ fn crowd(_: &[&str]) -> Result<()> {
 }
 
 fn sessions_that_begin_at_once_in_one_thread(observed: &mut Observed) -> Result<()> {
-    attach(observed)?;
-    observed.forget();
-    let pid = observed.run("tls-crowd", &[])?;
-    let found = observed.exchanges(pid);
+    let found = told(observed, "tls-crowd", &[])?;
     for role in [Role::Server, Role::Client] {
         let mut paths: Vec<&str> = by_role(&found, role)
             .iter()
@@ -247,10 +253,7 @@ fn reuse(_: &[&str]) -> Result<()> {
 }
 
 fn sessions_at_one_place_in_memory_are_kept_apart(observed: &mut Observed) -> Result<()> {
-    attach(observed)?;
-    observed.forget();
-    let pid = observed.run("tls-reuse", &[])?;
-    let found = observed.exchanges(pid);
+    let found = told(observed, "tls-reuse", &[])?;
     for role in [Role::Server, Role::Client] {
         let found = by_role(&found, role);
         let paths: Vec<&str> = found.iter().map(|exchange| &*exchange.path).collect();

@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     macros::{btf_tracepoint, map},
-    maps::{LruHashMap, PerCpuArray, ProgramArray},
+    maps::{LruHashMap, PerCpuArray},
     programs::BtfTracePointContext,
 };
 use sonde_common::event::{
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     connection::{Storage, Store as _},
     current::{self, Ids},
+    jump::{jump, targets},
     kernel::{Direct, Sock, Task},
     probe::{tls, uncovered},
     regs::{Regs, number},
@@ -79,13 +80,7 @@ pub(crate) fn http_send_more(ctx: BtfTracePointContext) -> i32 {
 #[map]
 static REST: PerCpuArray<Rest> = PerCpuArray::with_max_entries(2, 0);
 
-/// Holds `http_receive_more`; the agent puts it there.
-#[map]
-static HTTP_RECEIVE_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `http_send_more`.
-#[map]
-static HTTP_SEND_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+targets!(HTTP_RECEIVE_MORE, HTTP_SEND_MORE);
 
 /// Keeps what is left for the next program; whether there is any.
 #[inline(always)]
@@ -110,16 +105,12 @@ fn on_part(sk: &Sock<Direct>, direction: Direction) -> Option<()> {
     tell_parts(&mut connection.stream, sk, rest, direction, slot)
 }
 
-/// Jumps to the program for what is left; comes back only when it has been so often that the kernel
-/// doesn't jump any more.
+/// Goes on with the program for what is left, or gives that up.
 #[inline(always)]
 fn next(ctx: &BtfTracePointContext, sk: &Sock<Direct>, direction: Direction) {
-    // SAFETY: programs of the same type, which need nothing but the context.
-    unsafe {
-        match direction {
-            Direction::Receive => HTTP_RECEIVE_MORE.tail_call(ctx, 0),
-            Direction::Send => HTTP_SEND_MORE.tail_call(ctx, 0),
-        }
+    match direction {
+        Direction::Receive => jump(ctx, &HTTP_RECEIVE_MORE),
+        Direction::Send => jump(ctx, &HTTP_SEND_MORE),
     }
     if let Some(rest) = REST.get_ptr(direction as u32)
         && let Some(connection) = Storage::find(sk)

@@ -8,7 +8,7 @@
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task},
     macros::{map, raw_tracepoint},
-    maps::{PerCpuArray, ProgramArray},
+    maps::PerCpuArray,
     programs::RawTracePointContext,
 };
 use sonde_common::{
@@ -27,6 +27,7 @@ use crate::{
     connection::{Store, Table, note_progress},
     current::{self, is_self},
     emit::fault,
+    jump::{jump, targets},
     kernel::{Probed, Sock, Task},
     probe::tls,
     regs::{Regs, number},
@@ -59,21 +60,7 @@ struct Call {
 #[map]
 static CALL: PerCpuArray<Call> = PerCpuArray::with_max_entries(1, 0);
 
-/// Holds `http_received`; the agent puts it there.
-#[map]
-static HTTP_RECEIVED: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `http_sent`.
-#[map]
-static HTTP_SENT: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `http_received_more`.
-#[map]
-static HTTP_RECEIVED_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `http_sent_more`.
-#[map]
-static HTTP_SENT_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+targets!(HTTP_RECEIVED, HTTP_RECEIVED_MORE, HTTP_SENT, HTTP_SENT_MORE);
 
 impl Call {
     /// Bytes of the messages after the first.
@@ -108,7 +95,7 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
     if result >= 0
         && let Some(direction) = on_exit(&Regs::new(ctx.arg(0)), result as u64)
     {
-        jump(&ctx, direction, Next::Message);
+        next(&ctx, direction, Next::Message);
     }
     0
 }
@@ -116,8 +103,8 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
 /// Follows what `http_sys_exit` has found to be read.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_moved(Direction::Receive, &Regs::new(ctx.arg(0))) {
-        jump(&ctx, Direction::Receive, next);
+    if let Some(step) = on_moved(Direction::Receive, &Regs::new(ctx.arg(0))) {
+        next(&ctx, Direction::Receive, step);
     }
     0
 }
@@ -125,8 +112,8 @@ pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
 /// Tells parts of what `http_received` has begun with.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_received_more(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_part(Direction::Receive) {
-        jump(&ctx, Direction::Receive, next);
+    if let Some(step) = on_part(Direction::Receive) {
+        next(&ctx, Direction::Receive, step);
     }
     0
 }
@@ -134,8 +121,8 @@ pub(crate) fn http_received_more(ctx: RawTracePointContext) -> i32 {
 /// Follows what `http_sys_exit` has found to be written.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_moved(Direction::Send, &Regs::new(ctx.arg(0))) {
-        jump(&ctx, Direction::Send, next);
+    if let Some(step) = on_moved(Direction::Send, &Regs::new(ctx.arg(0))) {
+        next(&ctx, Direction::Send, step);
     }
     0
 }
@@ -143,8 +130,8 @@ pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
 /// Tells parts of what `http_sent` has begun with.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sent_more(ctx: RawTracePointContext) -> i32 {
-    if let Some(next) = on_part(Direction::Send) {
-        jump(&ctx, Direction::Send, next);
+    if let Some(step) = on_part(Direction::Send) {
+        next(&ctx, Direction::Send, step);
     }
     0
 }
@@ -158,17 +145,14 @@ enum Next {
     Part,
 }
 
-/// Jumps to a program of a direction; comes back only when it isn't there.
+/// Goes on with a program of a direction; comes back only when it can't.
 #[inline(always)]
-fn jump(ctx: &RawTracePointContext, direction: Direction, next: Next) {
-    // SAFETY: programs of the same type, which need nothing but the context.
-    unsafe {
-        match (direction, next) {
-            (Direction::Receive, Next::Message) => HTTP_RECEIVED.tail_call(ctx, 0),
-            (Direction::Receive, Next::Part) => HTTP_RECEIVED_MORE.tail_call(ctx, 0),
-            (Direction::Send, Next::Message) => HTTP_SENT.tail_call(ctx, 0),
-            (Direction::Send, Next::Part) => HTTP_SENT_MORE.tail_call(ctx, 0),
-        }
+fn next(ctx: &RawTracePointContext, direction: Direction, step: Next) {
+    match (direction, step) {
+        (Direction::Receive, Next::Message) => jump(ctx, &HTTP_RECEIVED),
+        (Direction::Receive, Next::Part) => jump(ctx, &HTTP_RECEIVED_MORE),
+        (Direction::Send, Next::Message) => jump(ctx, &HTTP_SENT),
+        (Direction::Send, Next::Part) => jump(ctx, &HTTP_SENT_MORE),
     }
     fault(Fault::PayloadUnreadable);
 }

@@ -78,9 +78,7 @@ pub(crate) fn go_tls_return(ctx: ProbeContext) -> u32 {
     if let Some(found) = bind::find(&session)
         && done(&call, &session, found, ids, moved).is_some()
     {
-        // SAFETY: a program of the same type, which needs nothing but the context.
-        unsafe { more::GO_TLS_MORE.tail_call(&ctx, 0) };
-        more::give_up(ids);
+        more::go_on_in_go(&ctx, ids);
     }
     0
 }

@@ -1,8 +1,9 @@
 //! The parts behind the first of what a call has moved; see `super::super::http`.
 
 use aya_ebpf::{
+    EbpfContext,
     macros::{map, uprobe},
-    maps::{HashMap, ProgramArray},
+    maps::HashMap,
     programs::ProbeContext,
 };
 use sonde_common::{
@@ -17,6 +18,7 @@ use super::{TLS_SESSIONS, buffer::Claim, carrier::Inside};
 use crate::{
     current::{self, Ids},
     emit::fault,
+    jump::{jump, targets},
     probe::http::{self, Io, Rest},
 };
 
@@ -34,22 +36,14 @@ struct Left {
 #[map]
 static TLS_LEFT: HashMap<u32, Left> = HashMap::with_max_entries(BUFFERS, 0);
 
-/// Holds `tls_more`; the agent puts it there.
-#[map]
-pub(super) static TLS_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
-
-/// Holds `go_tls_more`. The kernel wants all programs of an array to be attached in the same way.
-#[map]
-pub(super) static GO_TLS_MORE: ProgramArray = ProgramArray::with_max_entries(1, 0);
+targets!(TLS_MORE, GO_TLS_MORE);
 
 /// Tells the next part of what `tls_return` has begun with.
 #[uprobe]
 pub(crate) fn tls_more(ctx: ProbeContext) -> u32 {
     let ids = current::ids();
     if part(ids).is_some() {
-        // SAFETY: a program of the same type, which needs nothing but the context.
-        unsafe { TLS_MORE.tail_call(&ctx, 0) };
-        give_up(ids);
+        go_on(&ctx, ids);
     }
     0
 }
@@ -59,11 +53,23 @@ pub(crate) fn tls_more(ctx: ProbeContext) -> u32 {
 pub(crate) fn go_tls_more(ctx: ProbeContext) -> u32 {
     let ids = current::ids();
     if part(ids).is_some() {
-        // SAFETY: as in `tls_more`.
-        unsafe { GO_TLS_MORE.tail_call(&ctx, 0) };
-        give_up(ids);
+        go_on_in_go(&ctx, ids);
     }
     0
+}
+
+/// Goes on with `tls_more`, or gives up what is left.
+#[inline(always)]
+pub(super) fn go_on<C: EbpfContext>(ctx: &C, ids: Ids) {
+    jump(ctx, &TLS_MORE);
+    give_up(ids);
+}
+
+/// Goes on with `go_tls_more`, or gives up what is left.
+#[inline(always)]
+pub(super) fn go_on_in_go(ctx: &ProbeContext, ids: Ids) {
+    jump(ctx, &GO_TLS_MORE);
+    give_up(ids);
 }
 
 /// Keeps what is left for the next program; whether there is any.
@@ -126,7 +132,7 @@ fn direction(left: &Left) -> Direction {
 
 /// There can't be another part.
 #[inline(always)]
-pub(super) fn give_up(ids: Ids) {
+fn give_up(ids: Ids) {
     if let Some(left) = TLS_LEFT.get_ptr(&ids.tid) {
         // SAFETY: as in `part`.
         lose(unsafe { &*left });

@@ -90,7 +90,13 @@ fn split(_: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn in_two(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8], offset: usize) -> Result<()> {
+/// Sends bytes in two writes, each of which is read before the next.
+pub(super) fn in_two(
+    from: &mut TcpStream,
+    to: &mut TcpStream,
+    bytes: &[u8],
+    offset: usize,
+) -> Result<()> {
     let (first, second) = bytes.split_at(offset);
     for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
         from.write_all(part)?;

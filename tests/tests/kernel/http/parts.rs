@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 use sonde::l7::exchange::{Exchange, Role};
 use sonde_common::fault::Fault;
 
-use super::{both, by_role};
+use super::{both, by_role, framing::in_two};
 use crate::{child::Workload, harness::Test, observed::Observed, tcp::pair};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -268,24 +268,15 @@ fn cut(_: &[&str]) -> Result<()> {
         let offset = usize::try_from(stream)? / 2;
         let asked = request(stream, &format!("/cut/{stream}"));
         let answered = answer(stream, 30, 10);
-        cut_at(&mut client, &mut server, &asked, offset % asked.len())?;
-        cut_at(&mut server, &mut client, &answered, offset % answered.len())?;
+        in_two(&mut client, &mut server, &asked, offset % asked.len())?;
+        in_two(&mut server, &mut client, &answered, offset % answered.len())?;
     }
     let stream = 121;
     for byte in request(stream, &format!("/cut/{stream}")) {
-        cut_at(&mut client, &mut server, &[byte], 0)?;
+        in_two(&mut client, &mut server, &[byte], 0)?;
     }
     for byte in answer(stream, 30, 10) {
-        cut_at(&mut server, &mut client, &[byte], 0)?;
-    }
-    Ok(())
-}
-
-fn cut_at(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8], at: usize) -> Result<()> {
-    let (first, second) = bytes.split_at(at);
-    for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
-        from.write_all(part)?;
-        to.read_exact(&mut vec![0; part.len()])?;
+        in_two(&mut server, &mut client, &[byte], 0)?;
     }
     Ok(())
 }
@@ -299,7 +290,7 @@ fn frames_that_are_cut_anywhere(observed: &mut Observed) -> Result<()> {
 fn preface(_: &[&str]) -> Result<()> {
     for at in 1..PREFACE.len() {
         let (mut client, mut server) = pair()?;
-        cut_at(
+        in_two(
             &mut client,
             &mut server,
             &[PREFACE, &settings()].concat(),
