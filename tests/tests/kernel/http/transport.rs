@@ -1,6 +1,6 @@
 //! What TCP knows of a connection while its requests are under way.
 
-use std::{thread::sleep, time::Duration};
+use std::{io::Read as _, net::Shutdown, thread::sleep, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sched::{CloneFlags, unshare};
@@ -218,6 +218,11 @@ fn long_way(_: &[&str]) -> Result<()> {
     }
     let (mut client, mut server) = pair()?;
     (0..3).try_for_each(|number| exchange(&mut client, &mut server, &format!("/{number}")))?;
+    // Both ends, before their network goes away: the client's is told before it reads the server's.
+    client.shutdown(Shutdown::Write)?;
+    ensure!(server.read(&mut [0])? == 0, "another request");
+    drop(server);
+    ensure!(client.read(&mut [0])? == 0, "another answer");
     tell("done")
 }
 
