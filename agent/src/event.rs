@@ -46,7 +46,7 @@ pub struct Opened {
     pub http2: bool,
 }
 
-/// One read or write on an HTTP connection.
+/// One read or write on an HTTP connection, a part of one, or several within a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'a> {
     /// The connection's number.
@@ -63,8 +63,11 @@ pub struct Segment<'a> {
     pub offset: u64,
     /// Bytes moved.
     pub length: u32,
-    /// Bytes at the front that were left out: the rest of an HTTP/2 DATA frame.
+    /// Bytes at the front that were left out: the rest of an HTTP/2 DATA frame, or of an HTTP/1.x body.
     pub skipped: u32,
+    /// How many of those are no data but the chunked coding's; where there are any, the next chunk's
+    /// size stands behind them.
+    pub framing: u32,
     /// The bytes after those; may be fewer than `length`.
     pub head: &'a [u8],
     /// The last bytes; empty when `head` is complete. Never overlaps `head`.

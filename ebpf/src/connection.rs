@@ -16,7 +16,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
-        connection::{Connection, Endpoint, Progress, Stream, TABLE_ENTRIES, verdict},
+        connection::{Connection, Endpoint, Progress, Stream, TABLE_ENTRIES, body, verdict},
         http::Tuple,
         tcp::{Info, Role},
         tls::state,
@@ -79,8 +79,11 @@ pub(crate) const NO_STREAM: Stream = Stream {
     tcp: Info::UNKNOWN,
     connection: 0,
     offset: [0; 2],
+    end: [0; 2],
     first: [0; 2],
     budget: [0; 2],
+    untold: [0; 2],
+    framing: [0; 2],
     first_length: [0; 2],
     data: [0; 2],
     verdict: verdict::UNDECIDED,
@@ -89,7 +92,9 @@ pub(crate) const NO_STREAM: Stream = Stream {
     tls: 0,
     turns: 0,
     last_direction: 0,
-    pad: [0; 6],
+    body: [body::UNKNOWN; 2],
+    message: [0; 2],
+    told: 0,
 };
 
 /// Addresses that aren't known.

@@ -73,3 +73,26 @@ pub(crate) mod unaligned {
         value
     }
 }
+
+/// Eight bytes in a word, the first in the lowest one.
+pub(crate) mod word {
+    /// The same byte eight times.
+    pub(crate) const fn each(byte: u8) -> u64 {
+        0x0101_0101_0101_0101 * byte as u64
+    }
+
+    /// Sets the highest bit of the lowest byte that is zero, and perhaps of higher ones; 0 when none
+    /// is.
+    #[inline(always)]
+    pub(crate) const fn zeros(bytes: u64) -> u64 {
+        bytes.wrapping_sub(each(1)) & !bytes & each(0x80)
+    }
+
+    /// Which byte the lowest of such bits is in; 0 when there is none.
+    #[inline(always)]
+    pub(crate) const fn index(bits: u64) -> u64 {
+        // The bit, at the bottom of its byte, moves the byte with its number to the top.
+        let bit = (bits & bits.wrapping_neg()) >> 7;
+        bit.wrapping_mul(0x0001_0203_0405_0607) >> 56
+    }
+}

@@ -45,9 +45,10 @@ impl Record {
             length: length.into(),
             captured: length,
             tail: 0,
-            direction: direction as u32,
+            direction: direction as u16,
             flags: 0,
             skipped: 0,
+            framing: 0,
             queued: NOT_QUEUED,
             tcp: Info::UNKNOWN,
         };

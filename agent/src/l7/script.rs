@@ -66,6 +66,7 @@ struct Recorded {
     offset: u64,
     length: u32,
     skipped: u32,
+    framing: u32,
     head: Vec<u8>,
     tail: Vec<u8>,
 }
@@ -111,10 +112,28 @@ impl Script {
         self
     }
 
-    /// Of the next read or write, so many bytes at the front are left out: the rest of a DATA frame.
+    /// Of the next read or write, so many bytes at the front are left out: the rest of a DATA frame, or
+    /// of a body.
     #[must_use]
     pub fn skipping(mut self, bytes: usize) -> Self {
         self.skipped = bytes;
+        self
+    }
+
+    /// So many of those that are left out at the front of the last read or write are the chunked
+    /// coding's.
+    #[must_use]
+    pub fn with_framing(mut self, bytes: u32) -> Self {
+        if let Some(segment) = self.segments.last_mut() {
+            segment.framing = bytes;
+        }
+        self
+    }
+
+    /// A body moves on.
+    #[must_use]
+    pub fn moves_on(mut self, direction: Direction) -> Self {
+        self.record(direction, 0, 0, &[], &[]);
         self
     }
 
@@ -226,6 +245,7 @@ impl Script {
             offset: *position,
             length: u32::try_from(length).unwrap_or(u32::MAX),
             skipped: 0,
+            framing: 0,
             head: head.to_vec(),
             tail: tail.to_vec(),
         });
@@ -311,6 +331,7 @@ impl Script {
             offset: segment.offset,
             length: segment.length,
             skipped: segment.skipped,
+            framing: segment.framing,
             head: &segment.head,
             tail: &segment.tail,
             queued: None,

@@ -8,6 +8,7 @@ mod headers;
 mod heads;
 mod http2;
 mod kernel_capture;
+mod left_out;
 mod limits;
 mod order;
 mod plain;

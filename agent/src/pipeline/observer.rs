@@ -159,6 +159,7 @@ impl Observer {
             offset: 0,
             length: 0,
             skipped: 0,
+            framing: 0,
             head: &[],
             tail: &[],
             queued: None,

@@ -54,15 +54,16 @@ fn segment(bytes: &[u8]) -> Result<Segment<'_>, Malformed> {
         connection: raw.connection,
         time: raw.header.time,
         tgid: raw.header.tgid,
-        direction: if raw.direction == Direction::Receive as u32 {
+        direction: if raw.direction == Direction::Receive as u16 {
             Direction::Receive
         } else {
             Direction::Send
         },
-        flags: raw.flags,
+        flags: raw.flags.into(),
         offset: raw.offset,
         length: raw.length,
         skipped: raw.skipped,
+        framing: raw.framing,
         head,
         tail: rest.get(..tail).ok_or(Malformed)?,
         queued: (raw.queued != NOT_QUEUED).then_some(raw.queued),
@@ -117,6 +118,7 @@ mod tests {
             direction: 1,
             flags: 0,
             skipped: 0,
+            framing: 0,
             queued: NOT_QUEUED,
             tcp: Info::UNKNOWN,
         };

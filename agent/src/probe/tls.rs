@@ -116,6 +116,7 @@ const C_PROGRAMS: &[&str] = &[
     "tls_free",
     RETURN,
     "tls_more",
+    "tls_body",
 ];
 
 const GO_PROGRAMS: &[&str] = &[
@@ -126,6 +127,7 @@ const GO_PROGRAMS: &[&str] = &[
     GO_RETURN,
     GO_HANDSHAKE_RETURN,
     "go_tls_more",
+    "go_tls_body",
 ];
 
 /// The family.
@@ -137,13 +139,13 @@ pub const FAMILY: Family = Family {
             name: "OpenSSL, GnuTLS",
             required: false,
             lost: "no requests inside TLS of OpenSSL, BoringSSL and GnuTLS",
-            any_of: &uprobes("tls_read", C_PROGRAMS, &["tls_more"]),
+            any_of: &uprobes("tls_read", C_PROGRAMS, &["tls_more", "tls_body"]),
         },
         Hook {
             name: "Go crypto/tls",
             required: false,
             lost: "no requests inside TLS of Go programs",
-            any_of: &uprobes("go_tls_read", GO_PROGRAMS, &["go_tls_more"]),
+            any_of: &uprobes("go_tls_read", GO_PROGRAMS, &["go_tls_more", "go_tls_body"]),
         },
     ],
     maps: &[],

@@ -23,6 +23,31 @@ pub mod verdict {
     pub const TLS: u8 = 4;
 }
 
+/// What the next bytes of HTTP/1.x belong to, as far as it is known.
+pub mod body {
+    /// Anything.
+    pub const UNKNOWN: u8 = 0;
+    /// A body of known length, up to [`super::Stream::end`].
+    pub const LENGTH: u8 = 1;
+    /// A chunk of a chunked body, up to [`super::Stream::end`].
+    pub const CHUNKED: u8 = 2;
+    /// Messages that were pipelined, without regard to where each begins.
+    pub const PIPELINED: u8 = 3;
+    /// Anything, and [`super::Stream::untold`] bytes of a body before [`super::Stream::end`] are to be
+    /// told yet.
+    pub const LOST: u8 = 4;
+}
+
+/// Marks of the present HTTP/1.x message, and of those before it in the same direction.
+pub mod message {
+    /// It follows something in the other direction, so no other one is around it.
+    pub const TURNED: u8 = 1;
+    /// It is short so far, and its head wasn't read.
+    pub const SHORT: u8 = 2;
+    /// A short one went on in another read or write, so the heads of all are read.
+    pub const SPLIT: u8 = 4;
+}
+
 /// What is followed of the bytes of a connection, or of those inside its TLS records.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +59,20 @@ pub struct Stream {
     pub connection: u64,
     /// Stream positions: bytes read, bytes written since the connection was first seen.
     pub offset: [u64; 2],
+    /// Where, per direction, the body of the present HTTP/1.x message ends, or its next chunk begins,
+    /// or the bytes ended that are untold; see [`body`].
+    pub end: [u64; 2],
     /// First bytes of the present message per direction while they are too few to tell; in HTTP/2
-    /// those of a frame header that is not whole.
+    /// those of a frame header that is not whole, in a chunked body those of a chunk's size.
     pub first: [u64; 2],
     /// Bytes that may still be captured of the present message, per direction; in HTTP/2 bytes that
     /// are left of the present frame, or [`LOST`].
     pub budget: [u32; 2],
+    /// Bytes before the present position that weren't told, since they are a body's; where that was
+    /// lost, before `end`.
+    pub untold: [u32; 2],
+    /// How many of those are no data but the chunked coding's.
+    pub framing: [u32; 2],
     /// Bytes in `first`.
     pub first_length: [u8; 2],
     /// The present HTTP/2 frame is a DATA frame.
@@ -54,10 +87,14 @@ pub struct Stream {
     pub tls: u8,
     /// Changes of direction while undecided.
     pub turns: u8,
-    /// Direction of the last read or write while undecided.
+    /// Direction of the last read or write.
     pub last_direction: u8,
-    /// Explicit padding.
-    pub pad: [u8; 6],
+    /// See [`body`], per direction.
+    pub body: [u8; 2],
+    /// See [`message`], per direction.
+    pub message: [u8; 2],
+    /// When a body was last told to move on, in units of 2^30 nanoseconds.
+    pub told: u16,
 }
 
 /// [`Stream::budget`] where it isn't known where the next HTTP/2 frame begins.
@@ -75,8 +112,8 @@ pub struct Connection {
     pub connect_start: u64,
     /// SYN sent to established, nanoseconds; 0 when not seen.
     pub connect_duration: u64,
-    /// When it was closed, if bytes were left to be read then; its end is told when they have
-    /// been, or the process has let the socket go. 0 otherwise.
+    /// When it was closed, if bytes were left to be read then or a write was under way; its end is
+    /// told when the process has let the socket go. 0 otherwise.
     pub closed: u64,
     /// Receive sequence number up to which reads have been accounted for.
     pub copied_seq: u32,
@@ -130,6 +167,6 @@ pub struct Progress {
 
 const _: () = assert!(size_of::<Endpoint>() == 8);
 const _: () = assert!(size_of::<Progress>() == 24);
-const _: () = assert!(size_of::<Connection>() == 184);
+const _: () = assert!(size_of::<Connection>() == 216);
 
 pod!(Stream, Connection, Endpoint, Progress);

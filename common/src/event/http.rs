@@ -25,6 +25,13 @@ pub const TAIL: usize = 16;
 /// Bytes that are captured of one message, counted over its reads or writes, before only
 /// [`CAPTURE_BODY`] and [`TAIL`] bytes of each are.
 pub const BUDGET: u32 = 8 * 1024;
+/// The same where messages were pipelined: all that one read or write has of them should be told, and
+/// several may have a message in common.
+pub const PIPELINE_BUDGET: u32 = 256 * 1024;
+/// The same where a message goes on whose front was so short that its head wasn't looked at.
+pub const SPLIT_BUDGET: u32 = 64 * 1024;
+/// Longest head that is looked at for where the body ends.
+pub const CAPTURE_HEAD: usize = 1024;
 /// Longest piece that is copied of one read or write of HTTP/2.
 pub const HTTP2_CAPTURE: usize = 16 * 1024;
 /// Bytes that are copied of a DATA frame that goes on in a later read or write: its header, and
@@ -89,7 +96,8 @@ pub struct Open {
     pub http2: u16,
 }
 
-/// `Kind::HttpSegment`: one read or write.
+/// `Kind::HttpSegment`: one read or write, a part of one, or several within a body. Without a length
+/// and [`flag`]s it says that a body moves on.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -108,12 +116,16 @@ pub struct Segment {
     /// Bytes copied from the end; 0 when `captured == length`.
     pub tail: u16,
     /// A [`Direction`].
-    pub direction: u32,
+    pub direction: u16,
     /// See [`flag`].
-    pub flags: u32,
+    pub flags: u16,
     /// Bytes between the first one and the captured ones that were left out: the rest of an HTTP/2
-    /// DATA frame.
+    /// DATA frame, or of an HTTP/1.x body whose end is known. The latter may have been moved by
+    /// earlier reads or writes that weren't told.
     pub skipped: u32,
+    /// How many of those are no data but the chunked coding's; where there are any, the next chunk's
+    /// size stands behind them.
+    pub framing: u32,
     /// How long what was read last lay in the socket before, microseconds; [`NOT_QUEUED`] when that
     /// isn't known, and for what was written.
     pub queued: u32,

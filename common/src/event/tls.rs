@@ -165,7 +165,7 @@ pub struct Uncovered {
 
 const _: () = assert!(size_of::<Key>() == 16);
 const _: () = assert!(size_of::<Carrier>() == 64);
-const _: () = assert!(size_of::<Session>() == 168);
+const _: () = assert!(size_of::<Session>() == 200);
 const _: () = assert!(size_of::<Thread>() == 128);
 const _: () = assert!(size_of::<Uncovered>() == 80);
 

@@ -8,18 +8,21 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sonde_common::{
     event::{
-        connection::{Connection, LOST, Stream, verdict},
+        connection::{Connection, LOST, Stream, body::UNKNOWN, message, verdict},
         http::{
-            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_MAX, Direction, NOT_QUEUED, Open, Segment,
-            Tuple, flag,
+            BUDGET, CAPTURE_BODY, CAPTURE_FRONT, Direction, NOT_QUEUED, Open, Segment, Tuple, flag,
         },
     },
     fault::Fault,
     header::{Header, Kind},
 };
 
+mod body;
+mod chunk;
 mod classify;
+mod cursor;
 mod decide;
+mod head;
 mod http2;
 mod payload;
 mod record;
@@ -27,22 +30,24 @@ mod rest;
 mod socket;
 mod sysexit;
 
+pub(crate) use self::{
+    body::pass,
+    decide::turned,
+    payload::Payload,
+    record::{Buffer, Slot},
+    rest::{Left, Rest, give_up, give_up_messages, tell_messages, tell_parts},
+};
 use self::{
     classify::{Class, classify},
     decide::is_told,
     record::Record,
-};
-pub(crate) use self::{
-    decide::turned,
-    payload::Payload,
-    record::{Buffer, Slot},
-    rest::{Rest, give_up, tell_parts},
 };
 use super::tls;
 use crate::{
     connection::Store,
     emit::{fault, header, send},
     kernel::{Access, Sock},
+    scratch::forget,
 };
 
 /// One read or write that moved bytes, or found the end of the stream (`length` 0).
@@ -96,9 +101,10 @@ impl Io {
             length: self.length,
             captured: 0,
             tail: 0,
-            direction: self.direction as u32,
-            flags,
+            direction: self.direction as u16,
+            flags: flags as u16,
             skipped: 0,
+            framing: 0,
             queued: NOT_QUEUED,
             tcp: stream.tcp,
         }
@@ -114,7 +120,9 @@ fn moves<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> bool 
     }
     if io.direction as u8 == Direction::Receive as u8 {
         let unseen = unseen_bytes(sk, connection, io.length);
-        connection.stream.offset[Direction::Receive as usize] += u64::from(unseen);
+        if unseen != 0 {
+            pass(&mut connection.stream, Direction::Receive, unseen);
+        }
     }
     true
 }
@@ -142,7 +150,7 @@ fn advance<P: Peers>(stream: &mut Stream, peers: &P, io: &Io, told: bool) -> u32
         if stream.verdict == verdict::HTTP2 {
             return go_on(stream, peers, io);
         }
-        left = tell(stream, peers, io);
+        left = follow_http1(stream, peers, io);
     }
     stream.offset[io.direction as usize & 1] += u64::from(io.length - left);
     left
@@ -154,6 +162,37 @@ fn go_on<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     let length = http2::tell(stream, peers, io);
     stream.offset[io.direction as usize & 1] += u64::from(length);
     io.length - length
+}
+
+/// The same of HTTP/1.x, where [`follow_http1`] has left it.
+#[inline(always)]
+fn go_on_http1<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
+    let direction = io.direction as usize & 1;
+    let length = if forget(&mut stream.body[direction]) == UNKNOWN {
+        head::tell(stream, peers, io)
+    } else {
+        body::tell(stream, peers, io)
+    };
+    stream.offset[direction] += u64::from(length);
+    io.length.wrapping_sub(length)
+}
+
+/// Follows what is read or written of HTTP/1.x; how many bytes are left for [`go_on_http1`]: all of
+/// those of a message that goes on beyond what this program looks at, or ends there.
+#[inline(always)]
+fn follow_http1<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
+    let direction = io.direction as usize & 1;
+    let turned = stream.last_direction != io.direction as u8 || stream.offset[direction] == 0;
+    let marks = stream.message[direction] & !message::TURNED;
+    stream.message[direction] = marks | if turned { message::TURNED } else { 0 };
+    stream.last_direction = io.direction as u8;
+    if stream.body[direction] == UNKNOWN {
+        tell(stream, peers, io)
+    } else if body::passes_over(stream, io) {
+        0
+    } else {
+        io.length
+    }
 }
 
 /// Bytes that left the receive queue since the last read that was seen, other than by this one:
@@ -201,13 +240,13 @@ fn announce<P: Peers>(stream: &mut Stream, peers: &P) -> bool {
 }
 
 /// Tells of the read or write, with its first and last bytes; how many of them are left, because
-/// they aren't HTTP/1.x.
+/// they aren't HTTP/1.x, or may be more than a short message.
 #[inline(always)]
 fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     let direction = io.direction as usize & 1;
     let mut record = Record::begin(io.slot);
     let front = io.length.min(CAPTURE_FRONT as u32);
-    let Some(mut captured) = record.capture(&io.payload, front) else {
+    let Some(captured) = record.capture(&io.payload, front) else {
         tell_of(stream, io, record.time(), flag::OPAQUE);
         return 0;
     };
@@ -217,30 +256,50 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
         http2::upgrade(stream, io.direction);
         return io.length;
     }
-    let starts = matches!(class, Class::Request | Class::Response);
-    // A message may begin with a few bytes that could be the start of anything.
-    if starts || class as u8 == Class::Partial as u8 {
+    // One to the verifier, whatever has led to it, and the same below.
+    let class = record.word().forget(class as u32);
+    if body::is_told_whole(stream, direction, record.first(), captured) {
+        return io.length;
+    }
+    let class = record.word().forget(class);
+    if class == Class::Request as u32 || class == Class::Response as u32 {
+        stream.budget[direction] = BUDGET;
+        let split = stream.message[direction] & message::SPLIT != 0;
+        if split || head::is_worth_reading(&record, captured, io.length) {
+            stream.message[direction] &= !message::SHORT;
+            return io.length;
+        }
+        stream.message[direction] |= message::SHORT;
+    } else if class == Class::Partial as u32 {
+        // A message may begin with a few bytes that could be the start of anything.
         stream.budget[direction] = BUDGET;
     }
-    if io.length > front {
-        // A body may follow a request's head in the same write, and the model needs all of the
-        // head. An answer must be nothing but a head, which keeps large bodies out of the ring, or
-        // one that another protocol may follow.
-        let request = class as u8 == Class::Request as u8 && has_space(record.first());
-        let head = || is_switch(&record) || io.payload.ends_with_blank_line(io.length);
-        if request || starts && head() {
-            let longer = io.length.min(CAPTURE_MAX as u32);
-            captured = record.capture(&io.payload, longer).unwrap_or(0);
-        }
-    }
-    captured = captured.min(stream.budget[direction].max(CAPTURE_BODY as u32));
+    let class = record.word().forget(class);
+    let captured = record.word().forget(captured);
+    let captured = captured.min(forget(&mut stream.budget[direction]).max(CAPTURE_BODY as u32));
+    let captured = record.word().forget(captured);
+    let request = class == Class::Request as u32;
+    tell_front(stream, peers, io, record, captured, request);
+    0
+}
+
+/// Tells of a read or write with the bytes of its front that were captured, and its last ones.
+#[inline(always)]
+fn tell_front<P: Peers>(
+    stream: &mut Stream,
+    peers: &P,
+    io: &Io,
+    mut record: Record,
+    captured: u32,
+    request: bool,
+) {
+    let direction = io.direction as usize & 1;
     stream.budget[direction] = stream.budget[direction].saturating_sub(captured);
     let tail = if captured < io.length {
         record.tail(&io.payload, io.length, captured)
     } else {
         0
     };
-    let request = class as u8 == Class::Request as u8;
     let segment = Segment {
         captured: captured as u16,
         tail: tail as u16,
@@ -248,7 +307,6 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
         ..io.segment(stream, record.time(), 0)
     };
     record.send(segment);
-    0
 }
 
 /// How long a request that is read was there before.
@@ -259,23 +317,6 @@ fn queued<P: Peers>(peers: &P, io: &Io, request: bool, now: u64) -> u32 {
     } else {
         NOT_QUEUED
     }
-}
-
-/// Whether an answer's status is 101 (Switching Protocols).
-#[inline(always)]
-fn is_switch(record: &Record) -> bool {
-    const STATUS: u32 = "HTTP/1.1 ".len() as u32;
-    record.word_at(STATUS) == u32::from_le_bytes(*b"101 ")
-}
-
-/// Whether one of eight bytes is a space, as behind each method of RFC 9110 and RFC 5789. Without
-/// one, letters that begin a body are taken for a request as well.
-#[inline(always)]
-const fn has_space(bytes: u64) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    // To subtract one sets the top bit of the lowest byte that is zero.
-    let zero = bytes ^ (ONES * b' ' as u64);
-    zero.wrapping_sub(ONES) & !zero & (ONES << 7) != 0
 }
 
 /// Tells of a read or write, or of the end of a direction, without any of its bytes.
@@ -324,7 +365,9 @@ pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
             payload: Payload::NONE,
             slot: Slot::NONE,
         };
-        tell_of(&connection.stream, &io, now(), flag::OPAQUE);
+        let stream = &mut connection.stream;
+        body::lose(stream, &io, now());
+        tell_of(stream, &io, now(), flag::OPAQUE);
     }
 }
 

@@ -20,7 +20,7 @@ use sonde_common::{
 };
 
 use self::buffer::Claim;
-use super::http::{Io, Payload, Slot, end, follow};
+use super::http::{Io, Left, Payload, Slot, end, follow, pass};
 use crate::{
     current::{self, Ids},
     emit::fault,
@@ -132,9 +132,9 @@ pub(crate) fn tls_return(ctx: RetProbeContext) -> u32 {
         let moved = forget(&mut thread.call.length).cast_signed();
         let key = bind::key(call.session, ids);
         if let Some(session) = bind::called(thread, &key)
-            && done(&call, &key, session, ids, moved).is_some()
+            && let Some(left) = done(&call, &key, session, ids, moved)
         {
-            more::go_on(&ctx, ids);
+            more::go_on(&ctx, ids, left);
         }
     }
     0
@@ -197,7 +197,7 @@ const NO_CALL: Call = Call {
 /// A call has moved so many bytes, found the end of what there is to read (0), or failed; whether
 /// some of them are left to be told.
 #[inline(always)]
-fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> Option<()> {
+fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> Option<Left> {
     let direction = match call.kind {
         call::READ | call::READ_EX => Direction::Receive,
         _ => Direction::Send,
@@ -235,7 +235,7 @@ fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> 
     }
     let Some(claim) = Claim::take() else {
         fault(Fault::TlsBusy);
-        session.stream.offset[direction as usize & 1] += u64::from(io.length);
+        pass(&mut session.stream, direction, io.length);
         return None;
     };
     io.slot = claim.slot;
@@ -245,5 +245,5 @@ fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> 
     };
     let left = follow(&mut session.stream, &inside, &io);
     claim.end();
-    more::keep(*key, ids, &io, left)
+    more::keep(*key, &mut session.stream, ids, &io, left)
 }

@@ -10,6 +10,7 @@ use sonde::l7::exchange::{Exchange, Role};
 
 use crate::observed::Observed;
 
+pub(crate) mod bodies;
 pub(crate) mod crowd;
 pub(crate) mod framing;
 pub(crate) mod heads;

@@ -6,7 +6,10 @@
 
 use std::collections::VecDeque;
 
-use super::{Arrival, Connection, Context, intake::Piece};
+use super::{
+    Arrival, Connection, Context,
+    intake::{LeftOut, Piece},
+};
 use crate::l7::{exchange::Failure, exchange::Role, stream::Buffers};
 
 /// Longest time by which an answer may be ahead of its request, in nanoseconds. Only a thread
@@ -28,6 +31,7 @@ pub(super) struct Early {
 #[derive(Debug)]
 struct Held {
     arrival: Arrival,
+    left_out: LeftOut,
     head: Vec<u8>,
     middle: u64,
     tail: Vec<u8>,
@@ -90,6 +94,7 @@ impl Connection {
             early.bytes -= held.len();
             cx.buffers.used -= held.len();
             let piece = Piece {
+                left_out: held.left_out,
                 head: &held.head,
                 middle: held.middle,
                 tail: &held.tail,
@@ -166,6 +171,7 @@ impl Piece<'_> {
     fn to_held(self, arrival: Arrival) -> Held {
         Held {
             arrival,
+            left_out: self.left_out,
             head: self.head.to_vec(),
             middle: self.middle,
             tail: self.tail.to_vec(),

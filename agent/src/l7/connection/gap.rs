@@ -2,9 +2,9 @@
 
 use sonde_common::event::http::Direction;
 
-use super::{Answering, Connection, Context};
+use super::{Answering, Connection, Context, intake::LeftOut};
 use crate::l7::{
-    body::Progress,
+    body::{Body, Progress},
     counters::{Dropped, GivenUp},
     http1::{Request, Response},
     stream::State,
@@ -17,9 +17,32 @@ pub(super) enum Hole {
     Records,
     /// They moved within one segment, but were not captured.
     Uncaptured,
+    /// They were left out of a body that the kernel side followed. Its last byte isn't among them.
+    LeftOut,
 }
 
 impl Connection {
+    /// Passes over bytes that were left out of a body; `time` is that of the segment after them.
+    pub(super) fn skip(
+        &mut self,
+        direction: Direction,
+        left_out: LeftOut,
+        time: u64,
+        cx: &mut Context<'_>,
+    ) {
+        let stream = self.stream(direction);
+        stream.accept();
+        let LeftOut { bytes, framing } = left_out;
+        if framing > 0
+            && let State::Body(body @ Body::Chunked(_)) = &mut stream.state
+        {
+            stream.payload = stream.payload.saturating_add(bytes.saturating_sub(framing));
+            *body = Body::CHUNKED;
+            return;
+        }
+        self.gap(direction, bytes, Hole::LeftOut, time, cx);
+    }
+
     /// Passes over bytes that were not seen; `time` is that of the segment that shows it.
     pub(super) fn gap(
         &mut self,
@@ -44,7 +67,7 @@ impl Connection {
         stream.accept();
         match &mut stream.state {
             State::Ended | State::Offered(_) => {}
-            State::Lost(_) if hole == Hole::Records => self.lose_requests(direction, cx),
+            State::Lost(_) if hole != Hole::Uncaptured => self.lose_requests(direction, cx),
             State::Lost(lost) => lost.gap(false),
             State::Body(body) => match body.skip(bytes, &mut stream.payload) {
                 Progress::More => {}
@@ -71,7 +94,7 @@ impl Connection {
         let stream = self.stream(direction);
         let cut = stream.cut_head::<Request>(cx.buffers, cx.reader);
         match hole {
-            Hole::Records => {
+            Hole::Records | Hole::LeftOut => {
                 self.doubt_end(cx);
                 if let Some((Some(_), _)) = cut {
                     cx.counters.pass_over_request(Dropped::Uncertain);
@@ -113,17 +136,18 @@ impl Connection {
     ) {
         let stream = self.stream(direction);
         let end = match hole {
-            Hole::Records => stream.last,
+            Hole::Records | Hole::LeftOut => stream.last,
             Hole::Uncaptured => time,
         };
         match &mut stream.state {
             State::Ended | State::Offered(_) => {}
             State::Lost(lost) => {
-                lost.gap(hole == Hole::Records);
+                lost.gap(hole != Hole::Uncaptured);
                 lost.end = lost.end.max(end);
             }
             State::Body(body) => match body.skip(bytes, &mut stream.payload) {
                 Progress::More => {}
+                Progress::Done(_) if hole == Hole::LeftOut => self.doubt_response(cx),
                 Progress::Done(used) => {
                     let payload = stream.payload;
                     self.response_ended(end, Some(payload), cx);
@@ -134,12 +158,19 @@ impl Connection {
                 Progress::Lost => {
                     self.lose_response(end, cx);
                     if let State::Lost(lost) = &mut self.stream(direction).state {
-                        lost.gap(hole == Hole::Records);
+                        lost.gap(hole != Hole::Uncaptured);
                     }
                 }
             },
             State::Seeking | State::Boundary => self.between_responses(direction, hole, end, cx),
         }
+    }
+
+    /// The kernel side took the answer under way for a longer one: when it ended isn't known, and
+    /// neither is what came after it.
+    fn doubt_response(&mut self, cx: &mut Context<'_>) {
+        self.answering = Answering::Nobody;
+        self.lose_answers(cx);
     }
 
     /// A hole in which answers may be, or the rest of a head, whose last byte seen moved at `end`.
@@ -156,7 +187,7 @@ impl Connection {
         {
             self.begin_response(&head, origin, end, cx);
             if let State::Lost(lost) = &mut self.stream(direction).state {
-                lost.gap(hole == Hole::Records);
+                lost.gap(hole != Hole::Uncaptured);
             }
         } else {
             self.lose_answers(cx);

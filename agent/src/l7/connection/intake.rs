@@ -3,22 +3,36 @@
 use super::{Arrival, Connection, Context, gap::Hole, upgrade::Upgrade};
 use crate::{event::Segment, l7::stream::Origin};
 
-/// Bytes of one read or write: its front, how many follow that were not captured, and its end.
+/// Bytes of a segment: how many were left out at its front, its first bytes, how many follow that were
+/// not captured, and its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece<'a> {
+    pub(super) left_out: LeftOut,
     pub(super) head: &'a [u8],
     pub(super) middle: u64,
     pub(super) tail: &'a [u8],
+}
+
+/// Bytes of a body that the kernel side has followed and not told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LeftOut {
+    pub(super) bytes: u64,
+    /// How many of them are the chunked coding's; where there are any, a chunk's size comes next.
+    pub(super) framing: u64,
 }
 
 impl Connection {
     /// Takes a segment's bytes in.
     pub(super) fn bytes(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) {
         let length = u64::from(segment.length);
+        let stream = self.stream(segment.direction);
         if length == 0 {
+            if segment.flags == 0 {
+                // A body moves on.
+                stream.last = stream.last.max(segment.time);
+            }
             return;
         }
-        let stream = self.stream(segment.direction);
         let next = stream.next;
         let Some(end) = segment.offset.checked_add(length) else {
             return;
@@ -61,14 +75,24 @@ impl Connection {
 
     /// Takes in what stands at its direction's present position.
     pub(super) fn pass(&mut self, mut arrival: Arrival, piece: Piece<'_>, cx: &mut Context<'_>) {
-        let Piece { head, middle, tail } = piece;
+        let Piece {
+            left_out,
+            head,
+            middle,
+            tail,
+        } = piece;
         let (direction, time) = (arrival.direction, arrival.origin.time);
+        if left_out.bytes > 0 {
+            arrival.origin.pass();
+            self.skip(direction, left_out, time, cx);
+        }
         let used = self.feed(&mut arrival, head, cx);
         if self.upgrade != Upgrade::No {
             return self.leave(middle + tail.len() as u64);
         }
         if let Some(rest @ [_, ..]) = head.get(used..) {
             let rest = Piece {
+                left_out: LeftOut::default(),
                 head: rest,
                 ..piece
             };
@@ -81,6 +105,7 @@ impl Connection {
         let used = self.feed(&mut arrival, tail, cx);
         if let Some(rest @ [_, ..]) = tail.get(used..) {
             let rest = Piece {
+                left_out: LeftOut::default(),
                 head: rest,
                 middle: 0,
                 tail: &[],
@@ -124,9 +149,15 @@ impl Connection {
 impl<'a> Piece<'a> {
     fn new(segment: &Segment<'a>) -> Self {
         let length = u64::from(segment.length);
+        let left_out = LeftOut {
+            bytes: length.min(segment.skipped.into()),
+            framing: length.min(segment.framing.into()),
+        };
+        let length = length - left_out.bytes;
         let head = clip(segment.head, length);
         let tail = clip(segment.tail, length - head.len() as u64);
         Self {
+            left_out,
             head,
             middle: length - head.len() as u64 - tail.len() as u64,
             tail,
@@ -137,11 +168,17 @@ impl<'a> Piece<'a> {
         if bytes == 0 {
             return self;
         }
+        let rest = bytes.saturating_sub(self.left_out.bytes);
         let head = self.head.len() as u64;
         Self {
-            head: after(self.head, bytes),
-            middle: self.middle.saturating_sub(bytes.saturating_sub(head)),
-            tail: after(self.tail, bytes.saturating_sub(head + self.middle)),
+            // What of the framing is left isn't known.
+            left_out: LeftOut {
+                bytes: self.left_out.bytes.saturating_sub(bytes),
+                framing: 0,
+            },
+            head: after(self.head, rest),
+            middle: self.middle.saturating_sub(rest.saturating_sub(head)),
+            tail: after(self.tail, rest.saturating_sub(head + self.middle)),
         }
     }
 }

@@ -205,13 +205,14 @@ proptest! {
                     Just(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n".to_vec()),
                 ],
                 prop::collection::vec(any::<u8>(), 0..16),
+                prop_oneof![Just((0, 0)), (0..3000_u32, 0..100_u32)],
             ),
             0..60,
         ),
     ) {
         let mut table = table();
         let mut count = 0;
-        for (time, (received, flags, offset, length, head, tail)) in segments.iter().enumerate() {
+        for (time, (received, flags, offset, length, head, tail, left_out)) in segments.iter().enumerate() {
             table.open(&Script::opened_as(1, false));
             let segment = crate::event::Segment {
                 connection: 1,
@@ -222,7 +223,8 @@ proptest! {
                 direction: if *received { Receive } else { Send },
                 offset: *offset,
                 length: *length,
-                skipped: 0,
+                skipped: left_out.0,
+                framing: left_out.1,
                 head,
                 tail,
                 queued: None,

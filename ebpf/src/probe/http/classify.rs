@@ -72,6 +72,25 @@ pub(super) fn classify(first: u64, length: u32) -> Class {
     uncommon(first, length)
 }
 
+/// Whether a message begins for sure with `length` (at most 8) bytes: with a registered method or the
+/// name of the protocol, or what there is of that.
+#[inline(always)]
+pub(super) fn is_sure(first: u64, length: u32) -> bool {
+    let name = if length < 7 { length } else { 7 };
+    if first & mask(name) == RESPONSE.0 & mask(name) {
+        return true;
+    }
+    let mut index = 0;
+    while index < METHODS.len() {
+        let Known(method, size) = METHODS[index];
+        if length >= size && first & mask(size) == method {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
 #[inline(always)]
 fn uncommon(first: u64, length: u32) -> Class {
     if first == PREFACE.0 && length >= 8 {

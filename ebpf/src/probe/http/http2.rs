@@ -11,7 +11,7 @@ use sonde_common::event::{
     http::{Direction, HTTP2_CAPTURE, HTTP2_DATA, Segment, flag},
 };
 
-use super::{Io, Peers, queued, record::Record, tell_of};
+use super::{Io, Peers, payload::HTTP2_PIECES, queued, record::Record, tell_of};
 use crate::scratch::forget;
 
 /// "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", RFC 9113 section 3.4.
@@ -58,7 +58,8 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     let mut captured = 0;
     if total > 0 {
         let window = total.min(HTTP2_CAPTURE as u32);
-        let Some(count) = record.capture_at(&io.payload, io.told + skipped, window) else {
+        let Some(count) = record.capture_at::<HTTP2_PIECES>(&io.payload, io.told + skipped, window)
+        else {
             stream.budget[direction] = LOST;
             stream.first_length[direction] = 0;
             tell_of(stream, io, record.time(), flag::OPAQUE);

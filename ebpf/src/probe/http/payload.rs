@@ -2,6 +2,7 @@
 
 use aya_ebpf::helpers::bpf_probe_read_user;
 
+pub(super) use self::pieces::HTTP2_PIECES;
 use self::pieces::{
     copy_large, copy_piece, copy_pieces, copy_pieces_from, first_bytes, first_of_pieces,
     last_piece, piece, pieces_behind,
@@ -44,8 +45,9 @@ impl Payload {
     /// Bytes that can't be seen.
     pub(crate) const NONE: Self = Self::of(0, 0);
 
+    /// The same with as many pieces.
     #[inline(always)]
-    const fn of(address: u64, pieces: u32) -> Self {
+    pub(super) const fn of(address: u64, pieces: u32) -> Self {
         Self {
             address,
             pieces,
@@ -57,6 +59,13 @@ impl Payload {
     #[inline(always)]
     pub(crate) const fn buffer(address: u64) -> Self {
         Self::of(address, 1)
+    }
+
+    /// Where the bytes are, or the `struct iovec` array when there are several pieces, and how many
+    /// pieces there are.
+    #[inline(always)]
+    pub(super) const fn place(&self) -> (u64, u32) {
+        (self.address, self.pieces)
     }
 
     /// Whether the bytes can't be seen.
@@ -141,14 +150,20 @@ impl Payload {
     }
 
     /// Copies up to `HTTP2_CAPTURE` bytes from a place within; how many. Of several pieces those
-    /// that are looked at.
+    /// in the first so many.
     #[inline(always)]
-    pub(super) fn copy_from(&self, into: *mut u8, from: u32, size: u32, word: Word) -> Option<u32> {
+    pub(super) fn copy_from<const PIECES: u32>(
+        &self,
+        into: *mut u8,
+        from: u32,
+        size: u32,
+        word: Word,
+    ) -> Option<u32> {
         let address = self.address;
         match self.pieces {
             0 => None,
             1 => copy_large(into, size, address + u64::from(from), word).then_some(size),
-            count => copy_pieces_from(into, from, size, address, count, word),
+            count => copy_pieces_from::<PIECES>(into, from, size, address, count, word),
         }
     }
 

@@ -20,6 +20,8 @@ use crate::{
 /// Room for a segment of the largest capture, and for what the verifier must assume of sizes that
 /// it knows only by their masks. The kernel gives a per-CPU value no more than 32 KiB.
 const ROOM: usize = 32 * 1024;
+/// Bytes of [`Record::scratch`].
+const SCRATCH: usize = 64;
 const SEGMENT: usize = size_of::<Segment>();
 
 /// Memory that a record is built in.
@@ -105,8 +107,13 @@ impl Record {
 
     /// Copies up to `HTTP2_CAPTURE` bytes of a payload from a place within it; how many.
     #[inline(always)]
-    pub(super) fn capture_at(&mut self, payload: &Payload, from: u32, size: u32) -> Option<u32> {
-        let captured = payload.copy_from(self.at(0), from, size, self.word());
+    pub(super) fn capture_at<const PIECES: u32>(
+        &mut self,
+        payload: &Payload,
+        from: u32,
+        size: u32,
+    ) -> Option<u32> {
+        let captured = payload.copy_from::<PIECES>(self.at(0), from, size, self.word());
         if captured.is_none() && !payload.is_none() {
             fault(Fault::PayloadUnreadable);
         }
@@ -146,6 +153,18 @@ impl Record {
             place.write_volatile(value);
             place.read_volatile()
         }
+    }
+
+    /// Room for a few values that are kept from step to step: the verifier doesn't follow them there,
+    /// and the stack is short.
+    #[inline(always)]
+    pub(super) fn scratch<'a, T: Copy>(&self) -> &'a mut T {
+        const { assert!(size_of::<T>() <= SCRATCH && align_of::<T>() <= 8) };
+        let place = self
+            .buffer
+            .wrapping_add(ROOM - 2 * size_of::<u64>() - SCRATCH);
+        // SAFETY: inside the buffer, and aligned; any bytes will do.
+        unsafe { &mut *place.cast() }
     }
 
     /// The first eight captured bytes, the first in the lowest byte.

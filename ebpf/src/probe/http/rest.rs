@@ -3,12 +3,12 @@
 
 use sonde_common::event::{
     connection::{LOST, Stream, verdict},
-    http::Direction,
+    http::{Direction, flag},
 };
 
 use crate::scratch::forget;
 
-use super::{Io, Payload, Peers, Slot, go_on};
+use super::{Io, Payload, Peers, Slot, body::lose, go_on, go_on_http1, now, pass, tell_of};
 
 /// Bytes that are still to be told, of the process's memory.
 #[repr(C)]
@@ -62,10 +62,46 @@ impl Rest {
     }
 }
 
+/// What is left of a read or write, and so which program goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// HTTP/2 frames.
+    Frames,
+    /// HTTP/1.x messages.
+    Messages,
+}
+
+impl Left {
+    /// What is left of a stream's read or write.
+    #[inline(always)]
+    pub(crate) fn of(stream: &mut Stream) -> Self {
+        if forget(&mut stream.verdict) == verdict::HTTP2 {
+            Self::Frames
+        } else {
+            Self::Messages
+        }
+    }
+}
+
 /// Parts that one run of a program tells; the kernel allows 33 jumps from program to program.
 const AT_ONCE: u32 = 4;
 
-/// Tells some parts of what is left; whether there are more.
+/// Follows some of the HTTP/1.x messages that are left; whether there are more.
+#[inline(always)]
+pub(crate) fn tell_messages<P: Peers>(
+    stream: &mut Stream,
+    peers: &P,
+    rest: &mut Rest,
+    direction: Direction,
+    slot: Slot,
+) -> Option<()> {
+    let io = rest.io(direction, slot);
+    let left = go_on_http1(stream, peers, &io);
+    *rest = Rest::behind(&io, left);
+    (forget(&mut rest.length) != 0).then_some(())
+}
+
+/// Tells some parts of the HTTP/2 frames that are left; whether there are more.
 #[inline(always)]
 pub(crate) fn tell_parts<P: Peers>(
     stream: &mut Stream,
@@ -91,11 +127,22 @@ pub(crate) fn tell_parts<P: Peers>(
 
 /// No program tells what is left: where the next frame begins isn't known any more.
 #[inline(always)]
-pub(crate) fn give_up(stream: &mut Stream, direction: Direction, left: u32) {
-    let direction = direction as usize & 1;
-    stream.offset[direction] += u64::from(left);
+pub(crate) fn give_up(stream: &mut Stream, direction: Direction, rest: &Rest) {
+    pass(stream, direction, rest.length);
     if stream.verdict == verdict::HTTP2 {
+        let direction = direction as usize & 1;
         stream.budget[direction] = LOST;
         stream.first_length[direction] = 0;
     }
+}
+
+/// The same of messages that were followed as far as the kernel lets programs jump: that the others
+/// have moved is told.
+#[inline(always)]
+pub(crate) fn give_up_messages(stream: &mut Stream, direction: Direction, rest: &Rest) {
+    let io = rest.io(direction, Slot::NONE);
+    let now = now();
+    lose(stream, &io, now);
+    tell_of(stream, &io, now, flag::OPAQUE);
+    stream.offset[direction as usize & 1] += u64::from(io.length);
 }

@@ -7,13 +7,14 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use sonde_common::event::{
-    connection::{Connection, verdict},
+    connection::{Connection, Stream, verdict},
     http::Direction,
     tls::Reason,
 };
 
 use super::{
-    Io, Rest, Slot, adopt, advance, give_up, is_told, moves, payload::Payload, state_of, tell_parts,
+    Io, Left, Rest, Slot, adopt, advance, give_up, give_up_messages, is_told, moves,
+    payload::Payload, state_of, tell_messages, tell_parts,
 };
 use crate::{
     connection::{Storage, Store as _},
@@ -36,9 +37,9 @@ pub(crate) fn http_receive(ctx: BtfTracePointContext) -> i32 {
     if length < 0 {
         messages_end(&sk);
     } else if flags & (MSG_PEEK | MSG_ERRQUEUE) == 0
-        && on_call(&sk, Direction::Receive, length, flags).is_some()
+        && let Some(left) = on_call(&sk, Direction::Receive, length, flags)
     {
-        next(&ctx, &sk, Direction::Receive);
+        next(&ctx, &sk, Direction::Receive, left, false);
     }
     0
 }
@@ -50,8 +51,10 @@ pub(crate) fn http_send(ctx: BtfTracePointContext) -> i32 {
     let length: i32 = ctx.arg(1);
     if length < 0 {
         messages_end(&sk);
-    } else if length > 0 && on_call(&sk, Direction::Send, length, 0).is_some() {
-        next(&ctx, &sk, Direction::Send);
+    } else if length > 0
+        && let Some(left) = on_call(&sk, Direction::Send, length, 0)
+    {
+        next(&ctx, &sk, Direction::Send, left, false);
     }
     0
 }
@@ -60,8 +63,18 @@ pub(crate) fn http_send(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_recv_length")]
 pub(crate) fn http_receive_more(ctx: BtfTracePointContext) -> i32 {
     let sk = Sock::new(ctx.arg(0));
-    if on_part(&sk, Direction::Receive).is_some() {
-        next(&ctx, &sk, Direction::Receive);
+    if on_part(&sk, Direction::Receive, Left::Frames).is_some() {
+        next(&ctx, &sk, Direction::Receive, Left::Frames, false);
+    }
+    0
+}
+
+/// Follows the messages that `http_receive` has begun with.
+#[btf_tracepoint(function = "sock_recv_length")]
+pub(crate) fn http_receive_body(ctx: BtfTracePointContext) -> i32 {
+    let sk = Sock::new(ctx.arg(0));
+    if on_part(&sk, Direction::Receive, Left::Messages).is_some() {
+        next(&ctx, &sk, Direction::Receive, Left::Messages, true);
     }
     0
 }
@@ -70,8 +83,18 @@ pub(crate) fn http_receive_more(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sock_send_length")]
 pub(crate) fn http_send_more(ctx: BtfTracePointContext) -> i32 {
     let sk = Sock::new(ctx.arg(0));
-    if on_part(&sk, Direction::Send).is_some() {
-        next(&ctx, &sk, Direction::Send);
+    if on_part(&sk, Direction::Send, Left::Frames).is_some() {
+        next(&ctx, &sk, Direction::Send, Left::Frames, false);
+    }
+    0
+}
+
+/// Follows the messages that `http_send` has begun with.
+#[btf_tracepoint(function = "sock_send_length")]
+pub(crate) fn http_send_body(ctx: BtfTracePointContext) -> i32 {
+    let sk = Sock::new(ctx.arg(0));
+    if on_part(&sk, Direction::Send, Left::Messages).is_some() {
+        next(&ctx, &sk, Direction::Send, Left::Messages, true);
     }
     0
 }
@@ -80,50 +103,73 @@ pub(crate) fn http_send_more(ctx: BtfTracePointContext) -> i32 {
 #[map]
 static REST: PerCpuArray<Rest> = PerCpuArray::with_max_entries(2, 0);
 
-targets!(HTTP_RECEIVE_MORE, HTTP_SEND_MORE);
+targets!(
+    HTTP_RECEIVE_MORE,
+    HTTP_RECEIVE_BODY,
+    HTTP_SEND_MORE,
+    HTTP_SEND_BODY,
+);
 
-/// Keeps what is left for the next program; whether there is any.
+/// Keeps what is left for the next program; what that is, if there is any.
 #[inline(always)]
-fn keep(io: &Io, left: u32) -> Option<()> {
+fn keep(stream: &mut Stream, io: &Io, left: u32) -> Option<Left> {
     if left == 0 {
         return None;
     }
     let place = REST.get_ptr_mut(io.direction as u32)?;
     // SAFETY: this CPU's own copy, which nobody else uses while the program or those it jumps to run.
     unsafe { *place = Rest::behind(io, left) };
-    Some(())
+    Some(Left::of(stream))
 }
 
 /// Tells some parts; whether there are more.
 #[inline(always)]
-fn on_part(sk: &Sock<Direct>, direction: Direction) -> Option<()> {
+fn on_part(sk: &Sock<Direct>, direction: Direction, left: Left) -> Option<()> {
     // SAFETY: as in `keep`.
     let rest = unsafe { &mut *REST.get_ptr_mut(direction as u32)? };
     let slot = Slot::of_cpu(direction)?;
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Storage::find(sk)? };
-    tell_parts(&mut connection.stream, sk, rest, direction, slot)
+    let stream = &mut connection.stream;
+    match left {
+        Left::Frames => tell_parts(stream, sk, rest, direction, slot),
+        Left::Messages => tell_messages(stream, sk, rest, direction, slot),
+    }
 }
 
-/// Goes on with the program for what is left, or gives that up.
+/// Goes on with the program for what is left, or gives that up. `followed`: it was by one that
+/// follows messages.
 #[inline(always)]
-fn next(ctx: &BtfTracePointContext, sk: &Sock<Direct>, direction: Direction) {
-    match direction {
-        Direction::Receive => jump(ctx, &HTTP_RECEIVE_MORE),
-        Direction::Send => jump(ctx, &HTTP_SEND_MORE),
+fn next(
+    ctx: &BtfTracePointContext,
+    sk: &Sock<Direct>,
+    direction: Direction,
+    left: Left,
+    followed: bool,
+) {
+    match (direction, left) {
+        (Direction::Receive, Left::Frames) => jump(ctx, &HTTP_RECEIVE_MORE),
+        (Direction::Receive, Left::Messages) => jump(ctx, &HTTP_RECEIVE_BODY),
+        (Direction::Send, Left::Frames) => jump(ctx, &HTTP_SEND_MORE),
+        (Direction::Send, Left::Messages) => jump(ctx, &HTTP_SEND_BODY),
     }
     if let Some(rest) = REST.get_ptr(direction as u32)
         && let Some(connection) = Storage::find(sk)
     {
         // SAFETY: as in `keep` and `on_part`.
         let (rest, connection) = unsafe { (&*rest, &mut *connection) };
-        give_up(&mut connection.stream, direction, rest.length);
+        let stream = &mut connection.stream;
+        if followed {
+            give_up_messages(stream, direction, rest);
+        } else {
+            give_up(stream, direction, rest);
+        }
     }
 }
 
-/// Follows a call; whether some of it is left to be told.
+/// Follows a call; what of it is left to be told, if there is anything.
 #[inline(always)]
-fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> Option<()> {
+fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> Option<Left> {
     if !sk.is_tcp() || (length == 0 && !sk.at_end_of_file()) {
         return None;
     }
@@ -166,7 +212,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
             return None;
         }
         let left = advance(&mut connection.stream, sk, &io, told);
-        return keep(&io, left);
+        return keep(&mut connection.stream, &io, left);
     }
     if length > 0 {
         let goroutine = Regs::of(&task).goroutine();

@@ -21,7 +21,8 @@ use sonde_common::{
 };
 
 use super::{
-    Io, Rest, Slot, adopt, advance, give_up, is_told, moves, payload::Payload, state_of, tell_parts,
+    Io, Left, Rest, Slot, adopt, advance, give_up, give_up_messages, is_told, moves,
+    payload::Payload, state_of, tell_messages, tell_parts,
 };
 use crate::{
     connection::{Store, Table, note_progress},
@@ -60,7 +61,14 @@ struct Call {
 #[map]
 static CALL: PerCpuArray<Call> = PerCpuArray::with_max_entries(1, 0);
 
-targets!(HTTP_RECEIVED, HTTP_RECEIVED_MORE, HTTP_SENT, HTTP_SENT_MORE);
+targets!(
+    HTTP_RECEIVED,
+    HTTP_RECEIVED_MORE,
+    HTTP_RECEIVED_BODY,
+    HTTP_SENT,
+    HTTP_SENT_MORE,
+    HTTP_SENT_BODY,
+);
 
 impl Call {
     /// Bytes of the messages after the first.
@@ -112,7 +120,16 @@ pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
 /// Tells parts of what `http_received` has begun with.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_received_more(ctx: RawTracePointContext) -> i32 {
-    if let Some(step) = on_part(Direction::Receive) {
+    if let Some(step) = on_part(Direction::Receive, Left::Frames) {
+        next(&ctx, Direction::Receive, step);
+    }
+    0
+}
+
+/// Follows the messages of HTTP/1.x that `http_received` has begun with.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_received_body(ctx: RawTracePointContext) -> i32 {
+    if let Some(step) = on_part(Direction::Receive, Left::Messages) {
         next(&ctx, Direction::Receive, step);
     }
     0
@@ -130,7 +147,16 @@ pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
 /// Tells parts of what `http_sent` has begun with.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn http_sent_more(ctx: RawTracePointContext) -> i32 {
-    if let Some(step) = on_part(Direction::Send) {
+    if let Some(step) = on_part(Direction::Send, Left::Frames) {
+        next(&ctx, Direction::Send, step);
+    }
+    0
+}
+
+/// Follows the messages of HTTP/1.x that `http_sent` has begun with.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub(crate) fn http_sent_body(ctx: RawTracePointContext) -> i32 {
+    if let Some(step) = on_part(Direction::Send, Left::Messages) {
         next(&ctx, Direction::Send, step);
     }
     0
@@ -142,7 +168,7 @@ enum Next {
     /// To follow the present message.
     Message,
     /// To tell more of it.
-    Part,
+    Part(Left),
 }
 
 /// Goes on with a program of a direction; comes back only when it can't.
@@ -150,9 +176,11 @@ enum Next {
 fn next(ctx: &RawTracePointContext, direction: Direction, step: Next) {
     match (direction, step) {
         (Direction::Receive, Next::Message) => jump(ctx, &HTTP_RECEIVED),
-        (Direction::Receive, Next::Part) => jump(ctx, &HTTP_RECEIVED_MORE),
+        (Direction::Receive, Next::Part(Left::Frames)) => jump(ctx, &HTTP_RECEIVED_MORE),
+        (Direction::Receive, Next::Part(Left::Messages)) => jump(ctx, &HTTP_RECEIVED_BODY),
         (Direction::Send, Next::Message) => jump(ctx, &HTTP_SENT),
-        (Direction::Send, Next::Part) => jump(ctx, &HTTP_SENT_MORE),
+        (Direction::Send, Next::Part(Left::Frames)) => jump(ctx, &HTTP_SENT_MORE),
+        (Direction::Send, Next::Part(Left::Messages)) => jump(ctx, &HTTP_SENT_BODY),
     }
     fault(Fault::PayloadUnreadable);
 }
@@ -234,30 +262,37 @@ fn on_moved(direction: Direction, regs: &Regs<Probed>) -> Option<Next> {
         let left = on_message(&sk, connection, &io, regs);
         if left > 0 {
             moved.rest = Rest::behind(&io, left);
-            return Some(Next::Part);
+            return Some(Next::Part(Left::of(&mut connection.stream)));
         }
     }
     next_message(moved, connection)
 }
 
-/// Tells some parts of a message.
+/// Tells some of what is left of a message.
 #[inline(always)]
-fn on_part(direction: Direction) -> Option<Next> {
+fn on_part(direction: Direction, left: Left) -> Option<Next> {
     // SAFETY: this CPU's own copy, and calls don't nest on a CPU.
     let moved = unsafe { &mut *CALL.get_ptr_mut(0)? };
     let sk = Sock::<Probed>::new(moved.sk as *const u8);
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Table::find(&sk)? };
-    let stream = &mut connection.stream;
+    let (stream, rest) = (&mut connection.stream, &mut moved.rest);
     let slot = Slot::of_cpu(direction)?;
-    if tell_parts(stream, &sk, &mut moved.rest, direction, slot).is_none() {
+    let stays = match left {
+        Left::Frames => tell_parts(stream, &sk, rest, direction, slot),
+        Left::Messages => tell_messages(stream, &sk, rest, direction, slot),
+    };
+    if stays.is_none() {
         return next_message(moved, connection);
     }
     moved.runs += 1;
     if moved.runs < RUNS {
-        return Some(Next::Part);
+        return Some(Next::Part(left));
     }
-    give_up(stream, direction, moved.rest.length);
+    match left {
+        Left::Frames => give_up(stream, direction, rest),
+        Left::Messages => give_up_messages(stream, direction, rest),
+    }
     next_message(moved, connection)
 }
 

@@ -76,9 +76,9 @@ pub(crate) fn go_tls_return(ctx: ProbeContext) -> u32 {
     let moved = if moved == 0 { -1 } else { moved };
     let session = bind::key(call.session, ids);
     if let Some(found) = bind::find(&session)
-        && done(&call, &session, found, ids, moved).is_some()
+        && let Some(left) = done(&call, &session, found, ids, moved)
     {
-        more::go_on_in_go(&ctx, ids);
+        more::go_on_in_go(&ctx, ids, left);
     }
     0
 }

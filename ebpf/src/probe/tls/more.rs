@@ -8,6 +8,7 @@ use aya_ebpf::{
 };
 use sonde_common::{
     event::{
+        connection::Stream,
         http::Direction,
         tls::{BUFFERS, Key},
     },
@@ -36,14 +37,24 @@ struct Left {
 #[map]
 static TLS_LEFT: HashMap<u32, Left> = HashMap::with_max_entries(BUFFERS, 0);
 
-targets!(TLS_MORE, GO_TLS_MORE);
+targets!(TLS_MORE, TLS_BODY, GO_TLS_MORE, GO_TLS_BODY);
 
 /// Tells the next part of what `tls_return` has begun with.
 #[uprobe]
 pub(crate) fn tls_more(ctx: ProbeContext) -> u32 {
     let ids = current::ids();
-    if part(ids).is_some() {
-        go_on(&ctx, ids);
+    if part(ids, http::Left::Frames).is_some() {
+        go_on(&ctx, ids, http::Left::Frames);
+    }
+    0
+}
+
+/// Follows the messages that `tls_return` has begun with.
+#[uprobe]
+pub(crate) fn tls_body(ctx: ProbeContext) -> u32 {
+    let ids = current::ids();
+    if part(ids, http::Left::Messages).is_some() {
+        go_on(&ctx, ids, http::Left::Messages);
     }
     0
 }
@@ -52,29 +63,51 @@ pub(crate) fn tls_more(ctx: ProbeContext) -> u32 {
 #[uprobe]
 pub(crate) fn go_tls_more(ctx: ProbeContext) -> u32 {
     let ids = current::ids();
-    if part(ids).is_some() {
-        go_on_in_go(&ctx, ids);
+    if part(ids, http::Left::Frames).is_some() {
+        go_on_in_go(&ctx, ids, http::Left::Frames);
     }
     0
 }
 
-/// Goes on with `tls_more`, or gives up what is left.
+/// Follows the messages that `go_tls_return` has begun with.
+#[uprobe]
+pub(crate) fn go_tls_body(ctx: ProbeContext) -> u32 {
+    let ids = current::ids();
+    if part(ids, http::Left::Messages).is_some() {
+        go_on_in_go(&ctx, ids, http::Left::Messages);
+    }
+    0
+}
+
+/// Goes on with the program for what is left, or gives that up.
 #[inline(always)]
-pub(super) fn go_on<C: EbpfContext>(ctx: &C, ids: Ids) {
-    jump(ctx, &TLS_MORE);
+pub(super) fn go_on(ctx: &impl EbpfContext, ids: Ids, left: http::Left) {
+    match left {
+        http::Left::Frames => jump(ctx, &TLS_MORE),
+        http::Left::Messages => jump(ctx, &TLS_BODY),
+    }
     give_up(ids);
 }
 
-/// Goes on with `go_tls_more`, or gives up what is left.
+/// The same for a call of Go's.
 #[inline(always)]
-pub(super) fn go_on_in_go(ctx: &ProbeContext, ids: Ids) {
-    jump(ctx, &GO_TLS_MORE);
+pub(super) fn go_on_in_go(ctx: &ProbeContext, ids: Ids, left: http::Left) {
+    match left {
+        http::Left::Frames => jump(ctx, &GO_TLS_MORE),
+        http::Left::Messages => jump(ctx, &GO_TLS_BODY),
+    }
     give_up(ids);
 }
 
-/// Keeps what is left for the next program; whether there is any.
+/// Keeps what is left for the next program; what that is, if there is any.
 #[inline(always)]
-pub(super) fn keep(session: Key, ids: Ids, io: &Io, left: u32) -> Option<()> {
+pub(super) fn keep(
+    session: Key,
+    stream: &mut Stream,
+    ids: Ids,
+    io: &Io,
+    left: u32,
+) -> Option<http::Left> {
     if left == 0 {
         return None;
     }
@@ -87,16 +120,16 @@ pub(super) fn keep(session: Key, ids: Ids, io: &Io, left: u32) -> Option<()> {
         lose(&left);
         return None;
     }
-    Some(())
+    Some(http::Left::of(stream))
 }
 
 /// Tells some parts; whether there are more.
 #[inline(always)]
-fn part(ids: Ids) -> Option<()> {
+fn part(ids: Ids, what: http::Left) -> Option<()> {
     // SAFETY: the map's value is alive while the program runs; one thread uses it.
     let left = unsafe { &mut *TLS_LEFT.get_ptr_mut(&ids.tid)? };
     let direction = direction(left);
-    let rest = tell(left, direction);
+    let rest = tell(left, direction, what);
     if rest.is_none() {
         let _ = TLS_LEFT.remove(&ids.tid);
     }
@@ -104,7 +137,7 @@ fn part(ids: Ids) -> Option<()> {
 }
 
 #[inline(always)]
-fn tell(left: &mut Left, direction: Direction) -> Option<()> {
+fn tell(left: &mut Left, direction: Direction, what: http::Left) -> Option<()> {
     // SAFETY: as in `bind::find`.
     let session = unsafe { &mut *TLS_SESSIONS.get_ptr_mut(&left.session)? };
     let Some(claim) = Claim::take() else {
@@ -116,7 +149,11 @@ fn tell(left: &mut Left, direction: Direction) -> Option<()> {
         arrival: &session.arrival,
     };
     let stream = &mut session.stream;
-    let more = http::tell_parts(stream, &inside, &mut left.rest, direction, claim.slot);
+    let (rest, slot) = (&mut left.rest, claim.slot);
+    let more = match what {
+        http::Left::Frames => http::tell_parts(stream, &inside, rest, direction, slot),
+        http::Left::Messages => http::tell_messages(stream, &inside, rest, direction, slot),
+    };
     claim.end();
     more
 }
@@ -146,6 +183,6 @@ fn lose(left: &Left) {
     if let Some(session) = TLS_SESSIONS.get_ptr_mut(&left.session) {
         // SAFETY: as in `bind::find`.
         let stream = unsafe { &mut (*session).stream };
-        http::give_up(stream, direction(left), left.rest.length);
+        http::give_up(stream, direction(left), &left.rest);
     }
 }

@@ -77,6 +77,7 @@ proptest! {
                 offset: *offset,
                 length,
                 skipped: *skipped,
+                framing: 0,
                 head,
                 tail: &[],
                 queued: None,

@@ -10,7 +10,7 @@ use crate::scratch::{Word, bounded};
 const PIECES: u32 = 8;
 /// The same for HTTP/2, where each frame may be a piece or two. gRPC's C core has up to four for each
 /// header field that it sends for the first time: 21 of an ordinary first request.
-const HTTP2_PIECES: u32 = 32;
+pub(crate) const HTTP2_PIECES: u32 = 32;
 /// Pieces that are passed over at once.
 const PASSED: u32 = 64;
 
@@ -117,7 +117,7 @@ pub(super) fn pieces_behind(mut vector: u64, mut count: u32, mut bytes: u32) -> 
 }
 
 #[inline(always)]
-pub(super) fn copy_pieces_from(
+pub(super) fn copy_pieces_from<const PIECES: u32>(
     into: *mut u8,
     from: u32,
     size: u32,
@@ -127,7 +127,7 @@ pub(super) fn copy_pieces_from(
 ) -> Option<u32> {
     let (mut before, mut filled) = (from, 0u32);
     let mut index = 0;
-    while index < HTTP2_PIECES && index < count {
+    while index < PIECES && index < count {
         let Some(piece) = piece(vector, index) else {
             break;
         };
