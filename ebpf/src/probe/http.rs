@@ -55,8 +55,6 @@ pub(crate) struct Io {
     pub(crate) direction: Direction,
     /// Without those that were told as parts of their own.
     pub(crate) length: u32,
-    /// Bytes of the payload before these.
-    pub(crate) told: u32,
     pub(crate) tgid: u32,
     pub(crate) payload: Payload,
     /// Memory for the record.
@@ -335,7 +333,6 @@ pub(crate) fn sending_ended<A: Access>(sk: &Sock<A>, connection: &mut Connection
         let end = Io {
             direction: Direction::Send,
             length: 0,
-            told: 0,
             tgid: connection.tgid,
             payload: Payload::NONE,
             slot: Slot::NONE,
@@ -360,7 +357,6 @@ pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
         let io = Io {
             direction: Direction::Receive,
             length: unseen,
-            told: 0,
             tgid: connection.tgid,
             payload: Payload::NONE,
             slot: Slot::NONE,

@@ -217,7 +217,6 @@ fn done(call: &Call, key: &Key, session: &mut Session, ids: Ids, moved: i64) -> 
     let mut io = Io {
         direction,
         length: moved as u32,
-        told: 0,
         tgid: ids.tgid,
         payload: if call.kind == call::SENDFILE {
             Payload::NONE

@@ -22,7 +22,7 @@ use sonde_common::{
 };
 
 use super::{
-    Io, Payload, Peers, chunk, classify::is_sure, head::Body, now, queued, record::Record, tell_of,
+    Io, Peers, chunk, classify::is_sure, head::Body, now, queued, record::Record, tell_of,
 };
 use crate::{emit::send, scratch::forget};
 
@@ -42,25 +42,6 @@ pub(super) enum Found {
     Data(u64),
     /// Something that the agent must see, after so many bytes.
     Framing(u64),
-}
-
-/// Where the bytes of a read or write stand, from some piece on.
-pub(super) struct Place {
-    pub(super) payload: Payload,
-    /// Bytes of that which are before those of the read or write; not all of them may be there.
-    pub(super) before: u32,
-}
-
-impl Place {
-    /// The same; see [`crate::scratch::forget`].
-    #[inline(always)]
-    fn forget(&self, record: &Record) -> (Payload, u32) {
-        let (address, pieces) = self.payload.place();
-        let address = record.forget(address);
-        let pieces = record.word().forget(pieces);
-        let before = record.word().forget(self.before);
-        (Payload::of(address, pieces), before)
-    }
 }
 
 /// A message begins with a read or write, and this is its body; how much is to be told of it in the
@@ -172,13 +153,10 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
         lose(stream, io, record.time());
         return 0;
     }
-    let mut place = Place {
-        payload: io.payload,
-        before: io.told,
-    };
+    let mut payload = io.payload;
     let (found, ends) = match kind {
         body::CHUNKED => {
-            let found = chunk::follow(stream, &record, io, &mut place);
+            let found = chunk::follow(stream, &record, io, &mut payload);
             (found, forget(&mut stream.body[direction]) == body::UNKNOWN)
         }
         body::PIPELINED => {
@@ -208,10 +186,9 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     if ends && window > LAST_CHUNK {
         stream.budget[direction] = PIPELINE_BUDGET;
     }
-    let (payload, before) = place.forget(&record);
+    let payload = payload.forget(&record);
     let window = window.min(PART);
-    let at = before.wrapping_add(from);
-    let Some(captured) = record.capture_at::<PIECES>(&payload, at, window) else {
+    let Some(captured) = record.capture_at::<PIECES>(&payload, from, window) else {
         let segment = io.segment(stream, record.time(), flag::OPAQUE);
         record.send(with_untold(stream, io.direction, segment));
         return io.length;

@@ -4,8 +4,9 @@ use sonde_common::event::connection::{Stream, body::UNKNOWN};
 
 use super::{
     Io,
-    body::{Found, MOST_UNTOLD, Place},
+    body::{Found, MOST_UNTOLD},
     cursor::Cursor,
+    payload::Payload,
     record::Record,
 };
 use crate::scratch::{
@@ -27,28 +28,42 @@ const LINE_END: u64 = 2;
 
 /// Looks for what the agent must see: the last chunk, something that can't be followed, or a
 /// chunk's line that isn't whole. A chunk's line begins there, or goes on there whose front was told.
-/// `place` is set to where that stands.
+/// `payload`, which is the read's or write's, is made to begin with the piece where that is.
 #[inline(always)]
-pub(super) fn follow(stream: &mut Stream, record: &Record, io: &Io, place: &mut Place) -> Found {
+pub(super) fn follow(
+    stream: &mut Stream,
+    record: &Record,
+    io: &Io,
+    payload: &mut Payload,
+) -> Found {
     let direction = io.direction as usize & 1;
-    // Positions are those in the payload, of which some may have been told.
-    let told = u64::from(io.told);
+    // Positions are those in the pieces, of which some bytes may be left out.
+    let told = u64::from(payload.parts().2);
     let start = stream.offset[direction].wrapping_sub(told);
     let total = told + u64::from(io.length);
     let cursor = record.scratch();
-    *cursor = Cursor::new(&io.payload, total);
+    *cursor = Cursor::new(payload, total);
     let mut at = stream.end[direction].wrapping_sub(start);
     let mut framing = stream.framing[direction];
     let begin = record.forget(at);
+    // Where what is read of a line begins.
+    let mut line = begin;
     let (mut steps, mut next) = (0, Next::LOST);
     loop {
         at = record.forget(at);
+        line = record.forget(line);
         framing = record.forget(framing.into()) as u32;
-        if at >= total || steps == STEPS && at.wrapping_sub(begin) >= SMALL {
+        if at >= total {
             next = Next::DATA;
             break;
         }
         if steps == STEPS {
+            if line.wrapping_sub(begin) >= SMALL {
+                // The next run begins with this line.
+                forget_line(stream, direction);
+                at = line;
+                next = Next::DATA;
+            }
             break;
         }
         steps += 1;
@@ -57,6 +72,9 @@ pub(super) fn follow(stream: &mut Stream, record: &Record, io: &Io, place: &mut 
                 break;
             }
             continue;
+        }
+        if at == line {
+            cursor.mark();
         }
         let have = u64::from(forget(&mut stream.first_length[direction]) & 7);
         let there = (cursor.end().min(total) - at).min(LINE - have);
@@ -72,22 +90,29 @@ pub(super) fn follow(stream: &mut Stream, record: &Record, io: &Io, place: &mut 
                     break;
                 }
                 forget_line(stream, direction);
-                framing = framing.wrapping_add((length - have + LINE_END) as u32);
-                at += length - have + size + LINE_END;
+                let end = at + (length - have);
+                framing = framing.wrapping_add((end - line + LINE_END) as u32);
+                at = end + size + LINE_END;
+                line = at;
             }
-            Line::Part if at + there >= total => {
+            // It goes on in the next piece, or in another read or write.
+            Line::Part => {
                 stream.first[direction] = bytes;
                 stream.first_length[direction] = have_all as u8;
-                next = Next::LINE;
-                break;
+                at += there;
+                if at >= total {
+                    next = Next::LINE;
+                    break;
+                }
             }
-            Line::Part | Line::Other => break,
+            Line::Other => break,
         }
     }
     // All ways out of the loop are one to the verifier.
     let (at, next) = (record.forget(at), record.forget(next));
+    let line = record.forget(line);
     stream.framing[direction] = framing;
-    cursor.note(place, io.told);
+    *payload = cursor.from_mark(payload);
     if next == Next::DATA {
         stream.end[direction] = start + at;
         return Found::Data(at.min(total) - told);
@@ -98,7 +123,7 @@ pub(super) fn follow(stream: &mut Stream, record: &Record, io: &Io, place: &mut 
         forget_line(stream, direction);
         stream.body[direction] = UNKNOWN;
     }
-    Found::Framing(at.wrapping_sub(told))
+    Found::Framing(line.wrapping_sub(told))
 }
 
 /// Why a walk from chunk to chunk has ended.

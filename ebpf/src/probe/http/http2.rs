@@ -58,8 +58,7 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     let mut captured = 0;
     if total > 0 {
         let window = total.min(HTTP2_CAPTURE as u32);
-        let Some(count) = record.capture_at::<HTTP2_PIECES>(&io.payload, io.told + skipped, window)
-        else {
+        let Some(count) = record.capture_at::<HTTP2_PIECES>(&io.payload, skipped, window) else {
             stream.budget[direction] = LOST;
             stream.first_length[direction] = 0;
             tell_of(stream, io, record.time(), flag::OPAQUE);

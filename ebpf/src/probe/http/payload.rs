@@ -3,10 +3,8 @@
 use aya_ebpf::helpers::bpf_probe_read_user;
 
 pub(super) use self::pieces::HTTP2_PIECES;
-use self::pieces::{
-    copy_large, copy_piece, copy_pieces, copy_pieces_from, first_bytes, first_of_pieces,
-    last_piece, piece, pieces_behind,
-};
+use self::pieces::{Pieces, copy_large, copy_piece, first_bytes, piece};
+use super::record::Record;
 use crate::{
     kernel::Access,
     regs::{Regs, number},
@@ -38,34 +36,52 @@ pub(crate) struct Payload {
     address: u64,
     /// 0: not in the process's memory, or not where it can be found.
     pieces: u32,
-    pad: u32,
+    /// Bytes at the front of several pieces that are left out.
+    before: u32,
 }
 
 impl Payload {
     /// Bytes that can't be seen.
-    pub(crate) const NONE: Self = Self::of(0, 0);
+    pub(crate) const NONE: Self = Self::of(0, 0, 0);
 
-    /// The same with as many pieces.
+    /// From its parts, which are as in [`Payload`].
     #[inline(always)]
-    pub(super) const fn of(address: u64, pieces: u32) -> Self {
+    pub(super) const fn of(address: u64, pieces: u32, before: u32) -> Self {
         Self {
             address,
             pieces,
-            pad: 0,
+            before,
         }
     }
 
     /// Bytes in one piece.
     #[inline(always)]
     pub(crate) const fn buffer(address: u64) -> Self {
-        Self::of(address, 1)
+        Self::of(address, 1, 0)
     }
 
-    /// Where the bytes are, or the `struct iovec` array when there are several pieces, and how many
-    /// pieces there are.
+    /// Its parts.
     #[inline(always)]
-    pub(super) const fn place(&self) -> (u64, u32) {
-        (self.address, self.pieces)
+    pub(super) const fn parts(&self) -> (u64, u32, u32) {
+        (self.address, self.pieces, self.before)
+    }
+
+    /// The same; see [`crate::scratch::forget`].
+    #[inline(always)]
+    pub(super) fn forget(&self, record: &Record) -> Self {
+        let address = record.forget(self.address);
+        let pieces = record.word().forget(self.pieces);
+        let before = record.word().forget(self.before);
+        Self::of(address, pieces, before)
+    }
+
+    #[inline(always)]
+    const fn several(&self) -> Pieces {
+        Pieces {
+            vector: self.address,
+            count: self.pieces,
+            before: self.before,
+        }
     }
 
     /// Whether the bytes can't be seen.
@@ -122,7 +138,7 @@ impl Payload {
                 None => Self::NONE,
             };
         }
-        Self::of(address, count as u32)
+        Self::of(address, count as u32, 0)
     }
 
     /// Up to `want` (at most 8) of the first bytes, the first in the lowest byte.
@@ -133,7 +149,7 @@ impl Payload {
         match self.pieces {
             0 => None,
             1 => Some((first_bytes(address, want, word)?, want)),
-            count => first_of_pieces(address, count, want, word),
+            _ => self.several().first(want, word),
         }
     }
 
@@ -145,7 +161,7 @@ impl Payload {
         match self.pieces {
             0 => None,
             1 => copy_piece(into, size, address, word).then_some(size),
-            count => copy_pieces(into, size, address, count, word),
+            _ => self.several().copy(into, size, word),
         }
     }
 
@@ -163,18 +179,18 @@ impl Payload {
         match self.pieces {
             0 => None,
             1 => copy_large(into, size, address + u64::from(from), word).then_some(size),
-            count => copy_pieces_from::<PIECES>(into, from, size, address, count, word),
+            _ => self.several().copy_from::<PIECES>(into, from, size, word),
         }
     }
 
-    /// What is behind so many bytes, but for some that stand at its front still: how many.
+    /// What is behind so many bytes.
     #[inline(always)]
-    pub(super) fn behind(&self, bytes: u32) -> (Self, u32) {
+    pub(super) fn behind(&self, bytes: u32) -> Self {
         let address = self.address;
         match self.pieces {
-            0 => (Self::NONE, 0),
-            1 => (Self::buffer(address + u64::from(bytes)), 0),
-            count => pieces_behind(address, count, bytes),
+            0 => Self::NONE,
+            1 => Self::buffer(address + u64::from(bytes)),
+            _ => self.several().behind(bytes),
         }
     }
 
@@ -196,7 +212,7 @@ impl Payload {
         match self.pieces {
             0 => None,
             1 => Some((address + u64::from(length - want), want)),
-            count => last_piece(address, count, length, want),
+            _ => self.several().last(length, want),
         }
     }
 }

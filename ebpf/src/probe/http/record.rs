@@ -21,7 +21,7 @@ use crate::{
 /// it knows only by their masks. The kernel gives a per-CPU value no more than 32 KiB.
 const ROOM: usize = 32 * 1024;
 /// Bytes of [`Record::scratch`].
-const SCRATCH: usize = 64;
+const SCRATCH: usize = 96;
 const SEGMENT: usize = size_of::<Segment>();
 
 /// Memory that a record is built in.

@@ -16,10 +16,7 @@ use super::{Io, Payload, Peers, Slot, body::lose, go_on, go_on_http1, now, pass,
 pub(crate) struct Rest {
     pub(super) payload: Payload,
     pub(crate) length: u32,
-    /// Bytes at the address that are told already.
-    told: u32,
     pub(super) tgid: u32,
-    pad: u32,
 }
 
 impl Rest {
@@ -29,20 +26,14 @@ impl Rest {
         Self {
             payload,
             length,
-            told: 0,
             tgid,
-            pad: 0,
         }
     }
 
     /// What is behind the part that was told last.
     #[inline(always)]
     pub(crate) fn behind(io: &Io, left: u32) -> Self {
-        let (payload, told) = io.payload.behind(io.told + (io.length - left));
-        Self {
-            told,
-            ..Self::new(payload, left, io.tgid)
-        }
+        Self::new(io.payload.behind(io.length - left), left, io.tgid)
     }
 
     /// The same as the rest of the module takes it.
@@ -54,7 +45,6 @@ impl Rest {
         Io {
             direction,
             length: rest.length,
-            told: rest.told,
             tgid: rest.tgid,
             payload: rest.payload,
             slot,

@@ -194,7 +194,6 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
     let io = Io {
         direction,
         length: length as u32,
-        told: 0,
         tgid: ids.tgid,
         payload,
         slot,
