@@ -8,7 +8,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sonde_common::{
     event::{
-        connection::{Connection, LOST, Stream, body::UNKNOWN, message, verdict},
+        connection::{LOST, Stream, body::UNKNOWN, message, verdict},
         http::{
             BUDGET, CAPTURE_BODY, CAPTURE_FRONT, Direction, NOT_QUEUED, Open, Segment, Tuple, flag,
         },
@@ -24,6 +24,7 @@ mod cursor;
 mod decide;
 mod head;
 mod http2;
+mod life;
 mod payload;
 mod record;
 mod rest;
@@ -33,6 +34,7 @@ mod sysexit;
 pub(crate) use self::{
     body::pass,
     decide::turned,
+    life::{closing, end, sending_ended},
     payload::Payload,
     record::{Buffer, Slot},
     rest::{Left, Rest, give_up, give_up_messages, tell_messages, tell_parts},
@@ -40,12 +42,11 @@ pub(crate) use self::{
 use self::{
     classify::{Class, classify},
     decide::is_told,
+    life::{adopt, moves, state_of},
     record::Record,
 };
-use super::tls;
 use crate::{
-    connection::Store,
-    emit::{fault, header, send},
+    emit::{header, send},
     kernel::{Access, Sock},
     scratch::forget,
 };
@@ -109,30 +110,6 @@ impl Io {
     }
 }
 
-/// Notes a read or write on a TCP socket; whether it moves bytes, for [`advance`].
-#[inline(always)]
-fn moves<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> bool {
-    if io.length == 0 {
-        end(&connection.stream, io);
-        return false;
-    }
-    if io.direction as u8 == Direction::Receive as u8 {
-        let unseen = unseen_bytes(sk, connection, io.length);
-        if unseen != 0 {
-            pass(&mut connection.stream, Direction::Receive, unseen);
-        }
-    }
-    true
-}
-
-/// Nothing more comes from this direction.
-#[inline(always)]
-pub(crate) fn end(stream: &Stream, io: &Io) {
-    if stream.announced != 0 {
-        tell_of(stream, io, now(), flag::END);
-    }
-}
-
 /// Follows bytes that move in a stream; how many are left for [`go_on`].
 #[inline(always)]
 pub(crate) fn follow<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
@@ -191,30 +168,6 @@ fn follow_http1<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     } else {
         io.length
     }
-}
-
-/// Bytes that left the receive queue since the last read that was seen, other than by this one:
-/// splice out of the socket, `io_uring` before 6.3.
-#[inline(always)]
-fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32) -> u32 {
-    let Some(now) = sk.copied_seq() else {
-        return 0;
-    };
-    let moved = now.wrapping_sub(connection.copied_seq);
-    let known = connection.copied_seq_known != 0;
-    connection.copied_seq = now;
-    connection.copied_seq_known = 1;
-    let unseen = moved.wrapping_sub(seen);
-    // A smaller move than the read is kernel TLS or a racing reader: no gap to tell of.
-    if !known || unseen == 0 || unseen > u32::MAX / 2 {
-        return 0;
-    }
-    // The FIN is taken with the last bytes when it came with them.
-    let unseen = unseen - u32::from(sk.fin_is_read());
-    if unseen != 0 {
-        fault(Fault::UnseenBytes);
-    }
-    unseen
 }
 
 /// Tells the agent who talks to whom, once; whether it knows.
@@ -324,76 +277,9 @@ fn tell_of(stream: &Stream, io: &Io, time: u64, flags: u32) {
     send(Kind::HttpSegment, &segment, Fault::RingHttp);
 }
 
-/// The process has shut or closed its sending side: a FIN follows the last byte.
-#[inline(always)]
-pub(crate) fn sending_ended<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
-    let stream = &mut connection.stream;
-    stream.tcp = sk.tcp_info().unwrap_or(stream.tcp);
-    if stream.announced != 0 && stream.verdict != verdict::OPAQUE {
-        let end = Io {
-            direction: Direction::Send,
-            length: 0,
-            tgid: connection.tgid,
-            payload: Payload::NONE,
-            slot: Slot::NONE,
-        };
-        tell_of(stream, &end, now(), flag::END);
-    }
-}
-
-/// The connection is gone: what was read unseen since the last read that was seen is told; the
-/// `TcpClosed` record follows.
-#[inline(always)]
-pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
-    if connection.stream.verdict == verdict::TLS {
-        tls::closing(sk, connection);
-        return;
-    }
-    if connection.stream.announced == 0 || connection.stream.verdict == verdict::OPAQUE {
-        return;
-    }
-    let unseen = unseen_bytes(sk, connection, 0);
-    if unseen != 0 {
-        let io = Io {
-            direction: Direction::Receive,
-            length: unseen,
-            tgid: connection.tgid,
-            payload: Payload::NONE,
-            slot: Slot::NONE,
-        };
-        let stream = &mut connection.stream;
-        body::lose(stream, &io, now());
-        tell_of(stream, &io, now(), flag::OPAQUE);
-    }
-}
-
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 #[inline(always)]
 fn now() -> u64 {
     // SAFETY: the helper takes nothing and always succeeds.
     unsafe { bpf_ktime_get_ns() }
-}
-
-/// The state of a socket that is read or written, made if there is none. None is made for a closed
-/// one, of which bytes may still be read: its end has been told, and there won't be another.
-#[inline(always)]
-fn state_of<S: Store>(sk: &Sock<S::Access>) -> Option<*mut Connection> {
-    if sk.is_closed() {
-        S::find(sk)
-    } else {
-        S::find_or_create(sk)
-    }
-}
-
-/// Sets up the state of a connection that was open before the programs were attached.
-#[inline(always)]
-fn adopt<S: Store>(connection: &mut Connection, tgid: u32) {
-    if connection.stream.connection == 0 {
-        connection.stream.connection = S::next_id();
-        connection.stream.late = 1;
-        connection.opened = now();
-    }
-    if connection.tgid == 0 {
-        connection.tgid = tgid;
-    }
 }

@@ -21,7 +21,7 @@ use guest::{Guest, Report};
 /// and what it brings must not turn a change red that has nothing to do with it.
 const KERNELS: [&str; 3] = ["5.10", "6.1", "6.12"];
 
-const TIMEOUT: u64 = 300;
+const TIMEOUT: u64 = 480;
 
 /// One thread for all of a guest's CPUs: with one for each, a CPU may run what it has translated of
 /// code that the kernel has patched meanwhile, as attaching does, and the guest panics (int3).

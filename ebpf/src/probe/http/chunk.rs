@@ -112,7 +112,7 @@ pub(super) fn follow(
     let (at, next) = (record.forget(at), record.forget(next));
     let line = record.forget(line);
     stream.framing[direction] = framing;
-    *payload = cursor.from_mark(payload);
+    *payload = cursor.starting_at_mark(payload);
     if next == Next::DATA {
         stream.end[direction] = start + at;
         return Found::Data(at.min(total) - told);

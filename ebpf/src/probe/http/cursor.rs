@@ -91,7 +91,7 @@ impl Cursor {
     /// The payload from the marked piece on. Positions in it stay what they are: a negative number of
     /// its bytes may be left out.
     #[inline(always)]
-    pub(super) fn from_mark(&self, payload: &Payload) -> Payload {
+    pub(super) fn starting_at_mark(&self, payload: &Payload) -> Payload {
         if self.several == 0 {
             return *payload;
         }

@@ -6,7 +6,7 @@
 //! of a vector.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task},
+    helpers::bpf_get_current_pid_tgid,
     macros::{map, raw_tracepoint},
     maps::PerCpuArray,
     programs::RawTracePointContext,
@@ -20,6 +20,7 @@ use sonde_common::{
     fault::Fault,
 };
 
+use self::call::{direction, flags, socket};
 use super::{
     Io, Left, Rest, Slot, adopt, advance, give_up, give_up_messages, is_told, moves,
     payload::Payload, state_of, tell_messages, tell_parts,
@@ -29,10 +30,12 @@ use crate::{
     current::{self, is_self},
     emit::fault,
     jump::{jump, targets},
-    kernel::{Probed, Sock, Task},
+    kernel::{Probed, Sock},
     probe::tls,
     regs::{Regs, number},
 };
+
+mod call;
 
 const MSG_PEEK: u64 = 0x2;
 const MSG_TRUNC: u64 = 0x20;
@@ -334,44 +337,4 @@ fn on_message(sk: &Sock<Probed>, connection: &mut Connection, io: &Io, regs: &Re
 #[inline(always)]
 fn is_followed(connection: &Connection) -> bool {
     !matches!(connection.stream.verdict, verdict::OPAQUE | verdict::TLS)
-}
-
-#[inline(always)]
-fn direction(call: u32) -> Option<Direction> {
-    match call {
-        number::READ
-        | number::READV
-        | number::PREADV2
-        | number::RECVFROM
-        | number::RECVMSG
-        | number::RECVMMSG => Some(Direction::Receive),
-        number::WRITE
-        | number::WRITEV
-        | number::PWRITEV2
-        | number::SENDTO
-        | number::SENDMSG
-        | number::SENDMMSG
-        | number::SENDFILE
-        | number::SPLICE => Some(Direction::Send),
-        _ => None,
-    }
-}
-
-#[inline(always)]
-fn flags(call: u32, regs: &Regs<Probed>) -> u64 {
-    match call {
-        number::RECVFROM | number::RECVMMSG => regs.argument(3),
-        number::RECVMSG => regs.argument(2),
-        _ => 0,
-    }
-}
-
-/// The socket that the call wrote to or read from.
-#[inline(always)]
-fn socket(call: u32, regs: &Regs<Probed>) -> Option<Sock<Probed>> {
-    // splice(in, in_offset, out, ...): only the way into a socket is followed here.
-    let index = if call == number::SPLICE { 2 } else { 0 };
-    // SAFETY: the helper takes nothing and always succeeds.
-    let task = Task::<Probed>::new(unsafe { bpf_get_current_task() } as *const u8);
-    task.socket(regs.argument(index) as u32)
 }
