@@ -60,14 +60,16 @@ impl Connection {
         self.answered(number, time, Some(Failure::StreamReset(code)), cx);
     }
 
-    /// GOAWAY of the server: what it hasn't looked at will get no answer (RFC 9113 section 6.8).
+    /// GOAWAY of the server: what it hasn't looked at will get no answer (RFC 9113 section 6.8). What
+    /// it has begun to answer it has looked at, whatever it says.
     pub(super) fn go_away(&mut self, payload: Option<&[u8]>, cx: &mut Context<'_>) {
         let Some(last) = payload.and_then(|payload| payload.first_chunk()) else {
             return;
         };
         let last = u32::from_be_bytes(*last) & (u32::MAX >> 1);
         self.refused_above = self.refused_above.min(last);
-        for (_, stream) in self.streams.extract(|number, _| number > last) {
+        let refused = |number: u32, stream: &Stream| number > last && stream.answer.start.is_none();
+        for (_, stream) in self.streams.extract(refused) {
             self.abandon(&stream, Dropped::GoneAway, cx);
         }
     }

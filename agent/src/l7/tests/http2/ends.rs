@@ -55,6 +55,18 @@ fn a_server_that_goes_away_has_not_looked_at_later_streams() {
 }
 
 #[test]
+fn a_server_that_goes_away_has_looked_at_what_it_answers() {
+    let goaway = frame(GOAWAY, 0, 0, [0; 8]);
+    let script = opened()
+        .receive([ask(1, "/a"), ask(3, "/b")].concat())
+        .send([head(3, "200"), goaway, last_data(3, 5)].concat())
+        .close();
+    let (exchanges, table) = run(&script);
+    assert_eq!(lines(&exchanges), ["/b 200"]);
+    assert_eq!(table.counters().dropped(Dropped::GoneAway), 1);
+}
+
+#[test]
 fn what_is_in_flight_fails_with_its_connection() {
     let script = opened()
         .receive([ask(1, "/a"), ask(3, "/b")].concat())
