@@ -14,6 +14,8 @@ use sonde::l7::exchange::Role;
 use super::{both, by_role};
 use crate::{child::Workload, harness::Test, observed::Observed, observed::Seen, tcp::pair};
 
+pub(crate) mod tls;
+
 pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "http::bodies::sizes_are_exact_however_they_are_cut",
