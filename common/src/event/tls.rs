@@ -14,8 +14,8 @@ pub const SESSIONS: u32 = 16_384;
 /// Threads, and goroutines, with a call under way or just ended.
 pub const CALLS: u32 = 8_192;
 
-/// Calls whose bytes can be looked at at the same time.
-pub const BUFFERS: u32 = 32;
+/// Spare memory for calls whose bytes are looked at while another one on their CPU waits for that.
+pub const BUFFERS: u32 = 16;
 
 /// What is known of a connection's TLS.
 pub mod state {

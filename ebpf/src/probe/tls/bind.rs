@@ -18,7 +18,7 @@ use sonde_common::{
         connection::{Connection, Stream, verdict},
         http::Direction,
         tcp::Arrival,
-        tls::{Carrier, Key, Reason, SESSIONS, SEVERAL, Session, Thread, call, state},
+        tls::{Carrier, Key, Reason, SEVERAL, Session, Thread, call, state},
     },
     fault::Fault,
 };
@@ -64,9 +64,9 @@ const TURNS: u8 = 3;
 #[map]
 static TLS_ATTACHED: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Connections that were bound by signs.
+/// Connections that were bound by signs. Looked for until the next encrypted bytes move there.
 #[map]
-static TLS_BOUND: LruHashMap<u64, u64> = LruHashMap::with_max_entries(SESSIONS, 0);
+static TLS_BOUND: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4096, 0);
 
 /// Encrypted bytes move on a connection whose session may not be known.
 #[inline(always)]

@@ -7,11 +7,7 @@ use aya_ebpf::{
     programs::ProbeContext,
 };
 use sonde_common::{
-    event::{
-        connection::Stream,
-        http::Direction,
-        tls::{BUFFERS, Key},
-    },
+    event::{connection::Stream, http::Direction, tls::Key},
     fault::Fault,
 };
 
@@ -33,9 +29,10 @@ struct Left {
     direction: u64,
 }
 
-/// By thread. Not one for each CPU, since another thread may come between two programs.
+/// By thread. Not one for each CPU, since another thread may come between two programs; so there are
+/// at most as many as CPUs, and a few.
 #[map]
-static TLS_LEFT: HashMap<u32, Left> = HashMap::with_max_entries(BUFFERS, 0);
+static TLS_LEFT: HashMap<u32, Left> = HashMap::with_max_entries(512, 0);
 
 targets!(TLS_MORE, TLS_BODY, GO_TLS_MORE, GO_TLS_BODY);
 
