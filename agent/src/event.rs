@@ -77,3 +77,25 @@ pub struct Segment<'a> {
     /// What TCP knew of the connection after this, where that is known.
     pub tcp: Option<Info>,
 }
+
+impl Segment<'static> {
+    /// The end of a connection, without any bytes.
+    #[must_use]
+    pub const fn end(connection: u64, time: u64, flags: u32, tcp: Option<Info>) -> Self {
+        Self {
+            connection,
+            time,
+            tgid: 0,
+            direction: Direction::Receive,
+            flags,
+            offset: 0,
+            length: 0,
+            skipped: 0,
+            framing: 0,
+            head: &[],
+            tail: &[],
+            queued: None,
+            tcp,
+        }
+    }
+}

@@ -36,6 +36,15 @@ impl Conversation {
         }
     }
 
+    /// Whether it is what TLS carries.
+    pub(super) fn is_encrypted(&self) -> bool {
+        let scheme = match self {
+            Self::Http1 { connection, .. } => connection.scheme(),
+            Self::Http2(connection) => connection.scheme(),
+        };
+        scheme == "https"
+    }
+
     /// When the last byte moved in either direction.
     pub(super) fn last(&self) -> u64 {
         match self {

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use sonde_common::event::{http::flag, tcp::Info};
+
 use super::{
     connection::{AHEAD_MAX, Context, Fate},
     counters::{Counters, GivenUp},
@@ -68,8 +70,25 @@ pub struct Connections {
     table: NumberMap<u64, Conversation>,
     /// Connections that are gone but may still be told of, and since when.
     lingering: VecDeque<(u64, u64)>,
+    /// Ends of encrypted connections.
+    ends: VecDeque<End>,
     shared: Shared,
 }
+
+/// The end of an encrypted connection. What a TLS library has read or written is told when its call
+/// returns, which may be after another thread, or the peer, has ended the connection.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    connection: u64,
+    /// `CLOCK_MONOTONIC`, nanoseconds.
+    time: u64,
+    flags: u32,
+    tcp: Option<Info>,
+}
+
+/// Nanoseconds for which an [`End`] waits. Only a thread that is kept from running makes a call
+/// return later.
+const END_WAITS: u64 = 500_000_000;
 
 /// What all connections share.
 struct Shared {
@@ -110,6 +129,7 @@ impl Connections {
         Self {
             table: NumberMap::default(),
             lingering: VecDeque::new(),
+            ends: VecDeque::new(),
             shared: Shared {
                 limits,
                 counters: Counters::default(),
@@ -139,8 +159,27 @@ impl Connections {
 
     /// Takes a segment in, and gives the exchanges that it completes to `out`.
     pub fn segment(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(&Exchange)) {
-        let Some(connection) = self.table.get_mut(&segment.connection) else {
+        let Some(connection) = self.table.get(&segment.connection) else {
             self.shared.counters.unknown_connection += u64::from(segment.length > 0);
+            return;
+        };
+        if segment.length == 0
+            && segment.flags & (flag::CLOSED | flag::RESET) != 0
+            && connection.is_encrypted()
+        {
+            self.ends.push_back(End {
+                connection: segment.connection,
+                time: segment.time,
+                flags: segment.flags,
+                tcp: segment.tcp,
+            });
+        } else {
+            self.take(segment, out);
+        }
+    }
+
+    fn take(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(&Exchange)) {
+        let Some(connection) = self.table.get_mut(&segment.connection) else {
             return;
         };
         let mut context = self.shared.context(out);
@@ -175,9 +214,23 @@ impl Connections {
         for number in old {
             self.age(number, now, out);
         }
+        self.end(now, out);
         self.end_lingering(now, out);
         if self.table.len() >= self.shared.limits.max_connections {
             self.forget_idle(now, out);
+        }
+    }
+
+    /// Ends connections of which nothing more is told.
+    fn end(&mut self, now: u64, out: &mut impl FnMut(&Exchange)) {
+        let is_old = |end: &mut End| now.saturating_sub(end.time) > END_WAITS;
+        while let Some(end) = self.ends.pop_front_if(is_old) {
+            let connection = self.table.get(&end.connection);
+            let last = connection.map_or(0, Conversation::last);
+            self.take(
+                &Segment::end(end.connection, end.time.max(last), end.flags, end.tcp),
+                out,
+            );
         }
     }
 

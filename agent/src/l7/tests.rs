@@ -2,6 +2,7 @@
 
 mod conversation;
 mod early;
+mod encrypted;
 mod framing;
 mod gaps;
 mod headers;

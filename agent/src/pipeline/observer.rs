@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use sonde_common::event::{
-    http::{Direction, flag},
+    http::flag,
     process::{Exec, Exit, Fork},
     tcp::{Closed, ConnectFailed, Role as Opener, Totals},
     tls,
@@ -150,21 +150,12 @@ impl Observer {
         let owner = owner_of(&mut self.processes, &self.listeners, &closed.totals);
         self.tcp.closed(closed, owner.as_ref(), &self.clock);
         let reset = if closed.reset == 0 { 0 } else { flag::RESET };
-        self.segment(&Segment {
-            connection: closed.totals.connection,
-            time: closed.header.time,
-            tgid: closed.totals.tgid,
-            direction: Direction::Receive,
-            flags: flag::CLOSED | reset,
-            offset: 0,
-            length: 0,
-            skipped: 0,
-            framing: 0,
-            head: &[],
-            tail: &[],
-            queued: None,
-            tcp: Some(closed.totals.info()),
-        });
+        self.segment(&Segment::end(
+            closed.totals.connection,
+            closed.header.time,
+            flag::CLOSED | reset,
+            Some(closed.totals.info()),
+        ));
     }
 
     fn connect_failed(&mut self, failed: &ConnectFailed) {

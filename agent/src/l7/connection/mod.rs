@@ -179,6 +179,11 @@ impl Connection {
         }
     }
 
+    /// `url.scheme`
+    pub(super) const fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
     /// When the last byte moved in either direction.
     pub(super) fn last(&self) -> u64 {
         self.received.last.max(self.sent.last)

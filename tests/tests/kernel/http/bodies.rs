@@ -311,13 +311,15 @@ fn a_large_body_is_told_in_few_records(observed: &mut Observed) -> Result<()> {
                 "{framing} {role:?}: {sizes:?}"
             );
             let last = observed.seen.iter().filter_map(|seen| match seen {
-                Seen::Segment(segment) if segment.tgid == pid && segment.length > 0 => {
+                Seen::Segment(segment)
+                    if segment.connection == found[0].connection && segment.length > 0 =>
+                {
                     Some(segment.time)
                 }
                 _ => None,
             });
             let last = last.max().context("none")?;
-            ensure!(last >= found[0].end && last - found[0].end < 5_000_000);
+            ensure!(found[0].end == last, "{} isn't {last}", found[0].end);
         }
     }
     Ok(())
