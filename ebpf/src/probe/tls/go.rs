@@ -9,7 +9,7 @@ use aya_ebpf::{
     bindings::{BPF_NOEXIST, pt_regs},
     helpers::bpf_probe_read_user,
     macros::{map, uprobe},
-    maps::LruHashMap,
+    maps::{LruHashMap, Queue},
     programs::ProbeContext,
 };
 use sonde_common::event::tls::{CALLS, Call, Key, call};
@@ -83,16 +83,46 @@ pub(crate) fn go_tls_return(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// A session that was closed, and its connection: at the same place there may be another one by now.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Closed {
+    session: Key,
+    connection: u64,
+}
+
+/// Sessions that are let go of when as many others have been closed: one goroutine may close what
+/// another still writes to, and whose call returns later.
+#[map]
+static GO_TLS_CLOSED: Queue<Closed> = Queue::with_max_entries(256, 0);
+
 /// `crypto/tls.(*Conn).Close(c)`
 #[uprobe]
 pub(crate) fn go_tls_close(ctx: ProbeContext) -> u32 {
-    let session = Key {
-        pointer: registers(&ctx).argument0,
-        tgid: current::ids().tgid,
-        pad: 0,
+    let session = bind::key(registers(&ctx).argument0, current::ids());
+    let Some(found) = bind::find(&session) else {
+        return 0;
     };
-    let _ = TLS_SESSIONS.remove(&session);
+    let closed = Closed {
+        session,
+        connection: found.stream.connection,
+    };
+    if GO_TLS_CLOSED.push(&closed, 0).is_err() {
+        let_go();
+        let _ = GO_TLS_CLOSED.push(&closed, 0);
+    }
     0
+}
+
+/// Lets go of the session that was closed first.
+#[inline(always)]
+fn let_go() {
+    if let Ok(Some(closed)) = GO_TLS_CLOSED.pop()
+        && let Some(session) = bind::find(&closed.session)
+        && session.stream.connection == closed.connection
+    {
+        let _ = TLS_SESSIONS.remove(&closed.session);
+    }
 }
 
 /// The session that a goroutine makes a call for.
