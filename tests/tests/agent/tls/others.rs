@@ -116,3 +116,39 @@ fn go_of_several_versions() -> Result<()> {
     );
     Ok(())
 }
+
+/// Other goroutines close what one still writes to.
+#[test]
+fn go_that_closes_within_a_write() -> Result<()> {
+    const REQUESTS: u64 = 20;
+    let lab = Lab::open()?;
+    let source = lab.write("late.go", include_str!("../programs/late.go"))?;
+    let program = lab.path().join("late");
+    let mut build = lab.command("go");
+    build.arg("build").arg("-o").arg(&program);
+    finish(build.arg(&source).env("GO111MODULE", "off"))?;
+    let agent = lab.agent(&[])?;
+    let address = free_address()?;
+    let service = named(&lab, "late");
+    let mut server = lab.command(&program);
+    server
+        .arg(address.to_string())
+        .args(Certificate::new(&lab)?.paths())
+        .env("OTEL_SERVICE_NAME", &service);
+    let _server = lab.serve(&mut server, address)?;
+    // Until its file has been found and is watched.
+    std::thread::sleep(Duration::from_secs(2));
+    for number in 0..REQUESTS {
+        let mut curl = lab.command("curl");
+        curl.args([
+            "--http1.1",
+            "--insecure",
+            "--silent",
+            "--output",
+            "/dev/null",
+        ]);
+        finish(curl.arg(format!("https://{address}/late/{number}")))?;
+    }
+    let rows: Rows<'_> = &[(["GET", "200", "/late/{id}"], REQUESTS)];
+    assert_served(&agent, &service, rows)
+}
