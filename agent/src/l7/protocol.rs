@@ -137,6 +137,10 @@ fn recognise(
     } else {
         return None;
     };
+    // What the other direction has so far may be the front of the preface: a server needn't wait for
+    // all of it.
+    let (place, before) = connection.place(opposite(direction));
+    let had = (place == before.len() as u64 && PREFACE.starts_with(before)).then_some(before.len());
     let mut opening = connection.become_http2(cx);
     opening.requests = Some(if asks { direction } else { opposite(direction) });
     for (side, place) in [Direction::Receive, Direction::Send]
@@ -145,13 +149,12 @@ fn recognise(
     {
         if side == direction {
             place.1 = start;
-        } else if place.0 == 0 && !late {
-            // Of the other direction nothing was told yet.
-            place.1 = if asks {
-                Start::First
-            } else {
-                Start::Preface(0)
-            };
+        } else if late {
+            // Where its frames begin isn't known.
+        } else if asks && place.0 == 0 {
+            place.1 = Start::First;
+        } else if !asks && let Some(had) = had {
+            place.1 = Start::Preface(had);
         }
     }
     Some(opening)

@@ -285,6 +285,25 @@ fn a_server_may_speak_first() {
 }
 
 #[test]
+fn a_server_may_speak_within_the_preface() {
+    for at in 1..PREFACE.len() {
+        let (first, second) = PREFACE.split_at(at);
+        // Its frames begin where the preface ends, and not with a read.
+        let second = [second, &settings()[..8]].concat();
+        let script = Script::new(1)
+            .receive(first)
+            .send(settings())
+            .receive(second)
+            .receive([&settings()[8..], &ask(1, "/")].concat())
+            .send([head(1, "404"), last_data(1, 0)].concat());
+        for script in [script.clone(), script.mirrored()] {
+            let seen = only(&script);
+            assert_eq!((&*seen.path, seen.status), ("/", Some(404)), "{at}");
+        }
+    }
+}
+
+#[test]
 fn a_request_that_upgrades_is_answered_on_stream_1() {
     let upgrade = "POST /up HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                    Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 2\r\n\r\nhi";
