@@ -126,6 +126,9 @@ fn advance<P: Peers>(stream: &mut Stream, peers: &P, io: &Io, told: bool) -> u32
             return go_on(stream, peers, io);
         }
         left = follow_http1(stream, peers, io);
+    } else if told && stream.verdict == verdict::HTTP2 {
+        // Where the next frame begins isn't looked for while nobody is told.
+        http2::join(stream);
     }
     stream.offset[io.direction as usize & 1] += u64::from(io.length - left);
     left

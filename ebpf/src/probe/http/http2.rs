@@ -181,7 +181,8 @@ impl Walk {
             return Part::new(total, captured);
         }
         if start > 0 {
-            return Part::new(start, start);
+            // What goes on in front of it may be longer than what was captured.
+            return Part::new(start, if start < captured { start } else { captured });
         }
         stream.budget[direction] = LOST;
         Part::new(total, captured)

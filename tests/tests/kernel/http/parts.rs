@@ -29,6 +29,10 @@ pub(crate) const TESTS: &[Test] = &[
         run: a_write_of_many_small_frames,
     },
     Test {
+        name: "http::parts::a_frame_that_is_longer_than_what_is_told",
+        run: a_frame_that_is_longer_than_what_is_told,
+    },
+    Test {
         name: "http::parts::frames_that_are_cut_anywhere",
         run: frames_that_are_cut_anywhere,
     },
@@ -50,6 +54,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "http2-small",
         run: small,
+    },
+    Workload {
+        name: "http2-longer",
+        run: longer,
     },
     Workload {
         name: "http2-cut",
@@ -258,6 +266,26 @@ fn small(_: &[&str]) -> Result<()> {
 fn a_write_of_many_small_frames(observed: &mut Observed) -> Result<()> {
     let exchanges = both(observed, "http2-small", &[])?;
     check(&exchanges, "/small/", &odd(SMALL), 100)
+}
+
+/// A frame of a type that nobody knows (RFC 9113 section 4.1), whose rest is more than one part has
+/// room for; requests and answers before and behind it.
+fn longer(_: &[&str]) -> Result<()> {
+    let (mut client, mut server) = pair()?;
+    begin(&mut client, &mut server)?;
+    let unknown = frame(0x20, 0, 0, &[0; 62_000]);
+    for stream in odd(6) {
+        let asked = [&unknown[..], &request(stream, &format!("/longer/{stream}"))].concat();
+        in_two(&mut client, &mut server, &asked, 100)?;
+        let answered = [&unknown[..], &answer(stream, 30, 10)].concat();
+        in_two(&mut server, &mut client, &answered, 100)?;
+    }
+    Ok(())
+}
+
+fn a_frame_that_is_longer_than_what_is_told(observed: &mut Observed) -> Result<()> {
+    let exchanges = both(observed, "http2-longer", &[])?;
+    check(&exchanges, "/longer/", &odd(6), 30)
 }
 
 /// A request and its answer cut in two at every offset, and byte by byte.
