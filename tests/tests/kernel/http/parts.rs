@@ -285,6 +285,11 @@ fn longer(_: &[&str]) -> Result<()> {
 
 fn a_frame_that_is_longer_than_what_is_told(observed: &mut Observed) -> Result<()> {
     let exchanges = both(observed, "http2-longer", &[])?;
+    let malformed = observed.ring.malformed();
+    ensure!(
+        malformed == 0,
+        "{malformed} records that say more than they have"
+    );
     check(&exchanges, "/longer/", &odd(6), 30)
 }
 
