@@ -2,8 +2,8 @@
 
 use aya_ebpf::{EbpfContext, maps::ProgramArray};
 
-/// Makes an array for each program that is jumped to, with its name in capitals. The agent puts the
-/// program there; the kernel wants all that it does so for in an array to be attached in one way.
+/// Makes an array for each program that is jumped to, with its name in capitals, where the agent puts
+/// it. One each, for the kernel wants all programs of an array to be attached in the same way.
 macro_rules! targets {
     ($($name:ident),+ $(,)?) => {$(
         #[aya_ebpf::macros::map]

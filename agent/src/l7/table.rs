@@ -70,7 +70,7 @@ pub struct Connections {
     table: NumberMap<u64, Conversation>,
     /// Connections that are gone but may still be told of, and since when.
     lingering: VecDeque<(u64, u64)>,
-    /// Ends of encrypted connections.
+    /// Ends of encrypted connections, which stay in the table until then.
     ends: VecDeque<End>,
     shared: Shared,
 }
@@ -159,14 +159,12 @@ impl Connections {
 
     /// Takes a segment in, and gives the exchanges that it completes to `out`.
     pub fn segment(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(&Exchange)) {
-        let Some(connection) = self.table.get(&segment.connection) else {
-            self.shared.counters.unknown_connection += u64::from(segment.length > 0);
-            return;
+        let ends = segment.flags & (flag::CLOSED | flag::RESET) != 0;
+        let encrypted = |table: &NumberMap<u64, Conversation>| {
+            let connection = table.get(&segment.connection);
+            connection.is_some_and(Conversation::is_encrypted)
         };
-        if segment.length == 0
-            && segment.flags & (flag::CLOSED | flag::RESET) != 0
-            && connection.is_encrypted()
-        {
+        if segment.length == 0 && ends && encrypted(&self.table) {
             self.ends.push_back(End {
                 connection: segment.connection,
                 time: segment.time,
@@ -178,8 +176,10 @@ impl Connections {
         }
     }
 
+    /// Takes in what needn't wait.
     fn take(&mut self, segment: &Segment<'_>, out: &mut impl FnMut(&Exchange)) {
         let Some(connection) = self.table.get_mut(&segment.connection) else {
+            self.shared.counters.unknown_connection += u64::from(segment.length > 0);
             return;
         };
         let mut context = self.shared.context(out);

@@ -38,9 +38,10 @@ pub(super) fn follow(
 ) -> Found {
     let direction = io.direction as usize & 1;
     // Positions are those in the pieces, of which some bytes may be left out.
-    let told = u64::from(payload.parts().2);
-    let start = stream.offset[direction].wrapping_sub(told);
-    let total = told + u64::from(io.length);
+    let (_, _, before) = payload.parts();
+    let before = u64::from(before);
+    let start = stream.offset[direction].wrapping_sub(before);
+    let total = before + u64::from(io.length);
     let cursor = record.scratch();
     *cursor = Cursor::new(payload, total);
     let mut at = stream.end[direction].wrapping_sub(start);
@@ -115,7 +116,7 @@ pub(super) fn follow(
     *payload = cursor.starting_at_mark(payload);
     if next == Next::DATA {
         stream.end[direction] = start + at;
-        return Found::Data(at.min(total) - told);
+        return Found::Data(at.min(total) - before);
     }
     if next == Next::LINE {
         stream.end[direction] = start + total;
@@ -123,7 +124,7 @@ pub(super) fn follow(
         forget_line(stream, direction);
         stream.body[direction] = UNKNOWN;
     }
-    Found::Framing(line.wrapping_sub(told))
+    Found::Framing(line.wrapping_sub(before))
 }
 
 /// Why a walk from chunk to chunk has ended.

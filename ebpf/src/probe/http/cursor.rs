@@ -11,18 +11,18 @@ const PIECE: u64 = size_of::<[u64; 2]>() as u64;
 /// The pieces of a payload, one of which is being looked at. Positions are those in all of them.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
-    present: Present,
+    present: Piece,
     /// Where the present one ends.
     end: u64,
     /// The one that is gone back to.
-    marked: Present,
+    marked: Piece,
     /// Whether there is more than one, as a number.
     several: u64,
 }
 
 /// A piece.
 #[derive(Clone, Copy)]
-struct Present {
+struct Piece {
     /// Where the next `struct iovec` is, and how many there are from there on.
     vector: u64,
     left: u64,
@@ -37,7 +37,7 @@ impl Cursor {
     pub(super) fn new(payload: &Payload, length: u64) -> Self {
         let (address, pieces, _) = payload.parts();
         let one = pieces == 1;
-        let present = Present {
+        let present = Piece {
             vector: address,
             left: if one { 0 } else { pieces.into() },
             base: address,
@@ -46,7 +46,7 @@ impl Cursor {
         Self {
             present,
             end: if one { length } else { 0 },
-            marked: Present {
+            marked: Piece {
                 vector: address.wrapping_add(PIECE),
                 left: present.left.wrapping_sub(1),
                 ..present
@@ -95,7 +95,7 @@ impl Cursor {
         if self.several == 0 {
             return *payload;
         }
-        let Present {
+        let Piece {
             vector,
             left,
             base,

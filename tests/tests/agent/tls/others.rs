@@ -1,6 +1,9 @@
 //! The same libraries in other versions, and elsewhere: OpenSSL 1.1, `BoringSSL`, Go from 1.17 on.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Result, ensure};
 use sonde_tests::{
@@ -58,6 +61,15 @@ const GO: &[(&str, &[&str])] = &[
     ("1.24.9", &[]),
 ];
 
+/// By the compiler of the PATH.
+fn build(lab: &Lab, source: &Path, flags: &[&str], name: &str) -> Result<PathBuf> {
+    let program = lab.path().join(name);
+    let mut build = lab.command("go");
+    build.arg("build").args(flags).arg("-o").arg(&program);
+    finish(build.arg(source).env("GO111MODULE", "off"))?;
+    Ok(program)
+}
+
 /// With symbols and without, at addresses that are fixed and not.
 #[test]
 fn go_of_several_versions() -> Result<()> {
@@ -68,11 +80,7 @@ fn go_of_several_versions() -> Result<()> {
         if !version.is_empty() {
             return go_build(&lab, version, &source, flags, &name);
         }
-        let program = lab.path().join(name);
-        let mut build = lab.command("go");
-        build.arg("build").args(*flags).arg("-o").arg(&program);
-        finish(build.arg(&source).env("GO111MODULE", "off"))?;
-        Ok(program)
+        build(&lab, &source, flags, &name)
     });
     let programs: Vec<PathBuf> = programs.collect::<Result<_>>()?;
     let agent = lab.agent(&[])?;
@@ -123,10 +131,7 @@ fn go_that_closes_within_a_write() -> Result<()> {
     const REQUESTS: u64 = 20;
     let lab = Lab::open()?;
     let source = lab.write("late.go", include_str!("../programs/late.go"))?;
-    let program = lab.path().join("late");
-    let mut build = lab.command("go");
-    build.arg("build").arg("-o").arg(&program);
-    finish(build.arg(&source).env("GO111MODULE", "off"))?;
+    let program = build(&lab, &source, &[], "late")?;
     let agent = lab.agent(&[])?;
     let address = free_address()?;
     let service = named(&lab, "late");
