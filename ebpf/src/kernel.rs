@@ -121,6 +121,8 @@ object! {
     Task;
     /// `struct sock`
     Sock;
+    /// `struct tcp_sock`, which starts with its `struct sock`
+    Tcp;
     /// `struct request` of the block layer
     Request;
 }

@@ -9,7 +9,7 @@ use sonde_common::{
     field::Field,
 };
 
-use super::{Access, Probed, Sock, offset, probe, probe_or_zero};
+use super::{Access, Probed, Sock, Tcp, probe, probe_or_zero};
 
 /// `AF_INET`
 const AF_INET: u16 = 2;
@@ -108,7 +108,7 @@ impl<A: Access> Sock<A> {
     /// Whether user space has taken the peer's FIN, which has a sequence number as bytes have.
     #[inline(always)]
     pub(crate) fn fin_is_read(&self) -> bool {
-        self.fin_has_come() && self.copied_seq() == self.tcp(Field::TcpRcvNxt)
+        self.fin_has_come() && self.copied_seq() == self.probe(Field::TcpRcvNxt)
     }
 
     /// Whether a write waits for room, of which some bytes may have been taken.
@@ -118,10 +118,15 @@ impl<A: Access> Sock<A> {
         pending != 0
     }
 
+    #[inline(always)]
+    fn copied_seq(&self) -> Option<u32> {
+        self.probe(Field::TcpCopiedSeq)
+    }
+
     /// Whether bytes wait to be read.
     #[inline(always)]
     pub(crate) fn has_unread(&self) -> bool {
-        let next: u32 = self.tcp(Field::TcpRcvNxt).unwrap_or(0);
+        let next: u32 = self.probe(Field::TcpRcvNxt).unwrap_or(0);
         let read = self.copied_seq().unwrap_or(next);
         next.wrapping_sub(read) > u32::from(self.fin_has_come())
     }
@@ -134,12 +139,7 @@ impl<A: Access> Sock<A> {
         flags & DONE != 0
     }
 
-    /// A field of the socket's `struct tcp_sock`, of which `struct sock` is the first member.
-    #[inline(always)]
-    fn tcp<T: Copy>(&self, field: Field) -> Option<T> {
-        probe(self.0, field)
-    }
-
+    /// A field of it, or of the `struct tcp_sock` that it starts, not for the hot path.
     #[inline(always)]
     fn probe<T: Copy>(&self, field: Field) -> Option<T> {
         probe(self.0, field)
@@ -148,62 +148,15 @@ impl<A: Access> Sock<A> {
     /// Smoothed round-trip time in microseconds; 0 before the first sample.
     #[inline(always)]
     pub(crate) fn srtt(&self) -> u32 {
-        self.tcp::<u32>(Field::TcpSrttUs).unwrap_or(0) >> 3
+        self.probe::<u32>(Field::TcpSrttUs).unwrap_or(0) >> 3
     }
 
-    /// Next sequence number that user space has not read. On the hot path: a direct load where
-    /// that is possible.
+    /// What TCP keeps of the socket, for loads that are as direct as those from the socket itself.
     #[inline(always)]
-    pub(crate) fn copied_seq(&self) -> Option<u32> {
-        let offset = offset(Field::TcpCopiedSeq)?;
+    pub(crate) fn tcp(&self) -> Option<Tcp<A>> {
         // SAFETY: `sk` is the kernel's; a null result is checked.
         let tcp = unsafe { A::tcp_sock(self.0) };
-        if tcp.is_null() {
-            return None;
-        }
-        // SAFETY: the offset is that of the field in this kernel's own description.
-        unsafe { A::load(tcp, offset) }
-    }
-
-    /// How long what is read at this moment has been there; see [`waited`].
-    #[inline(always)]
-    pub(crate) fn waited(&self, now: u64) -> Option<u32> {
-        // SAFETY: `sk` is the kernel's; a null result is checked.
-        let tcp = unsafe { A::tcp_sock(self.0) };
-        if tcp.is_null() {
-            return None;
-        }
-        // SAFETY: the offsets are those of the fields in this kernel's own description.
-        let arrival = unsafe {
-            Arrival {
-                packet: A::load(tcp, offset(Field::TcpMstamp)?)?,
-                data: A::load(tcp, offset(Field::IcskLrcvtime)?)?,
-                pad: 0,
-            }
-        };
-        Some(waited(&arrival, now))
-    }
-
-    /// What TCP knows of the connection. On the hot path: two direct loads
-    /// where that is possible.
-    #[inline(always)]
-    pub(crate) fn tcp_info(&self) -> Option<Info> {
-        // SAFETY: `sk` is the kernel's; a null result is checked.
-        let tcp = unsafe { A::tcp_sock(self.0) };
-        if tcp.is_null() {
-            return None;
-        }
-        // SAFETY: the offsets are those of the fields in this kernel's own description.
-        let (srtt, retransmits): (u32, u32) = unsafe {
-            (
-                A::load(tcp, offset(Field::TcpSrttUs)?)?,
-                A::load(tcp, offset(Field::TcpTotalRetrans)?)?,
-            )
-        };
-        Some(Info {
-            srtt: srtt >> 3,
-            retransmits,
-        })
+        (!tcp.is_null()).then(|| Tcp::new(tcp))
     }
 
     /// A number that no other socket gets, made if it has none; 0 where that can't be asked for.
@@ -222,26 +175,61 @@ impl<A: Access> Sock<A> {
     /// Payload bytes sent, each counted once. `bytes_acked` would count SYN and FIN as well.
     #[inline(always)]
     pub(crate) fn bytes_sent(&self) -> u64 {
-        let all: u64 = self.tcp(Field::TcpBytesSent).unwrap_or(0);
-        all.saturating_sub(self.tcp(Field::TcpBytesRetrans).unwrap_or(0))
+        let all: u64 = self.probe(Field::TcpBytesSent).unwrap_or(0);
+        all.saturating_sub(self.probe(Field::TcpBytesRetrans).unwrap_or(0))
     }
 
     /// Payload bytes received in order. The kernel's number counts the FIN, once that has come.
     #[inline(always)]
     pub(crate) fn bytes_received(&self) -> u64 {
-        let all: u64 = self.tcp(Field::TcpBytesReceived).unwrap_or(0);
+        let all: u64 = self.probe(Field::TcpBytesReceived).unwrap_or(0);
         all.saturating_sub(self.fin_has_come().into())
     }
 
     /// Segments sent again.
     #[inline(always)]
     pub(crate) fn retransmits(&self) -> u32 {
-        self.tcp(Field::TcpTotalRetrans).unwrap_or(0)
+        self.probe(Field::TcpTotalRetrans).unwrap_or(0)
+    }
+}
+
+impl<A: Access> Tcp<A> {
+    /// The socket.
+    #[inline(always)]
+    pub(crate) fn sock(&self) -> Sock<A> {
+        Sock::new(self.0)
+    }
+
+    /// Next sequence number that user space has not read.
+    #[inline(always)]
+    pub(crate) fn copied_seq(&self) -> Option<u32> {
+        self.get(Field::TcpCopiedSeq)
+    }
+
+    /// How long what is read at this moment has been there; see [`waited`].
+    #[inline(always)]
+    pub(crate) fn waited(&self, now: u64) -> Option<u32> {
+        let arrival = Arrival {
+            packet: self.get(Field::TcpMstamp)?,
+            data: self.get(Field::IcskLrcvtime)?,
+            pad: 0,
+        };
+        Some(waited(&arrival, now))
+    }
+
+    /// What TCP knows of the connection.
+    #[inline(always)]
+    pub(crate) fn info(&self) -> Option<Info> {
+        let srtt: u32 = self.get(Field::TcpSrttUs)?;
+        Some(Info {
+            srtt: srtt >> 3,
+            retransmits: self.get(Field::TcpTotalRetrans)?,
+        })
     }
 }
 
 impl Sock<Probed> {
-    /// [`Sock::tcp_info`] of an address where there may be no socket any more; what is read there then
+    /// [`Tcp::info`] of an address where there may be no socket any more; what is read there then
     /// is of no use.
     #[inline(always)]
     pub(crate) fn probable_tcp_info(&self) -> Info {

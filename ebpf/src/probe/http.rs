@@ -47,7 +47,7 @@ use self::{
 };
 use crate::{
     emit::{header, send},
-    kernel::{Access, Sock},
+    kernel::{Access, Tcp},
     scratch::forget,
 };
 
@@ -71,15 +71,15 @@ pub(crate) trait Peers {
     fn waited(&self, now: u64) -> u32;
 }
 
-impl<A: Access> Peers for Sock<A> {
+impl<A: Access> Peers for Tcp<A> {
     #[inline(always)]
     fn peers(&self) -> Tuple {
-        self.tuple()
+        self.sock().tuple()
     }
 
     #[inline(always)]
     fn waited(&self, now: u64) -> u32 {
-        Sock::waited(self, now).unwrap_or(NOT_QUEUED)
+        Tcp::waited(self, now).unwrap_or(NOT_QUEUED)
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Io, Payload, Slot, body, now, pass, tell_of};
 use crate::{
     connection::Store,
     emit::fault,
-    kernel::{Access, Sock},
+    kernel::{Access, Sock, Tcp},
     probe::tls,
 };
 
@@ -43,13 +43,13 @@ pub(super) fn adopt<S: Store>(connection: &mut Connection, tgid: u32) {
 
 /// Notes a read or write on a TCP socket; whether it moves bytes, for [`advance`].
 #[inline(always)]
-pub(super) fn moves<A: Access>(sk: &Sock<A>, connection: &mut Connection, io: &Io) -> bool {
+pub(super) fn moves<A: Access>(tcp: &Tcp<A>, connection: &mut Connection, io: &Io) -> bool {
     if io.length == 0 {
         end(&connection.stream, io);
         return false;
     }
     if io.direction as u8 == Direction::Receive as u8 {
-        let unseen = unseen_bytes(sk, connection, io.length);
+        let unseen = unseen_bytes(tcp, connection, io.length);
         if unseen != 0 {
             pass(&mut connection.stream, Direction::Receive, unseen);
         }
@@ -68,8 +68,8 @@ pub(crate) fn end(stream: &Stream, io: &Io) {
 /// Bytes that left the receive queue since the last read that was seen, other than by this one:
 /// splice out of the socket, `io_uring` before 6.3.
 #[inline(always)]
-fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32) -> u32 {
-    let Some(now) = sk.copied_seq() else {
+fn unseen_bytes<A: Access>(tcp: &Tcp<A>, connection: &mut Connection, seen: u32) -> u32 {
+    let Some(now) = tcp.copied_seq() else {
         return 0;
     };
     let moved = now.wrapping_sub(connection.copied_seq);
@@ -82,7 +82,7 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32)
         return 0;
     }
     // The FIN is taken with the last bytes when it came with them.
-    let unseen = unseen - u32::from(sk.fin_is_read());
+    let unseen = unseen - u32::from(tcp.sock().fin_is_read());
     if unseen != 0 {
         fault(Fault::UnseenBytes);
     }
@@ -93,7 +93,7 @@ fn unseen_bytes<A: Access>(sk: &Sock<A>, connection: &mut Connection, seen: u32)
 #[inline(always)]
 pub(crate) fn sending_ended<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
     let stream = &mut connection.stream;
-    stream.tcp = sk.tcp_info().unwrap_or(stream.tcp);
+    stream.tcp = sk.tcp().and_then(|tcp| tcp.info()).unwrap_or(stream.tcp);
     if stream.announced != 0 && stream.verdict != verdict::OPAQUE {
         let end = unseen(Direction::Send, 0, connection.tgid);
         tell_of(stream, &end, now(), flag::END);
@@ -111,7 +111,7 @@ pub(crate) fn closing<A: Access>(sk: &Sock<A>, connection: &mut Connection) {
     if connection.stream.announced == 0 || connection.stream.verdict == verdict::OPAQUE {
         return;
     }
-    let bytes = unseen_bytes(sk, connection, 0);
+    let bytes = sk.tcp().map_or(0, |tcp| unseen_bytes(&tcp, connection, 0));
     if bytes != 0 {
         let io = unseen(Direction::Receive, bytes, connection.tgid);
         let stream = &mut connection.stream;

@@ -31,6 +31,7 @@ const MSG_ERRQUEUE: i32 = 0x2000;
 
 /// `sock_recv_length(sk, ret, flags)`
 #[btf_tracepoint(function = "sock_recv_length")]
+#[inline(always)]
 pub(crate) fn http_receive(ctx: BtfTracePointContext) -> i32 {
     let sk = Sock::new(ctx.arg(0));
     let (length, flags): (i32, i32) = (ctx.arg(1), ctx.arg(2));
@@ -46,6 +47,7 @@ pub(crate) fn http_receive(ctx: BtfTracePointContext) -> i32 {
 
 /// `sock_send_length(sk, ret, flags)`
 #[btf_tracepoint(function = "sock_send_length")]
+#[inline(always)]
 pub(crate) fn http_send(ctx: BtfTracePointContext) -> i32 {
     let sk = Sock::new(ctx.arg(0));
     let length: i32 = ctx.arg(1);
@@ -130,10 +132,10 @@ fn on_part(sk: &Sock<Direct>, direction: Direction, left: Left) -> Option<()> {
     let slot = Slot::of_cpu(direction)?;
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Storage::find(sk)? };
-    let stream = &mut connection.stream;
+    let (stream, tcp) = (&mut connection.stream, sk.tcp()?);
     match left {
-        Left::Frames => tell_parts(stream, sk, rest, direction, slot),
-        Left::Messages => tell_messages(stream, sk, rest, direction, slot),
+        Left::Frames => tell_parts(stream, &tcp, rest, direction, slot),
+        Left::Messages => tell_messages(stream, &tcp, rest, direction, slot),
     }
 }
 
@@ -190,7 +192,8 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
         payload(&task)
     };
     let slot = Slot::of_cpu(direction)?;
-    connection.stream.tcp = sk.tcp_info()?;
+    let tcp = sk.tcp()?;
+    connection.stream.tcp = tcp.info()?;
     let io = Io {
         direction,
         length: length as u32,
@@ -207,10 +210,10 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
     }
     let told = is_told(&mut connection.stream, &io);
     if connection.stream.verdict != verdict::TLS {
-        if !moves(sk, connection, &io) {
+        if !moves(&tcp, connection, &io) {
             return None;
         }
-        let left = advance(&mut connection.stream, sk, &io, told);
+        let left = advance(&mut connection.stream, &tcp, &io, told);
         return keep(&mut connection.stream, &io, left);
     }
     if length > 0 {

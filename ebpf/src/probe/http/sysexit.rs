@@ -113,6 +113,7 @@ pub(crate) fn http_sys_exit(ctx: RawTracePointContext) -> i32 {
 
 /// Follows what `http_sys_exit` has found to be read.
 #[raw_tracepoint(tracepoint = "sys_exit")]
+#[inline(always)]
 pub(crate) fn http_received(ctx: RawTracePointContext) -> i32 {
     if let Some(step) = on_moved(Direction::Receive, &Regs::new(ctx.arg(0))) {
         next(&ctx, Direction::Receive, step);
@@ -140,6 +141,7 @@ pub(crate) fn http_received_body(ctx: RawTracePointContext) -> i32 {
 
 /// Follows what `http_sys_exit` has found to be written.
 #[raw_tracepoint(tracepoint = "sys_exit")]
+#[inline(always)]
 pub(crate) fn http_sent(ctx: RawTracePointContext) -> i32 {
     if let Some(step) = on_moved(Direction::Send, &Regs::new(ctx.arg(0))) {
         next(&ctx, Direction::Send, step);
@@ -280,10 +282,11 @@ fn on_part(direction: Direction, left: Left) -> Option<Next> {
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *Table::find(&sk)? };
     let (stream, rest) = (&mut connection.stream, &mut moved.rest);
+    let tcp = sk.tcp()?;
     let slot = Slot::of_cpu(direction)?;
     let stays = match left {
-        Left::Frames => tell_parts(stream, &sk, rest, direction, slot),
-        Left::Messages => tell_messages(stream, &sk, rest, direction, slot),
+        Left::Frames => tell_parts(stream, &tcp, rest, direction, slot),
+        Left::Messages => tell_messages(stream, &tcp, rest, direction, slot),
     };
     if stays.is_none() {
         return next_message(moved, connection);
@@ -321,10 +324,13 @@ fn next_message(moved: &mut Call, connection: &mut Connection) -> Option<Next> {
 fn on_message(sk: &Sock<Probed>, connection: &mut Connection, io: &Io, regs: &Regs<Probed>) -> u32 {
     let told = is_told(&mut connection.stream, io);
     if connection.stream.verdict != verdict::TLS {
-        if !moves(sk, connection, io) {
+        let Some(tcp) = sk.tcp() else {
+            return 0;
+        };
+        if !moves(&tcp, connection, io) {
             return 0;
         }
-        return advance(&mut connection.stream, sk, io, told);
+        return advance(&mut connection.stream, &tcp, io, told);
     }
     if io.length > 0 {
         let goroutine = regs.goroutine();
