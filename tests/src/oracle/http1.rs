@@ -1,10 +1,6 @@
 //! The HTTP/1.1 client: one connection after another, with everything that a plan asks for.
 
-use std::{
-    io::Write as _,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{io::Write as _, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -78,7 +74,7 @@ impl Client {
     /// Sends one request, or a pipeline of them, and reads the answers.
     fn exchange(&mut self, open: &mut Connection, plans: &[Plan]) -> Result<Vec<Sent>> {
         let host = self.host();
-        let began = Instant::now();
+        open.stream.begin();
         if let [plan] = plans {
             self.send(open, plan, &host)?;
         } else {
@@ -96,7 +92,7 @@ impl Client {
                 (answer.status, answer.body) == (plan.status, plan.answer_size()),
                 "answered with {answer:?}"
             );
-            sent.push(Sent::whole(plan, answer.end - began, plans.len() > 1));
+            sent.push(Sent::whole(plan, open.stream.took(), plans.len() > 1));
         }
         ensure!(open.reader.is_empty(), "more than was asked for");
         Ok(sent)
@@ -129,7 +125,6 @@ impl Client {
     /// Sends what there is to be sent before the client goes, and goes.
     fn break_off(&mut self, mut open: Connection, plan: &Plan, abort: Abort) -> Result<Sent> {
         let head = message::head(plan, &self.host());
-        let began = Instant::now();
         match abort {
             Abort::Head => {
                 let part = self.planner.below(head.len() - 1);
@@ -153,13 +148,12 @@ impl Client {
                 open.reader.pass(&mut open.stream, 100_000, Pace::Fast)?;
             }
         }
-        let duration = began.elapsed();
         if abort == Abort::BodyClose {
             open.stream.close()?;
         } else {
             open.stream.reset()?;
         }
-        Ok(Sent::broken_off(plan, duration, abort))
+        Ok(Sent::broken_off(plan, abort))
     }
 }
 

@@ -1,10 +1,6 @@
 //! The HTTP/2 client: several streams at once on one connection after another.
 
-use std::{
-    future::poll_fn,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -22,10 +18,12 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     Target,
+    frames::{Frames, Times},
     plan::{Abort, Framing, Plan, Planner},
     sent::Sent,
     server::HOST,
     splitting::{Io, Splitting},
+    wire::AsyncWire,
 };
 
 /// Requests at once on a connection.
@@ -60,9 +58,13 @@ impl Client {
         let mut sent = Vec::new();
         loop {
             let requests = self.planner.below(REQUESTS);
-            let (streams, connection) = handshake(self.connect().await?).await?;
+            let frames = self.connect().await?;
+            let times = frames.times();
+            let (streams, connection) = handshake(frames).await?;
             let connection = tokio::spawn(connection);
-            let over = self.use_connection(streams, requests, &mut sent).await?;
+            let over = self
+                .use_connection(streams, &times, requests, &mut sent)
+                .await?;
             // Ends in order once nobody uses it.
             timeout(PATIENCE, connection).await???;
             if over {
@@ -71,22 +73,24 @@ impl Client {
         }
     }
 
-    async fn connect(&mut self) -> Result<Io> {
+    async fn connect(&mut self) -> Result<Frames> {
         let socket = TcpStream::connect(self.target.address).await?;
         socket.set_nodelay(true)?;
-        let io: Io = match &self.target.tls {
-            None => Box::new(socket),
+        let wire = AsyncWire::new(socket)?;
+        let last = wire.last();
+        let mut io: Io = match &self.target.tls {
+            None => Box::new(wire),
             Some(config) => {
                 let name = ServerName::try_from(HOST)?;
                 let connector = TlsConnector::from(Arc::clone(config));
-                let io = connector.connect(name, socket).await;
+                let io = connector.connect(name, wire).await;
                 Box::new(io.context("the handshake")?)
             }
         };
-        if self.planner.is_alone() {
-            return Ok(io);
+        if !self.planner.is_alone() {
+            io = Box::new(Splitting::new(io, self.planner.seed()));
         }
-        Ok(Box::new(Splitting::new(io, self.planner.seed())))
+        Ok(Frames::new(io, last))
     }
 
     /// Requests at once.
@@ -98,6 +102,7 @@ impl Client {
     async fn use_connection(
         &mut self,
         mut streams: SendRequest<Bytes>,
+        times: &Times,
         requests: usize,
         sent: &mut Vec<Sent>,
     ) -> Result<bool> {
@@ -118,7 +123,7 @@ impl Client {
             }
             sleep(plan.think).await;
             streams = streams.ready().await?;
-            let stream = Request::open(&mut streams, plan, &base)?;
+            let stream = Request::open(&mut streams, times, plan, &base)?;
             under_way.spawn(async move {
                 let plan = format!("{:?}", stream.plan);
                 let done = timeout(PATIENCE, stream.finish()).await;
@@ -137,13 +142,18 @@ impl Client {
 /// A request that has been begun.
 struct Request {
     plan: Plan,
-    began: Instant,
+    times: Times,
     body: SendStream<Bytes>,
     answer: h2::client::ResponseFuture,
 }
 
 impl Request {
-    fn open(streams: &mut SendRequest<Bytes>, plan: Plan, base: &str) -> Result<Self> {
+    fn open(
+        streams: &mut SendRequest<Bytes>,
+        times: &Times,
+        plan: Plan,
+        base: &str,
+    ) -> Result<Self> {
         let mut request = http::Request::builder()
             .method(plan.method)
             .uri(format!("{base}{}", plan.target()))
@@ -153,11 +163,10 @@ impl Request {
         {
             request = request.header("content-length", payload.size);
         }
-        let began = Instant::now();
         let (answer, body) = streams.send_request(request.body(())?, plan.request.is_none())?;
         Ok(Self {
             plan,
-            began,
+            times: times.clone(),
             body,
             answer,
         })
@@ -205,19 +214,19 @@ impl Request {
                 sleep(Duration::from_micros(500)).await;
             }
         }
-        let duration = self.began.elapsed();
         body.trailers().await?;
+        let took = self.times.take(self.body.stream_id().as_u32())?;
         let plan = &self.plan;
         ensure!(
             (status, size) == (plan.status, plan.answer_size()),
             "answered with {status} and {size} bytes"
         );
-        Ok(Sent::whole(plan, duration, false))
+        Ok(Sent::whole(plan, took, false))
     }
 
     /// Sends what there is to be sent before the stream is reset, and resets it.
     async fn break_off(mut self, abort: Abort) -> Result<Sent> {
-        let duration = match abort {
+        match abort {
             Abort::BodyReset => {
                 self.send(
                     self.plan.request.map_or(0, |payload| payload.size / 2),
@@ -225,25 +234,19 @@ impl Request {
                 )
                 .await?;
                 sleep(MOMENT).await;
-                self.began.elapsed()
             }
-            Abort::Unanswered => {
-                sleep(UNANSWERED).await;
-                self.began.elapsed()
-            }
+            Abort::Unanswered => sleep(UNANSWERED).await,
             Abort::Answer => {
                 let mut body = (&mut self.answer).await?.into_body();
                 let mut size = 0;
                 while size < 50_000 {
                     size += next(&mut body).await?.context("the answer's end")?;
                 }
-                self.body.send_reset(Reason::CANCEL);
-                return Ok(Sent::broken_off(&self.plan, self.began.elapsed(), abort));
             }
             Abort::Head | Abort::BodyClose => anyhow::bail!("a stream has no {abort:?}"),
-        };
+        }
         self.body.send_reset(Reason::CANCEL);
-        Ok(Sent::broken_off(&self.plan, duration, abort))
+        Ok(Sent::broken_off(&self.plan, abort))
     }
 }
 

@@ -1,10 +1,6 @@
-//! HTTP/1.1 messages: written out of a plan, and read back with the time of their last byte.
+//! HTTP/1.1 messages: written out of a plan, and read back.
 
-use std::{
-    io::Read,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{io::Read, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -64,8 +60,6 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Bytes of its body.
     pub(super) body: u64,
-    /// When its last byte was read.
-    pub(super) end: Instant,
 }
 
 /// How fast answers are read.
@@ -81,7 +75,6 @@ pub(super) enum Pace {
 pub(super) struct Reader {
     buffer: Vec<u8>,
     at: usize,
-    last: Instant,
     pauses: u32,
 }
 
@@ -90,7 +83,6 @@ impl Reader {
         Self {
             buffer: Vec::new(),
             at: 0,
-            last: Instant::now(),
             pauses: 0,
         }
     }
@@ -124,11 +116,7 @@ impl Reader {
             self.pass(stream, length, pace)?;
             length as u64
         };
-        Ok(Answer {
-            status,
-            body,
-            end: self.last,
-        })
+        Ok(Answer { status, body })
     }
 
     /// Nothing is left of what was read.
@@ -207,7 +195,6 @@ impl Reader {
         let held = self.buffer.len();
         self.buffer.resize(held + most, 0);
         let count = stream.read(&mut self.buffer[held..])?;
-        self.last = Instant::now();
         self.buffer.truncate(held + count);
         if count == 0 {
             bail!("the end, within an answer");

@@ -18,15 +18,18 @@
 //! In HTTP/2 it is the stream that is reset, within the body, before or within the answer: `CANCEL`
 //! instead of `connection_reset`.
 //!
-//! The generator's duration of an exchange is the time from the first byte written to the last one
-//! read. Of the random load prompt exchanges alone are compared: a slow reader is still reading when
-//! the server has handed over the last byte, and a pipelined request waits for those before it. What
-//! is left has in it how long the generator waits for a CPU. So there is a second load ([`alone`]):
-//! one request after the other, on two CPUs that nobody else waits for.
+//! The generator's duration of an exchange begins with the first byte that it writes. The kernel stamps
+//! what comes back ([`clock`]): a server's span is compared with the time until the last byte came to
+//! the generator's socket, a client's with the time until that was read. Of the random load prompt
+//! exchanges alone are compared: a slow reader keeps the server waiting, and a pipelined request waits
+//! for those before it. A second load ([`alone`]) has one request after the other, on two CPUs that
+//! nobody else waits for.
 
 mod alone;
 mod case;
+mod clock;
 mod durations;
+mod frames;
 mod http1;
 mod http2;
 mod message;
@@ -38,6 +41,7 @@ mod splitting;
 mod stream;
 mod told;
 mod verdict;
+mod wire;
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, thread, time::Duration};
 

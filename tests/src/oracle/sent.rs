@@ -1,9 +1,8 @@
 //! What was sent, and what must be told of it.
 
-use std::time::Duration;
-
 use super::{
     case::Version,
+    clock::Took,
     plan::{Abort, Plan, Size},
 };
 use crate::span::Side;
@@ -19,8 +18,6 @@ pub(super) struct Sent {
     pub(super) status: u16,
     pub(super) request: Size,
     pub(super) answer: Size,
-    /// From the first byte written to the last one read.
-    pub(super) duration: Duration,
     pub(super) timing: Timing,
     pub(super) abort: Option<Abort>,
 }
@@ -31,10 +28,10 @@ pub(super) enum Timing {
     /// Nothing: the server is done before the client has read, or it waited behind another in a
     /// pipeline, or was broken off.
     Apart,
-    /// The server's part of it is no shorter than the client's; both may have waited for a CPU.
-    Prompt,
+    /// The spans of both ends; both may have waited for a CPU.
+    Prompt(Took),
     /// As that, and nobody had to wait for a CPU.
-    Alone,
+    Alone(Took),
 }
 
 /// What must be told of an exchange.
@@ -56,7 +53,20 @@ pub(super) struct Told {
 }
 
 impl Sent {
-    pub(super) fn whole(plan: &Plan, duration: Duration, pipelined: bool) -> Self {
+    pub(super) fn whole(plan: &Plan, took: Took, pipelined: bool) -> Self {
+        let timing = match plan {
+            Plan { alone: true, .. } => Timing::Alone(took),
+            Plan { slow: false, .. } if !pipelined => Timing::Prompt(took),
+            _ => Timing::Apart,
+        };
+        Self::of(plan, timing, None)
+    }
+
+    pub(super) fn broken_off(plan: &Plan, abort: Abort) -> Self {
+        Self::of(plan, Timing::Apart, Some(abort))
+    }
+
+    fn of(plan: &Plan, timing: Timing, abort: Option<Abort>) -> Self {
         Self {
             number: plan.number,
             version: plan.version,
@@ -66,21 +76,8 @@ impl Sent {
             status: plan.status,
             request: plan.request_told(),
             answer: plan.answer_told(),
-            duration,
-            timing: match plan {
-                Plan { alone: true, .. } => Timing::Alone,
-                Plan { slow: false, .. } if !pipelined => Timing::Prompt,
-                _ => Timing::Apart,
-            },
-            abort: None,
-        }
-    }
-
-    pub(super) fn broken_off(plan: &Plan, duration: Duration, abort: Abort) -> Self {
-        Self {
-            timing: Timing::Apart,
-            abort: Some(abort),
-            ..Self::whole(plan, duration, false)
+            timing,
+            abort,
         }
     }
 

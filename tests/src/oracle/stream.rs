@@ -15,7 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName},
 };
 
-use super::{Target, server::HOST};
+use super::{Target, clock::Took, server::HOST, wire::Wire};
 
 /// Time in which a server must do something.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,34 +35,52 @@ pub(super) fn tls(certificate: &[u8], protocol: &str) -> Result<Arc<ClientConfig
 
 /// One connection.
 pub(super) enum Stream {
-    Clear(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Clear(Wire),
+    Tls(Box<StreamOwned<ClientConnection, Wire>>),
 }
 
 impl Stream {
     /// Connects, and shakes hands where there is TLS.
     pub(super) fn open(target: &Target) -> Result<Self> {
-        let mut socket = TcpStream::connect_timeout(&target.address, PATIENCE)?;
+        let socket = TcpStream::connect_timeout(&target.address, PATIENCE)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         // Every piece of a request goes out by itself.
         socket.set_nodelay(true)?;
+        let mut wire = Wire::new(socket)?;
         let Some(config) = &target.tls else {
-            return Ok(Self::Clear(socket));
+            return Ok(Self::Clear(wire));
         };
         let name = ServerName::try_from(HOST)?;
         let mut session = ClientConnection::new(Arc::clone(config), name)?;
         while session.is_handshaking() {
-            session.complete_io(&mut socket).context("the handshake")?;
+            session.complete_io(&mut wire).context("the handshake")?;
         }
-        Ok(Self::Tls(Box::new(StreamOwned::new(session, socket))))
+        Ok(Self::Tls(Box::new(StreamOwned::new(session, wire))))
+    }
+
+    const fn wire(&self) -> &Wire {
+        match self {
+            Self::Clear(wire) => wire,
+            Self::Tls(stream) => &stream.sock,
+        }
     }
 
     const fn socket(&self) -> &TcpStream {
+        self.wire().socket()
+    }
+
+    /// See [`Wire::begin`].
+    pub(super) const fn begin(&mut self) {
         match self {
-            Self::Clear(socket) => socket,
-            Self::Tls(stream) => &stream.sock,
+            Self::Clear(wire) => wire.begin(),
+            Self::Tls(stream) => stream.sock.begin(),
         }
+    }
+
+    /// How long what began last has taken, if its last byte was read last.
+    pub(super) fn took(&self) -> Took {
+        self.wire().came().after(self.wire().began())
     }
 
     /// Takes little at a time from here on, so that a long answer fills the buffers.

@@ -1,9 +1,10 @@
 //! What was told against what was sent, exchange by exchange.
 
-use std::{collections::HashMap, ops::AddAssign};
+use std::{collections::HashMap, ops::AddAssign, time::Duration};
 
 use super::{
     case::{Case, Transport},
+    clock::Took,
     durations::Durations,
     plan::{Plan, Size},
     sent::{Expected, Sent, Timing, Told},
@@ -114,8 +115,8 @@ impl Verdict {
                 self.unknown_sizes += u64::from(unknown);
                 match sent.timing {
                     Timing::Apart => {}
-                    Timing::Prompt => self.prompt.push(sent.duration, span),
-                    Timing::Alone => self.alone.push(sent.duration, span),
+                    Timing::Prompt(took) => self.prompt.push(part(side, took), span),
+                    Timing::Alone(took) => self.alone.push(part(side, took), span),
                 }
             }
         }
@@ -140,6 +141,14 @@ impl Verdict {
         if self.shown.len() < SHOWN {
             self.shown.push(text());
         }
+    }
+}
+
+/// What one end can know of an exchange's duration: a server doesn't know when its answer is read.
+const fn part(side: Side, took: Took) -> Duration {
+    match side {
+        Side::Server => took.arrived,
+        Side::Client => took.read,
     }
 }
 
