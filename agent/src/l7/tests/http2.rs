@@ -1,9 +1,11 @@
 //! HTTP/2, frame by frame.
 
+mod calls;
 mod ends;
 mod grpc;
 mod heads;
 mod late;
+mod opening;
 mod random;
 mod real;
 mod tap;

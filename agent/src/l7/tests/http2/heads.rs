@@ -1,10 +1,7 @@
 //! Requests, answers and what they carry.
 
 use super::*;
-use crate::l7::{
-    exchange::{Method, Role},
-    rpc::RpcStatus,
-};
+use crate::l7::exchange::{Method, Role};
 
 #[test]
 fn a_request_and_its_answer_are_one_exchange() {
@@ -166,85 +163,6 @@ fn a_pushed_stream_is_counted_and_keeps_the_compression_in_step() {
     );
 }
 
-fn grpc(stream: u32) -> Vec<u8> {
-    let block = [
-        &POST[..],
-        &field(":path", "/helloworld.Greeter/SayHello"),
-        &field("content-type", "application/grpc+proto"),
-        &field("te", "trailers"),
-    ]
-    .concat();
-    frame(HEADERS, END_HEADERS, stream, block)
-}
-
-fn message(length: u8) -> Vec<u8> {
-    [&[0, 0, 0, 0, length][..], &vec![7; usize::from(length)]].concat()
-}
-
-#[test]
-fn a_streaming_call_lasts_until_its_trailers_and_counts_messages() {
-    let sent: Vec<u8> = (0..5).flat_map(|_| message(20)).collect();
-    let trailers = [field("grpc-status", "0"), field("grpc-message", "fine")].concat();
-    let script = opened()
-        .receive([grpc(1), frame(DATA, 0, 1, &sent[..60])].concat())
-        .receive(frame(DATA, END_STREAM, 1, &sent[60..]))
-        .send(head(1, "200"))
-        .wait(seconds(10))
-        .send(frame(DATA, 0, 1, message(0)))
-        .wait(seconds(400))
-        .send(frame(DATA, 0, 1, message(9)))
-        .send(frame(HEADERS, END_STREAM | END_HEADERS, 1, trailers));
-    let seen = only(&script);
-    assert_eq!(seen.status, Some(200));
-    let rpc = seen.rpc.expect("a call");
-    assert_eq!(rpc.status, Some(RpcStatus::Ok));
-    assert_eq!((rpc.requests, rpc.responses), (Some(5), Some(2)));
-    assert_eq!((seen.end - seen.start) / seconds(1), 410);
-    assert_eq!(
-        (seen.request_body, seen.response_body),
-        (Some(125), Some(19))
-    );
-}
-
-#[test]
-fn an_answer_of_trailers_only_has_both_statuses() {
-    let block = [
-        &OK_200[..],
-        &field("content-type", "application/grpc"),
-        &field("grpc-status", "12"),
-    ]
-    .concat();
-    let script = opened()
-        .receive([grpc(1), frame(DATA, END_STREAM, 1, message(3))].concat())
-        .send(frame(HEADERS, END_STREAM | END_HEADERS, 1, block));
-    let seen = only(&script);
-    assert_eq!(seen.status, Some(200));
-    let rpc = seen.rpc.expect("a call");
-    assert_eq!(rpc.status, Some(RpcStatus::Unimplemented));
-    assert_eq!((rpc.requests, rpc.responses), (Some(1), Some(0)));
-}
-
-#[test]
-fn only_grpc_itself_is_grpc() {
-    for (kind, is_grpc) in [
-        ("application/grpc", true),
-        ("application/grpc;v=1", true),
-        ("application/grpc-web+proto", false),
-        ("application/json", false),
-    ] {
-        let block = [
-            &POST[..],
-            &field(":path", "/a/b"),
-            &field("content-type", kind),
-        ]
-        .concat();
-        let script = opened()
-            .receive(frame(HEADERS, END_STREAM | END_HEADERS, 1, block))
-            .send([head(1, "200"), last_data(1, 9)].concat());
-        assert_eq!(only(&script).rpc.is_some(), is_grpc, "{kind}");
-    }
-}
-
 #[test]
 fn an_answer_that_is_told_of_before_its_request_waits_for_it() {
     let answer = [head(1, "200"), last_data(1, 7)].concat();
@@ -258,99 +176,4 @@ fn an_answer_that_is_told_of_before_its_request_waits_for_it() {
     assert_eq!(Some(seen.start), seen.response_start);
     let closed = script.close();
     assert_eq!(only(&closed).response_body, Some(7));
-}
-
-#[test]
-fn the_preface_may_come_byte_by_byte() {
-    let mut script = Script::new(1);
-    for byte in PREFACE {
-        script = script.receive([*byte]);
-    }
-    let script = script
-        .receive(settings())
-        .send(settings())
-        .receive(ask(1, "/"));
-    let seen = only(&script.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, OK_200)));
-    assert_eq!(seen.status, Some(200));
-}
-
-#[test]
-fn a_server_may_speak_first() {
-    let script = Script::new(1)
-        .send(settings())
-        .receive([PREFACE, &settings(), &ask(1, "/")].concat())
-        .send([head(1, "404"), last_data(1, 0)].concat());
-    let seen = only(&script);
-    assert_eq!((seen.role, seen.status), (Role::Server, Some(404)));
-}
-
-#[test]
-fn a_server_may_speak_within_the_preface() {
-    for at in 1..PREFACE.len() {
-        let (first, second) = PREFACE.split_at(at);
-        // Its frames begin where the preface ends, and not with a read.
-        let second = [second, &settings()[..8]].concat();
-        let script = Script::new(1)
-            .receive(first)
-            .send(settings())
-            .receive(second)
-            .receive([&settings()[8..], &ask(1, "/")].concat())
-            .send([head(1, "404"), last_data(1, 0)].concat());
-        for script in [script.clone(), script.mirrored()] {
-            let seen = only(&script);
-            assert_eq!((&*seen.path, seen.status), ("/", Some(404)), "{at}");
-        }
-    }
-}
-
-#[test]
-fn a_request_that_upgrades_is_answered_on_stream_1() {
-    let upgrade = "POST /up HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\n\
-                   Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 2\r\n\r\nhi";
-    let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
-    let client = [PREFACE, &settings(), &ask(3, "/next")].concat();
-    let answers = [
-        head(1, "200"),
-        last_data(1, 9),
-        head(3, "404"),
-        last_data(3, 1),
-    ]
-    .concat();
-    let together = Script::new(1)
-        .receive(upgrade)
-        .send([&switch[..], &settings(), &answers].concat())
-        .receive(&client);
-    let apart = Script::new(1)
-        .receive(upgrade)
-        .send(switch)
-        .receive(&client)
-        .send(settings())
-        .send(&answers);
-    for script in [
-        together.clone(),
-        apart.clone(),
-        together.mirrored(),
-        apart.mirrored(),
-    ] {
-        let (exchanges, table) = run(&script);
-        assert_eq!(lines(&exchanges), ["/up 200", "/next 404"]);
-        assert_eq!(
-            (exchanges[0].method, exchanges[0].version),
-            (Method::Post, "2")
-        );
-        assert_eq!(exchanges[0].request_body, Some(2));
-        assert_eq!(exchanges[0].response_body, Some(9));
-        assert_eq!(table.counters().framing_lost, 0);
-        assert_eq!(table.in_flight(), 0);
-    }
-}
-
-#[test]
-fn a_connection_that_closes_after_its_upgrade_fails_the_request() {
-    let upgrade = "GET /up HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
-    let script = Script::new(1)
-        .receive(upgrade)
-        .send("HTTP/1.1 101 S\r\nUpgrade: h2c\r\n\r\n")
-        .close();
-    assert_eq!(only(&script).failure, Some(Failure::ConnectionClosed));
 }
