@@ -21,7 +21,7 @@ use sonde_common::event::{connection::Endpoint, tls::BUFFERS};
 use self::window::Windows;
 pub use self::{
     refusal::distinct,
-    via::{Attach, Via},
+    via::{Attach, Condition, Via},
 };
 use super::{feature::Kernel, map, sweep::TABLE, uprobe};
 use crate::{

@@ -1,10 +1,7 @@
 //! Block I/O latency.
 
 use super::{Family, Hook};
-use crate::kernel::{
-    attach::{Attach, Via},
-    feature::Kernel,
-};
+use crate::kernel::{attach::Attach, feature::Kernel};
 
 /// The hook that begins what is measured.
 pub const ISSUE: &str = "block_rq_issue";
@@ -21,30 +18,19 @@ pub const FAMILY: Family = Family {
             required: true,
             lost: LOST,
             any_of: &[
-                Attach {
-                    program: "block_issue",
-                    via: Via::BtfTracepoint(ISSUE),
-                    when: |kernel| passes(kernel, 1),
-                    then: &[],
-                },
-                Attach {
-                    program: "block_issue_queue",
-                    via: Via::BtfTracepoint(ISSUE),
-                    when: |kernel| passes(kernel, 2),
-                    then: &[],
-                },
+                Attach::tp_btf("block_issue", ISSUE, |kernel| passes(kernel, 1)),
+                Attach::tp_btf("block_issue_queue", ISSUE, |kernel| passes(kernel, 2)),
             ],
         },
         Hook {
             name: "block_rq_complete",
             required: true,
             lost: LOST,
-            any_of: &[Attach {
-                program: "block_complete",
-                via: Via::BtfTracepoint("block_rq_complete"),
-                when: |kernel| kernel.has_tracepoint("block_rq_complete"),
-                then: &[],
-            }],
+            any_of: &[Attach::tp_btf(
+                "block_complete",
+                "block_rq_complete",
+                |kernel| kernel.has_tracepoint("block_rq_complete"),
+            )],
         },
     ],
     maps: &["BLOCK_ISSUED", "BLOCK_LATENCY"],

@@ -1,7 +1,7 @@
 //! HTTP/1.x on plain sockets.
 
 use super::{Family, Hook, tcp, with_socket_tracepoints, without_socket_tracepoints};
-use crate::kernel::attach::{Attach, Via};
+use crate::kernel::attach::Attach;
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -15,12 +15,8 @@ pub const FAMILY: Family = Family {
             required: true,
             lost: "no HTTP requests",
             any_of: &[
-                Attach {
-                    program: "http_receive",
-                    via: Via::BtfTracepoint("sock_recv_length"),
-                    when: with_socket_tracepoints,
-                    then: &["http_receive_more", "http_receive_body"],
-                },
+                Attach::tp_btf("http_receive", "sock_recv_length", with_socket_tracepoints)
+                    .then(&["http_receive_more", "http_receive_body"]),
                 SYS_EXIT,
             ],
         },
@@ -29,12 +25,8 @@ pub const FAMILY: Family = Family {
             required: true,
             lost: "no HTTP requests",
             any_of: &[
-                Attach {
-                    program: "http_send",
-                    via: Via::BtfTracepoint("sock_send_length"),
-                    when: with_socket_tracepoints,
-                    then: &["http_send_more", "http_send_body"],
-                },
+                Attach::tp_btf("http_send", "sock_send_length", with_socket_tracepoints)
+                    .then(&["http_send_more", "http_send_body"]),
                 SYS_EXIT,
             ],
         },
@@ -43,16 +35,12 @@ pub const FAMILY: Family = Family {
 };
 
 /// Before 6.3 the same programs see reads and writes.
-const SYS_EXIT: Attach = Attach {
-    program: "http_sys_exit",
-    via: Via::RawTracepoint("sys_exit"),
-    when: without_socket_tracepoints,
-    then: &[
+const SYS_EXIT: Attach = Attach::raw_tp("http_sys_exit", "sys_exit", without_socket_tracepoints)
+    .then(&[
         "http_received",
         "http_received_more",
         "http_sent",
         "http_sent_more",
         "http_received_body",
         "http_sent_body",
-    ],
-};
+    ]);

@@ -13,7 +13,7 @@ pub mod tcp;
 pub mod tls;
 
 use crate::kernel::{
-    attach::{Attach, Via},
+    attach::{Attach, Condition},
     feature::Kernel,
 };
 
@@ -69,21 +69,11 @@ const fn tracepoint(
     name: &'static str,
     program: &'static str,
     raw: &'static str,
-    when: fn(&Kernel) -> Result<(), String>,
+    when: Condition,
 ) -> [Attach; 2] {
     [
-        Attach {
-            program,
-            via: Via::BtfTracepoint(name),
-            when,
-            then: &[],
-        },
-        Attach {
-            program: raw,
-            via: Via::RawTracepoint(name),
-            when,
-            then: &[],
-        },
+        Attach::tp_btf(program, name, when),
+        Attach::raw_tp(raw, name, when),
     ]
 }
 

@@ -1,10 +1,7 @@
 //! Processes: fork, exec, exit, OOM kills.
 
 use super::{Family, Hook, tracepoint, with_types};
-use crate::kernel::{
-    attach::{Attach, Via},
-    feature::Kernel,
-};
+use crate::kernel::{attach::Attach, feature::Kernel};
 
 /// The family.
 pub const FAMILY: Family = Family {
@@ -49,18 +46,8 @@ pub const FAMILY: Family = Family {
             required: false,
             lost: "OOM kills are not attributed",
             any_of: &[
-                Attach {
-                    program: "process_oom",
-                    via: Via::BtfTracepoint("mark_victim"),
-                    when: victim_is_task,
-                    then: &[],
-                },
-                Attach {
-                    program: "process_oom_pid",
-                    via: Via::BtfTracepoint("mark_victim"),
-                    when: victim_is_pid,
-                    then: &[],
-                },
+                Attach::tp_btf("process_oom", "mark_victim", victim_is_task),
+                Attach::tp_btf("process_oom_pid", "mark_victim", victim_is_pid),
             ],
         },
     ],

@@ -2,7 +2,7 @@
 
 use super::{Family, Hook, always};
 use crate::kernel::{
-    attach::{Attach, Via},
+    attach::{Attach, Condition, Via},
     feature::Kernel,
 };
 
@@ -49,27 +49,12 @@ pub const FAMILY: Family = Family {
 const fn ways(
     name: &'static str,
     [perf, typed, raw]: [&'static str; 3],
-    when_perf: fn(&Kernel) -> Result<(), String>,
+    when_perf: Condition,
 ) -> [Attach; 3] {
     [
-        Attach {
-            program: perf,
-            via: Via::PerfTracepoint("raw_syscalls", name),
-            when: when_perf,
-            then: &[],
-        },
-        Attach {
-            program: typed,
-            via: Via::BtfTracepoint(name),
-            when: always,
-            then: &[],
-        },
-        Attach {
-            program: raw,
-            via: Via::RawTracepoint(name),
-            when: always,
-            then: &[],
-        },
+        Attach::new(perf, Via::PerfTracepoint("raw_syscalls", name), when_perf),
+        Attach::tp_btf(typed, name, always),
+        Attach::raw_tp(raw, name, always),
     ]
 }
 

@@ -10,18 +10,8 @@ pub(super) const fn by_store(
     table: &'static str,
 ) -> [Attach; 2] {
     [
-        Attach {
-            program: storage,
-            via: Via::BtfTracepoint(name),
-            when: with_socket_tracepoints,
-            then: &[],
-        },
-        Attach {
-            program: table,
-            via: Via::RawTracepoint(name),
-            when: without_socket_tracepoints,
-            then: &[],
-        },
+        Attach::tp_btf(storage, name, with_socket_tracepoints),
+        Attach::raw_tp(table, name, without_socket_tracepoints),
     ]
 }
 
@@ -68,12 +58,11 @@ pub const FAMILY: Family = Family {
             name: "connections",
             required: false,
             lost: "open connections count when they end, not while they live",
-            any_of: &[Attach {
-                program: "tcp_sweep",
-                via: Via::StorageIterator,
-                when: with_socket_tracepoints,
-                then: &[],
-            }],
+            any_of: &[Attach::new(
+                "tcp_sweep",
+                Via::StorageIterator,
+                with_socket_tracepoints,
+            )],
         },
     ],
     maps: &[],

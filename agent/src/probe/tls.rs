@@ -158,18 +158,8 @@ const fn uprobes(
     then: &'static [&'static str],
 ) -> [Attach; 2] {
     [
-        Attach {
-            program,
-            via: Via::UprobeLinks(programs),
-            when: with_links,
-            then,
-        },
-        Attach {
-            program,
-            via: Via::Uprobes(programs),
-            when: with_uprobes,
-            then,
-        },
+        Attach::new(program, Via::UprobeLinks(programs), with_links).then(then),
+        Attach::new(program, Via::Uprobes(programs), with_uprobes).then(then),
     ]
 }
 

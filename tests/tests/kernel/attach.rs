@@ -98,18 +98,12 @@ const MISTAKEN: Family = Family {
         required: true,
         lost: "",
         any_of: &[
-            Attach {
-                program: "syscall_exit_perf",
-                via: Via::PerfTracepoint("raw_syscalls", "nothing"),
-                when: |_| Ok(()),
-                then: &[],
-            },
-            Attach {
-                program: "syscall_exit_raw",
-                via: Via::RawTracepoint("sys_exit"),
-                when: |_| Ok(()),
-                then: &[],
-            },
+            Attach::new(
+                "syscall_exit_perf",
+                Via::PerfTracepoint("raw_syscalls", "nothing"),
+                |_| Ok(()),
+            ),
+            Attach::raw_tp("syscall_exit_raw", "sys_exit", |_| Ok(())),
         ],
     }],
     maps: &[],

@@ -107,6 +107,9 @@ impl Link {
     }
 }
 
+/// Whether this kernel has what a program needs, else what is missing.
+pub type Condition = fn(&Kernel) -> Result<(), String>;
+
 /// One way to serve a hook.
 #[derive(Clone, Copy, Debug)]
 pub struct Attach {
@@ -114,9 +117,43 @@ pub struct Attach {
     pub program: &'static str,
     /// How it is attached.
     pub via: Via,
-    /// Whether this kernel has what it needs, else what is missing.
-    pub when: fn(&Kernel) -> Result<(), String>,
+    /// On which kernels.
+    pub when: Condition,
     /// Programs that it jumps to, attached in the same way. Each is put into a program array of one
     /// entry that has its name in capitals.
     pub then: &'static [&'static str],
+}
+
+impl Attach {
+    /// A program that jumps to no other.
+    #[must_use]
+    pub const fn new(program: &'static str, via: Via, when: Condition) -> Self {
+        Self {
+            program,
+            via,
+            when,
+            then: &[],
+        }
+    }
+
+    /// One on a BTF tracepoint.
+    #[must_use]
+    pub const fn tp_btf(program: &'static str, tracepoint: &'static str, when: Condition) -> Self {
+        Self::new(program, Via::BtfTracepoint(tracepoint), when)
+    }
+
+    /// One on a raw tracepoint.
+    #[must_use]
+    pub const fn raw_tp(program: &'static str, tracepoint: &'static str, when: Condition) -> Self {
+        Self::new(program, Via::RawTracepoint(tracepoint), when)
+    }
+
+    /// The same, jumping to these programs.
+    #[must_use]
+    pub const fn then(self, programs: &'static [&'static str]) -> Self {
+        Self {
+            then: programs,
+            ..self
+        }
+    }
 }
