@@ -1,6 +1,6 @@
 //! Tests on a procfs of their own, with libraries of this host; nothing is attached.
 
-use std::{cell::RefCell, fs::File, os::unix::fs::symlink, rc::Rc};
+use std::{cell::RefCell, fs::File, io, os::unix::fs::symlink, path::Path, rc::Rc};
 
 use tempfile::TempDir;
 
