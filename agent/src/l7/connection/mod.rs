@@ -46,6 +46,7 @@ mod end;
 mod gap;
 mod intake;
 mod request;
+mod request_body;
 mod response;
 mod upgrade;
 
