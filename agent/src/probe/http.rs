@@ -1,6 +1,8 @@
 //! HTTP/1.x on plain sockets.
 
-use super::{Family, Hook, tcp, with_socket_tracepoints, without_socket_tracepoints};
+use super::{
+    Family, Hook, tcp, tracepoint, with_socket_tracepoints, with_types, without_socket_tracepoints,
+};
 use crate::kernel::attach::Attach;
 
 /// The family.
@@ -29,6 +31,17 @@ pub const FAMILY: Family = Family {
                     .then(&["http_send_more", "http_send_body"]),
                 SYS_EXIT,
             ],
+        },
+        Hook {
+            name: "tcp_rcv_space_adjust",
+            required: false,
+            lost: "how long requests lie in the socket",
+            any_of: &tracepoint(
+                "tcp_rcv_space_adjust",
+                "http_arrival",
+                "http_arrival_raw",
+                with_types,
+            ),
         },
     ],
     maps: &[],

@@ -48,6 +48,19 @@ pub struct Arrival {
     pub pad: u32,
 }
 
+impl Arrival {
+    /// From its parts.
+    #[must_use]
+    #[inline]
+    pub const fn new(packet: u64, data: u32) -> Self {
+        Self {
+            packet,
+            data,
+            pad: 0,
+        }
+    }
+}
+
 /// What a connection has done so far, or by its end.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

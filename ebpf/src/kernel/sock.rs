@@ -206,15 +206,16 @@ impl<A: Access> Tcp<A> {
         self.get(Field::TcpCopiedSeq)
     }
 
-    /// How long what is read at this moment has been there; see [`waited`].
+    /// When a packet last came or went, `CLOCK_MONOTONIC` in microseconds.
     #[inline(always)]
-    pub(crate) fn waited(&self, now: u64) -> Option<u32> {
-        let arrival = Arrival {
-            packet: self.get(Field::TcpMstamp)?,
-            data: self.get(Field::IcskLrcvtime)?,
-            pad: 0,
-        };
-        Some(waited(&arrival, now))
+    pub(crate) fn last_packet(&self) -> Option<u64> {
+        self.get(Field::TcpMstamp)
+    }
+
+    /// When data last came, in ticks.
+    #[inline(always)]
+    pub(crate) fn last_data(&self) -> Option<u32> {
+        self.get(Field::IcskLrcvtime)
     }
 
     /// What TCP knows of the connection.
@@ -239,24 +240,23 @@ impl Sock<Probed> {
         }
     }
 
-    /// When something came there, the same way.
+    /// When data last came there, the same way.
     #[inline(always)]
-    pub(crate) fn probable_arrival(&self) -> Arrival {
-        Arrival {
-            packet: probe_or_zero(self.0, Field::TcpMstamp),
-            data: probe_or_zero(self.0, Field::IcskLrcvtime),
-            pad: 0,
-        }
+    pub(crate) fn probable_last_data(&self) -> u32 {
+        probe_or_zero(self.0, Field::IcskLrcvtime)
     }
 }
 
-/// How long what is read at this moment has been there, microseconds: at least so long, where
-/// more came after its first bytes.
+/// How long what is read at this moment has been there, microseconds, or [`NOT_QUEUED`]: at least so
+/// long, where more came after its first bytes.
 ///
 /// The time of the last packet is exact, but an acknowledgement that is sent after a while
 /// (`tcp_delack_timer`) moves it on; then the time of the last data stands, in ticks.
 #[inline(always)]
 pub(crate) fn waited(arrival: &Arrival, now: u64) -> u32 {
+    if arrival.packet == 0 {
+        return NOT_QUEUED;
+    }
     // SAFETY: the helper takes nothing and always succeeds.
     let ticks = (unsafe { bpf_jiffies64() } as u32).wrapping_sub(arrival.data);
     let exact = (now / 1000).saturating_sub(arrival.packet);

@@ -12,11 +12,13 @@ use sonde_common::{
         http::{
             BUDGET, CAPTURE_BODY, CAPTURE_FRONT, Direction, NOT_QUEUED, Open, Segment, Tuple, flag,
         },
+        tcp::Arrival,
     },
     fault::Fault,
     header::{Header, Kind},
 };
 
+mod arrival;
 mod body;
 mod chunk;
 mod classify;
@@ -32,6 +34,7 @@ mod socket;
 mod sysexit;
 
 pub(crate) use self::{
+    arrival::before_last_read,
     body::pass,
     decide::turned,
     life::{closing, end, sending_ended},
@@ -47,7 +50,7 @@ use self::{
 };
 use crate::{
     emit::{header, send},
-    kernel::{Access, Tcp},
+    kernel::{Access, Tcp, waited},
     scratch::forget,
 };
 
@@ -79,7 +82,10 @@ impl<A: Access> Peers for Tcp<A> {
 
     #[inline(always)]
     fn waited(&self, now: u64) -> u32 {
-        Tcp::waited(self, now).unwrap_or(NOT_QUEUED)
+        let arrival = arrival::number(&self.sock()).zip(self.last_data());
+        arrival.map_or(NOT_QUEUED, |(sk, data)| {
+            waited(&Arrival::new(before_last_read(sk), data), now)
+        })
     }
 }
 

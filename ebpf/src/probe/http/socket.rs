@@ -13,7 +13,7 @@ use sonde_common::event::{
 };
 
 use super::{
-    Io, Left, Rest, Slot, adopt, advance, give_up, give_up_messages, is_told, moves,
+    Io, Left, Rest, Slot, adopt, advance, arrival, give_up, give_up_messages, is_told, moves,
     payload::Payload, state_of, tell_messages, tell_parts,
 };
 use crate::{
@@ -180,6 +180,10 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
     if ids.are_own() {
         return None;
     }
+    let tcp = sk.tcp()?;
+    if direction as u8 == Direction::Receive as u8 {
+        arrival::read(&tcp, length as u32);
+    }
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *state_of::<Storage>(sk)? };
     adopt::<Storage>(connection, ids.tgid);
@@ -192,7 +196,6 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
         payload(&task)
     };
     let slot = Slot::of_cpu(direction)?;
-    let tcp = sk.tcp()?;
     connection.stream.tcp = tcp.info()?;
     let io = Io {
         direction,

@@ -22,7 +22,7 @@ use sonde_common::{
 
 use self::call::{direction, flags, socket};
 use super::{
-    Io, Left, Rest, Slot, adopt, advance, give_up, give_up_messages, is_told, moves,
+    Io, Left, Rest, Slot, adopt, advance, arrival, give_up, give_up_messages, is_told, moves,
     payload::Payload, state_of, tell_messages, tell_parts,
 };
 use crate::{
@@ -209,6 +209,11 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     let sk = socket(call, regs)?;
     if !sk.is_tcp() || (result == 0 && !sk.at_end_of_file()) {
         return None;
+    }
+    if direction as u8 == Direction::Receive as u8 {
+        // Of several messages it isn't known how many bytes they have.
+        let many = call == number::RECVMMSG;
+        arrival::read(&sk.tcp()?, if many { 0 } else { result as u32 });
     }
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *state_of::<Table>(&sk)? };

@@ -239,11 +239,7 @@ fn create(key: &Key) -> Option<&'static mut Session> {
     static EMPTY: Session = Session {
         stream: NO_STREAM,
         carrier: carrier::NONE,
-        arrival: Arrival {
-            packet: 0,
-            data: 0,
-            pad: 0,
-        },
+        arrival: Arrival::new(0, 0),
         candidate: 0,
         votes: 0,
         missed: 0,

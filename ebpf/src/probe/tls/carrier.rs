@@ -5,7 +5,7 @@
 
 use sonde_common::event::{
     connection::Connection,
-    http::{NOT_QUEUED, Tuple},
+    http::Tuple,
     tcp::{Arrival, Info},
     tls::{Carrier, Session},
 };
@@ -13,7 +13,7 @@ use sonde_common::event::{
 use crate::{
     connection::{NO_TUPLE, Store, Table},
     kernel::{Access, Probed, Sock, waited},
-    probe::http::Peers,
+    probe::http::{Peers, before_last_read},
 };
 
 /// None is known.
@@ -41,7 +41,7 @@ pub(super) fn ask(session: &mut Session) {
     let carrier = &session.carrier;
     let sk = Sock::<Probed>::new(carrier.socket as *const u8);
     session.stream.tcp = sk.probable_tcp_info();
-    session.arrival = sk.probable_arrival();
+    session.arrival = Arrival::new(before_last_read(carrier.socket), sk.probable_last_data());
     if !is_there(&sk, carrier) {
         session.stream.tcp = Info::UNKNOWN;
         session.arrival.packet = 0;
@@ -72,9 +72,6 @@ impl Peers for Inside<'_> {
     /// What a library has read before it was asked counts as waiting, too.
     #[inline(always)]
     fn waited(&self, now: u64) -> u32 {
-        if self.arrival.packet == 0 {
-            return NOT_QUEUED;
-        }
         waited(self.arrival, now)
     }
 }

@@ -32,6 +32,18 @@ pub(crate) const TESTS: &[Test] = &[
         run: |observed| waits_are_timed(observed, Way::Memory),
     },
     Test {
+        name: "http::short_waits_behind_bodies_are_timed",
+        run: |observed| short_waits_are_timed(observed, Way::Clear),
+    },
+    Test {
+        name: "http::short_waits_behind_bodies_are_timed_inside_tls",
+        run: |observed| short_waits_are_timed(observed, Way::Library),
+    },
+    Test {
+        name: "http::short_waits_behind_bodies_are_timed_around_tls",
+        run: |observed| short_waits_are_timed(observed, Way::Memory),
+    },
+    Test {
         name: "http::the_accept_queue_counts_once_a_request_is_there",
         run: the_accept_queue_counts_once_a_request_is_there,
     },
@@ -49,6 +61,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "http-queue",
         run: queue,
+    },
+    Workload {
+        name: "http-short-waits",
+        run: short_waits,
     },
     Workload {
         name: "http-accept-queue",
@@ -119,6 +135,52 @@ fn waits_are_timed(observed: &mut Observed, way: Way) -> Result<()> {
             "{}: {duration:?}",
             client.path
         );
+    }
+    Ok(())
+}
+
+/// Shorter than a tick of the kernel's.
+const SHORT: Duration = Duration::from_millis(3);
+
+/// Requests with bodies, from which the kernel learns so much that it looks at the clock at each read;
+/// then some that wait.
+fn short_waits(arguments: &[&str]) -> Result<()> {
+    let (mut client, mut server) = Way::of(arguments)?.connect()?;
+    let mut request = b"POST /body HTTP/1.1\r\nContent-Length: 3000\r\n\r\n".to_vec();
+    request.resize(request.len() + 3_000, b'b');
+    for _ in 0..4 {
+        client.put(&request)?;
+        let mut have = 0;
+        while have < request.len() {
+            have += server.take()?.len();
+        }
+        server.put(ANSWER)?;
+        client.take()?;
+    }
+    for _ in 0..5 {
+        client.put(&head("/waits"))?;
+        sleep(SHORT);
+        reply(&mut client, &mut server)?;
+    }
+    Ok(())
+}
+
+fn short_waits_are_timed(observed: &mut Observed, way: Way) -> Result<()> {
+    if way.is_encrypted() {
+        tls::attach(observed)?;
+    }
+    observed.forget();
+    let pid = observed.run("http-short-waits", &[way.name()])?;
+    let found = observed.exchanges(pid);
+    let servers = by_role(&found, Role::Server);
+    let waiting = servers.iter().filter(|server| &*server.path == "/waits");
+    let waits: Vec<Duration> = waiting
+        .map(|server| waited(server))
+        .collect::<Result<_>>()?;
+    ensure!(waits.len() == 5, "{waits:?}");
+    for wait in &waits {
+        // A machine that is busy makes them longer.
+        ensure!((SHORT..LONG).contains(wait), "{waits:?}");
     }
     Ok(())
 }
