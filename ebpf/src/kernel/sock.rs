@@ -206,6 +206,12 @@ impl<A: Access> Tcp<A> {
         self.get(Field::TcpCopiedSeq)
     }
 
+    /// Next sequence number that is to come.
+    #[inline(always)]
+    pub(crate) fn next_seq(&self) -> Option<u32> {
+        self.get(Field::TcpRcvNxt)
+    }
+
     /// When a packet last came or went, `CLOCK_MONOTONIC` in microseconds.
     #[inline(always)]
     pub(crate) fn last_packet(&self) -> Option<u64> {

@@ -3,8 +3,8 @@
 //! TCP keeps the time of the last packet (`tcp_mstamp`), but most reads move it on: to size its buffers
 //! the kernel looks at the clock in `tcp_rcv_space_adjust`. The tracepoint of that name comes just
 //! before, so what stood there is noted then. It comes for each packet that a read takes bytes from;
-//! the first one counts. A read after which no packet came before the next one leaves its note as it
-//! is: a library may take a record's header and its payload one after the other.
+//! the first one counts. What a read leaves there keeps its time for the next one: a library may take a
+//! record's header and its payload one after the other.
 //!
 //! Notes stand in a table by the socket's address, without regard to collisions: one that isn't there
 //! any more, or may be another read's, makes the time unknown.
@@ -29,12 +29,14 @@ const PLACES: u32 = 4096;
 struct Note {
     /// Its address.
     sk: u64,
-    /// When a packet had come before the last read, `CLOCK_MONOTONIC` in microseconds; 0: not known.
+    /// When a packet had last come, `CLOCK_MONOTONIC` in microseconds; 0: not known.
     packet: u64,
-    /// What stood there after that read.
-    after: u64,
-    /// Sequence number behind the first bytes that the read took.
+    /// Sequence number up to which bytes had come by then.
+    until: u32,
+    /// Behind the first bytes that the read took.
     taken: u32,
+    /// Behind all that was read before.
+    end: u32,
     /// The read isn't over.
     open: u32,
 }
@@ -68,10 +70,10 @@ fn note<A: Access>(sk: &Sock<A>) -> Option<()> {
         return None;
     }
     let tcp = sk.tcp()?;
-    let packet = tcp.last_packet()?;
-    if !known || packet != note.after {
+    if !known || !is_before(note.end, note.until) {
         note.sk = sk.0 as u64;
-        note.packet = packet;
+        note.packet = tcp.last_packet()?;
+        note.until = tcp.next_seq()?;
     }
     note.taken = tcp.copied_seq()?;
     note.open = 1;
@@ -85,15 +87,23 @@ pub(super) fn read<A: Access>(tcp: &Tcp<A>, length: u32) -> Option<()> {
     if note.sk != tcp.0 as u64 {
         return None;
     }
-    note.after = tcp.last_packet()?;
+    note.end = tcp.copied_seq()?;
     if note.open != 0 {
         note.open = 0;
         // Of a read whose end wasn't seen (splice), the first bytes lie before those of this one.
-        if tcp.copied_seq()?.wrapping_sub(note.taken) >= length {
+        if note.end.wrapping_sub(note.taken) >= length {
             note.packet = 0;
+            note.until = note.end;
         }
     }
     Some(())
+}
+
+/// Whether a sequence number is before another one.
+#[inline(always)]
+fn is_before(one: u32, other: u32) -> bool {
+    let distance = other.wrapping_sub(one);
+    distance != 0 && distance < 1 << 31
 }
 
 /// When a packet had come before the last read of a socket, microseconds; 0 when that isn't known.
