@@ -16,6 +16,13 @@ struct One {
     queued: Option<Duration>,
 }
 
+impl One {
+    /// The span, and the time in the socket before it.
+    fn whole(&self) -> Duration {
+        self.told + self.queued.unwrap_or_default()
+    }
+}
+
 /// The durations of many exchanges.
 #[derive(Clone, Debug, Default)]
 pub struct Durations(Vec<One>);
@@ -51,7 +58,7 @@ impl Durations {
     pub fn medians(&self) -> Option<Medians> {
         let of = |duration: fn(&One) -> Duration| quantile(self.0.iter().map(duration), 0.5);
         let queue_is_told = self.0.iter().any(|one| one.queued.is_some());
-        let with_queue = of(|one| one.told + one.queued.unwrap_or_default());
+        let with_queue = of(One::whole);
         Some(Medians {
             sent: of(|one| one.sent)?,
             told: of(|one| one.told)?,
@@ -62,7 +69,8 @@ impl Durations {
     /// A quantile of the differences of each exchange, whichever of the two is longer.
     #[must_use]
     pub fn difference(&self, share: f64) -> Option<Duration> {
-        quantile(self.0.iter().map(|one| one.sent.abs_diff(one.told)), share)
+        let differences = self.0.iter().map(|one| one.sent.abs_diff(one.whole()));
+        quantile(differences, share)
     }
 }
 
@@ -132,8 +140,9 @@ mod tests {
 
     #[test]
     fn differences_have_no_sign() {
-        let durations = durations(&[(10, 20, None), (20, 10, None), (10, 10, None)]);
+        let durations = durations(&[(10, 20, None), (20, 10, None), (20, 10, Some(10))]);
         assert_eq!(durations.difference(0.5), Some(Duration::from_micros(10)));
+        assert_eq!(durations.difference(0.0), Some(Duration::ZERO));
         assert_eq!(Durations::default().difference(0.5), None);
     }
 }
