@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Sockets that are read at the same time have a place each, by chance.
-const PLACES: u32 = 4096;
+const PLACES: u32 = 1024;
 
 /// What is noted of a socket.
 #[repr(C)]
