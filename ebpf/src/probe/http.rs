@@ -34,7 +34,7 @@ mod socket;
 mod sysexit;
 
 pub(crate) use self::{
-    arrival::before_last_read,
+    arrival::{before_last_read, forget_arrivals},
     body::pass,
     decide::turned,
     life::{closing, end, sending_ended},

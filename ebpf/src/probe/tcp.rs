@@ -223,6 +223,7 @@ fn closed<S: Store>(sk: &Sock<S::Access>, old: u32) {
 /// Tells the end of a connection that was closed with bytes left to read.
 #[inline(always)]
 fn on_destroy<S: Store>(sk: &Sock<S::Access>) {
+    http::forget_arrivals(sk);
     let Some(pointer) = S::find(sk) else {
         return;
     };

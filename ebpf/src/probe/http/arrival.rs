@@ -99,6 +99,16 @@ pub(super) fn read<A: Access>(tcp: &Tcp<A>, length: u32) -> Option<()> {
     Some(())
 }
 
+/// The socket is gone, and another one may have its address next.
+#[inline(always)]
+pub(crate) fn forget_arrivals<A: Access>(sk: &Sock<A>) {
+    if let Some(note) = number(sk).and_then(place)
+        && note.sk == sk.0 as u64
+    {
+        note.sk = 0;
+    }
+}
+
 /// Whether a sequence number is before another one.
 #[inline(always)]
 fn is_before(one: u32, other: u32) -> bool {

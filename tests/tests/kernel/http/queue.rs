@@ -44,6 +44,10 @@ pub(crate) const TESTS: &[Test] = &[
         run: |observed| short_waits_are_timed(observed, Way::Memory),
     },
     Test {
+        name: "http::a_connection_has_not_waited_with_the_one_before",
+        run: a_connection_has_not_waited_with_the_one_before,
+    },
+    Test {
         name: "http::the_accept_queue_counts_once_a_request_is_there",
         run: the_accept_queue_counts_once_a_request_is_there,
     },
@@ -65,6 +69,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "http-short-waits",
         run: short_waits,
+    },
+    Workload {
+        name: "http-left-unread",
+        run: left_unread,
     },
     Workload {
         name: "http-accept-queue",
@@ -182,6 +190,36 @@ fn short_waits_are_timed(observed: &mut Observed, way: Way) -> Result<()> {
         // A machine that is busy makes them longer.
         ensure!((SHORT..LONG).contains(wait), "{waits:?}");
     }
+    Ok(())
+}
+
+/// Connections one after the other, each of which ends with something unread: the next one may have
+/// the memory of its socket.
+fn left_unread(_: &[&str]) -> Result<()> {
+    for _ in 0..10 {
+        let (mut client, mut server) = pair()?;
+        client.write_all(&head("/at-once"))?;
+        client.write_all(b"more")?;
+        server.read_exact(&mut vec![0; head("/at-once").len()])?;
+        server.write_all(ANSWER)?;
+        client.read_exact(&mut [0; ANSWER.len()])?;
+        drop((client, server));
+        sleep(LONG / 4);
+    }
+    Ok(())
+}
+
+fn a_connection_has_not_waited_with_the_one_before(observed: &mut Observed) -> Result<()> {
+    observed.forget();
+    let pid = observed.run("http-left-unread", &[])?;
+    let found = observed.exchanges(pid);
+    let servers = by_role(&found, Role::Server);
+    let waits: Vec<Duration> = servers
+        .iter()
+        .map(|server| waited(server))
+        .collect::<Result<_>>()?;
+    ensure!(waits.len() == 10, "{waits:?}");
+    ensure!(waits.iter().all(|wait| *wait < LONG / 8), "{waits:?}");
     Ok(())
 }
 
