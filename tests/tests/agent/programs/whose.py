@@ -8,11 +8,14 @@
 Each process's OTEL_SERVICE_NAME is told to it by starting it anew: worker-N.
 """
 
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
 
+PR_SET_PDEATHSIG = 1
 ANSWER = b"HTTP/1.1 %d Reason\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -26,6 +29,8 @@ def answer(connection, status=200):
 
 
 def worker(how, descriptor):
+    # The test ends the first process only.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if how == "prefork":
         listener = socket.socket(fileno=descriptor)
         while True:
