@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod bpf;
 pub mod exposition;
+pub mod frame;
 pub mod http;
 pub mod lab;
 pub mod oracle;

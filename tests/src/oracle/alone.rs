@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Load, Target, case::Case, plan::Planner, sent::Sent, server::Running};
+use super::{Load, Target, case::Case, planner::Planner, sent::Sent, server::Running};
 use crate::{lab::Lab, process::Process};
 
 /// Makes the exchanges of a load that are made alone, behind its others.

@@ -18,13 +18,7 @@ use super::{
     splitting::Io,
     wire::Last,
 };
-
-/// `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, which a client sends before its first frame.
-const PREFACE: u32 = 24;
-const HEADERS: u8 = 1;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+use crate::frame::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE};
 
 /// Streams under way, and those that nobody has asked for since.
 #[derive(Clone, Default)]
@@ -68,7 +62,7 @@ impl Frames {
             io,
             last,
             times: Times::default(),
-            written: Follower::behind(PREFACE),
+            written: Follower::behind(PREFACE.len()),
             read: Follower::behind(0),
             ending: false,
         }
@@ -162,25 +156,25 @@ impl<T> Frame<T> {
         matches!(self.kind, HEADERS | CONTINUATION)
     }
 
-    /// Whether [`END_STREAM`] means that: DATA and HEADERS.
+    /// Whether [`END_STREAM`] means that.
     const fn may_end(&self) -> bool {
-        matches!(self.kind, 0 | HEADERS)
+        matches!(self.kind, DATA | HEADERS)
     }
 }
 
 /// Finds the frames in one direction.
 struct Follower<T> {
     /// Bytes before the first frame.
-    before: u32,
+    before: usize,
     header: [u8; 9],
     have: usize,
     /// Bytes of the payload that are to come.
-    left: u32,
+    left: usize,
     first: Option<T>,
 }
 
 impl<T: Copy> Follower<T> {
-    const fn behind(before: u32) -> Self {
+    const fn behind(before: usize) -> Self {
         Self {
             before,
             header: [0; 9],
@@ -200,7 +194,7 @@ impl<T: Copy> Follower<T> {
                 self.have += 1;
                 bytes = rest;
                 let [a, b, c, ..] = self.header;
-                self.left = u32::from_be_bytes([0, a, b, c]);
+                self.left = u32::from_be_bytes([0, a, b, c]) as usize;
             }
             if self.have == self.header.len() {
                 bytes = &bytes[passed(&mut self.left, bytes)..];
@@ -226,33 +220,25 @@ impl<T: Copy> Follower<T> {
 }
 
 /// How many bytes are among those that are to be passed over.
-fn passed(left: &mut u32, bytes: &[u8]) -> usize {
-    let count = bytes.len().min(*left as usize);
-    *left -= u32::try_from(count).unwrap_or(*left);
+fn passed(left: &mut usize, bytes: &[u8]) -> usize {
+    let count = bytes.len().min(*left);
+    *left -= count;
     count
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(payload.len()).expect("short");
-        let mut bytes = length.to_be_bytes()[1..].to_vec();
-        bytes.extend([kind, flags]);
-        bytes.extend(stream.to_be_bytes());
-        bytes.extend(payload);
-        bytes
-    }
+    use crate::frame;
 
     #[test]
     fn frames_are_found_wherever_reads_are_cut() {
-        let mut bytes = vec![b'P'; 24];
+        let mut bytes = PREFACE.to_vec();
         for (kind, payload) in [(4, &b""[..]), (1, b"head"), (0, b"some data"), (0, b"")] {
-            bytes.extend(frame(kind, 1, 3, payload));
+            bytes.extend(frame::of(kind, 1, 3, payload));
         }
         for size in 1..bytes.len() {
-            let mut follower = Follower::behind(PREFACE);
+            let mut follower = Follower::behind(PREFACE.len());
             let mut found = Vec::new();
             for (number, part) in bytes.chunks(size).enumerate() {
                 follower.follow(part, number, |frame| found.push(frame));

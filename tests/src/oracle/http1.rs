@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use super::{
     Target,
     message::{self, Pace, Reader},
-    plan::{Abort, Plan, Planner},
+    plan::{Abort, Plan},
+    planner::Planner,
     sent::Sent,
     stream::Stream,
 };

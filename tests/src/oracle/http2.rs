@@ -19,7 +19,8 @@ use tokio_rustls::TlsConnector;
 use super::{
     Target,
     frames::{Frames, Times},
-    plan::{Abort, Framing, Plan, Planner},
+    plan::{Abort, Framing, Plan},
+    planner::Planner,
     sent::Sent,
     server::HOST,
     splitting::{Io, Splitting},

@@ -3,7 +3,7 @@
 //!
 //! Every request has a path of its own, which comes back on its span. So there must be exactly one
 //! span for each, with its own method, route, status, `error.type` and sizes, and the counts in
-//! `/metrics` follow from them. What is asked for is random ([`plan`]): methods, statuses, sizes
+//! `/metrics` follow from them. What is asked for is random ([`planner`]): methods, statuses, sizes
 //! and framing of bodies, how a request is cut into writes, how fast an answer is read, pauses,
 //! pipelines, how long a connection is used, and where it breaks off.
 //!
@@ -34,6 +34,7 @@ mod http1;
 mod http2;
 mod message;
 pub mod plan;
+mod planner;
 mod report;
 mod sent;
 mod server;
@@ -55,7 +56,7 @@ pub use self::{
     verdict::{Verdict, Wrong},
 };
 use self::{
-    plan::Planner,
+    planner::Planner,
     sent::Sent,
     server::Running,
     told::{Listener, Wanted},

@@ -82,7 +82,7 @@ fn note<A: Access>(sk: &Sock<A>) -> Option<()> {
 
 /// A read is over that took so many bytes.
 #[inline(always)]
-pub(super) fn read<A: Access>(tcp: &Tcp<A>, length: u32) -> Option<()> {
+pub(super) fn read_ended<A: Access>(tcp: &Tcp<A>, length: u32) -> Option<()> {
     let note = place(number(&tcp.sock())?)?;
     if note.sk != tcp.0 as u64 {
         return None;
@@ -143,7 +143,7 @@ fn place(sk: u64) -> Option<&'static mut Note> {
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let hash = sk.wrapping_mul(SPREAD) >> (u64::BITS - PLACES.ilog2());
     let note = ARRIVALS.get_ptr_mut(hash as u32)?;
-    // SAFETY: a live map value. The socket's reader has it locked; another one that shares the place
-    // writes an address of its own.
+    // SAFETY: a live map value. Sockets that share it may be read on two CPUs at once: whoever finds
+    // another's address, or sequence numbers that don't go with what it read, knows no time.
     Some(unsafe { &mut *note })
 }

@@ -182,7 +182,7 @@ fn on_call(sk: &Sock<Direct>, direction: Direction, length: i32, flags: i32) -> 
     }
     let tcp = sk.tcp()?;
     if direction as u8 == Direction::Receive as u8 {
-        arrival::read(&tcp, length as u32);
+        arrival::read_ended(&tcp, length as u32);
     }
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *state_of::<Storage>(sk)? };

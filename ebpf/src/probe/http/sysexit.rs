@@ -213,7 +213,7 @@ fn on_exit(regs: &Regs<Probed>, result: u64) -> Option<Direction> {
     if direction as u8 == Direction::Receive as u8 {
         // Of several messages it isn't known how many bytes they have.
         let many = call == number::RECVMMSG;
-        arrival::read(&sk.tcp()?, if many { 0 } else { result as u32 });
+        arrival::read_ended(&sk.tcp()?, if many { 0 } else { result as u32 });
     }
     // SAFETY: the map's value is alive while the program runs.
     let connection = unsafe { &mut *state_of::<Table>(&sk)? };

@@ -10,35 +10,18 @@ use std::{
 
 use anyhow::{Result, ensure};
 use sonde::l7::exchange::{Exchange, Role};
+use sonde_tests::frame::{self, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, settings};
 
 use super::by_role;
 
 pub(crate) mod cut;
 pub(crate) mod many;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// RFC 9113 section 4.1.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a short payload");
-    let mut bytes = length.to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-fn settings() -> Vec<u8> {
-    frame(4, 0, 0, &[])
-}
-
 /// A path that goes into the dynamic table, so that a block that is missed shows later.
 fn request(stream: u32, path: &str) -> Vec<u8> {
     let mut block = vec![0x82, 0x86, 0x44, u8::try_from(path.len()).expect("short")];
     block.extend(path.bytes());
-    frame(1, END_HEADERS | END_STREAM, stream, &block)
+    frame::of(HEADERS, END_HEADERS | END_STREAM, stream, &block)
 }
 
 /// An answer with a body of so many bytes, in frames of at most `most`.
@@ -46,12 +29,12 @@ fn answer(stream: u32, body: usize, most: usize) -> Vec<u8> {
     let status = format!("{}", 200 + stream % 100);
     let mut block = vec![0x48, 3];
     block.extend(status.bytes());
-    let mut bytes = frame(1, END_HEADERS, stream, &block);
+    let mut bytes = frame::of(HEADERS, END_HEADERS, stream, &block);
     let body = vec![b'x'; body];
     for piece in body.chunks(most) {
-        bytes.extend(frame(0, 0, stream, piece));
+        bytes.extend(frame::of(DATA, 0, stream, piece));
     }
-    bytes.extend(frame(0, END_STREAM, stream, &[]));
+    bytes.extend(frame::of(DATA, END_STREAM, stream, &[]));
     bytes
 }
 

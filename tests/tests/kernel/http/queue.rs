@@ -1,22 +1,22 @@
-//! How long requests lie in a socket, and in a listener's queue, before they are read.
+//! How long requests lie in a socket before they are read.
 
 use std::{
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    os::fd::AsRawFd as _,
-    thread::{self, sleep},
-    time::{Duration, Instant},
+    thread::sleep,
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use sonde::l7::exchange::{Exchange, Role};
-use sonde_common::event::tcp::Role as Opener;
 
 use super::{
-    ANSWER, answer, ask, by_role, exchange, head,
+    ANSWER, by_role, head,
     peer::{End, Way},
 };
 use crate::{child::Workload, harness::Test, observed::Observed, tcp::pair, tls};
+
+pub(crate) mod listener;
+pub(crate) mod streams;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -47,18 +47,6 @@ pub(crate) const TESTS: &[Test] = &[
         name: "http::a_connection_has_not_waited_with_the_one_before",
         run: a_connection_has_not_waited_with_the_one_before,
     },
-    Test {
-        name: "http::the_accept_queue_counts_once_a_request_is_there",
-        run: the_accept_queue_counts_once_a_request_is_there,
-    },
-    Test {
-        name: "http::a_full_accept_queue_delays_connecting_and_no_request",
-        run: a_full_accept_queue_delays_connecting_and_no_request,
-    },
-    Test {
-        name: "http::streams_of_one_connection_wait_each_for_itself",
-        run: streams_of_one_connection_wait_each_for_itself,
-    },
 ];
 
 pub(crate) const WORKLOADS: &[Workload] = &[
@@ -73,18 +61,6 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "http-left-unread",
         run: left_unread,
-    },
-    Workload {
-        name: "http-accept-queue",
-        run: accept_queue,
-    },
-    Workload {
-        name: "http-full-queue",
-        run: full_queue,
-    },
-    Workload {
-        name: "http-streams",
-        run: streams,
     },
 ];
 
@@ -253,175 +229,4 @@ fn check(exchanges: &[Exchange], expected: &[(&str, bool)]) -> Result<()> {
 fn waited(exchange: &Exchange) -> Result<Duration> {
     let waited = exchange.queued.context("not known how long")?;
     Ok(Duration::from_micros(waited.into()))
-}
-
-/// A connection that comes with its request and isn't accepted for a while, and one that isn't
-/// accepted either but asks only later.
-fn accept_queue(_: &[&str]) -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut eager = TcpStream::connect(listener.local_addr()?)?;
-    eager.write_all(&head("/eager"))?;
-    sleep(LONG);
-    let (mut server, _) = listener.accept()?;
-    answer(&mut server)?;
-    eager.read_exact(&mut [0; ANSWER.len()])?;
-    let mut idle = TcpStream::connect(listener.local_addr()?)?;
-    sleep(LONG);
-    let (mut server, _) = listener.accept()?;
-    exchange(&mut idle, &mut server, "/idle")
-}
-
-fn the_accept_queue_counts_once_a_request_is_there(observed: &mut Observed) -> Result<()> {
-    observed.forget();
-    let pid = observed.run("http-accept-queue", &[])?;
-    let found = observed.exchanges(pid);
-    check(&found, &[("/eager", true), ("/idle", false)])?;
-    // The connection was there before it was accepted; the server's time isn't.
-    for closed in observed.closed(pid) {
-        if closed.totals.role == Opener::Outbound as u8 {
-            let connected = Duration::from_nanos(closed.totals.connect_duration);
-            ensure!(connected < LONG / 4, "connected in {connected:?}");
-        }
-    }
-    for server in by_role(&found, Role::Server) {
-        let duration = Duration::from_nanos(server.end - server.start);
-        ensure!(duration < LONG / 4, "{}: {duration:?}", server.path);
-    }
-    Ok(())
-}
-
-/// A listener's queue that is full: the next SYN is lost, and comes again after a second.
-fn full_queue(_: &[&str]) -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    // One connection more than the backlog has room.
-    // SAFETY: no pointers.
-    ensure!(unsafe { libc::listen(listener.as_raw_fd(), 0) } == 0);
-    let address = listener.local_addr()?;
-    let _first = TcpStream::connect(address)?;
-    let asking = thread::spawn(move || -> Result<Duration> {
-        let begin = Instant::now();
-        let mut client = TcpStream::connect(address)?;
-        let took = begin.elapsed();
-        ask(&mut client, "/late")?;
-        Ok(took)
-    });
-    sleep(LONG);
-    let _first = listener.accept()?;
-    let (mut server, _) = listener.accept()?;
-    answer(&mut server)?;
-    let took = asking
-        .join()
-        .map_err(|_| anyhow!("the client panicked"))??;
-    ensure!(took > LONG, "connected in {took:?}");
-    Ok(())
-}
-
-fn a_full_accept_queue_delays_connecting_and_no_request(observed: &mut Observed) -> Result<()> {
-    observed.forget();
-    let pid = observed.run("http-full-queue", &[])?;
-    let found = observed.exchanges(pid);
-    check(&found, &[("/late", false)])?;
-    for exchange in &found {
-        let duration = Duration::from_nanos(exchange.end - exchange.start);
-        ensure!(
-            duration < LONG,
-            "{:?} {duration:?} with the connect",
-            exchange.role
-        );
-    }
-    let closed = observed.closed(pid);
-    let connected = closed.iter().map(|closed| closed.totals.connect_duration);
-    let connected = Duration::from_nanos(connected.max().context("no connection")?);
-    ensure!(connected > LONG, "connected in {connected:?}");
-    Ok(())
-}
-
-/// HTTP/2 frames (RFC 9113 section 4).
-mod frame {
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const SETTINGS: u8 = 4;
-    pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    /// `END_STREAM | END_HEADERS`
-    pub(super) const WHOLE: u8 = 0x5;
-
-    pub(super) fn of(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(payload.len()).expect("a short frame");
-        let mut bytes = length.to_be_bytes()[1..].to_vec();
-        bytes.extend([kind, flags]);
-        bytes.extend(stream.to_be_bytes());
-        bytes.extend(payload);
-        bytes
-    }
-
-    /// `GET path`, of static entries and literals that aren't remembered (RFC 7541).
-    pub(super) fn request(stream: u32, path: &str) -> Vec<u8> {
-        let mut block = vec![0x82, 0x86, 0x04];
-        block.push(u8::try_from(path.len()).expect("a short path"));
-        block.extend(path.as_bytes());
-        of(HEADERS, WHOLE, stream, &block)
-    }
-
-    /// `200`
-    pub(super) fn answer(stream: u32) -> Vec<u8> {
-        of(HEADERS, WHOLE, stream, &[0x88])
-    }
-}
-
-/// One stream at once; while its request is under way two others wait in one piece, then one at once
-/// again.
-fn streams(_: &[&str]) -> Result<()> {
-    let (mut client, mut server) = pair()?;
-    let mut opening = frame::PREFACE.to_vec();
-    opening.extend(frame::of(frame::SETTINGS, 0, 0, &[]));
-    opening.extend(frame::request(1, "/at-once"));
-    client.write_all(&opening)?;
-    read(&mut server)?;
-    server.write_all(&frame::of(frame::SETTINGS, 0, 0, &[]))?;
-    read(&mut client)?;
-    let both = [frame::request(3, "/waits"), frame::request(5, "/waits-too")].concat();
-    client.write_all(&both)?;
-    sleep(LONG);
-    server.write_all(&frame::answer(1))?;
-    read(&mut client)?;
-    read(&mut server)?;
-    client.write_all(&frame::request(7, "/later"))?;
-    read(&mut server)?;
-    for stream in [5, 3, 7] {
-        server.write_all(&frame::answer(stream))?;
-        read(&mut client)?;
-    }
-    Ok(())
-}
-
-fn read(stream: &mut TcpStream) -> Result<()> {
-    match stream.read(&mut [0; 4096])? {
-        0 => bail!("the end"),
-        _ => Ok(()),
-    }
-}
-
-fn streams_of_one_connection_wait_each_for_itself(observed: &mut Observed) -> Result<()> {
-    observed.forget();
-    let pid = observed.run("http-streams", &[])?;
-    let mut found = observed.exchanges(pid);
-    found.sort_by(|one, other| one.path.cmp(&other.path));
-    check(
-        &found,
-        &[
-            ("/at-once", false),
-            ("/later", false),
-            ("/waits", true),
-            ("/waits-too", true),
-        ],
-    )?;
-    for server in by_role(&found, Role::Server) {
-        let duration = Duration::from_nanos(server.end - server.start);
-        let busy = &*server.path == "/at-once";
-        ensure!(
-            busy == (duration >= LONG) && duration < LONG * 2,
-            "{}: {duration:?}",
-            server.path
-        );
-    }
-    Ok(())
 }

@@ -3,10 +3,11 @@
 use anyhow::{Result, ensure};
 use sonde::l7::exchange::Role;
 use sonde_common::fault::Fault;
-
-use super::{
-    END_HEADERS, END_STREAM, PREFACE, answer, begin, check, frame, odd, pass, request, settings,
+use sonde_tests::frame::{
+    self, END_HEADERS, END_STREAM, HEADERS, PREFACE, WINDOW_UPDATE, settings,
 };
+
+use super::{answer, begin, check, odd, pass, request};
 use crate::{
     child::Workload,
     harness::Test,
@@ -47,7 +48,12 @@ pub(crate) const WORKLOADS: &[Workload] = &[
 
 /// A request whose path is the newest entry of the table.
 fn request_again(stream: u32) -> Vec<u8> {
-    frame(1, END_HEADERS | END_STREAM, stream, &[0x82, 0x86, 0xbe])
+    frame::of(
+        HEADERS,
+        END_HEADERS | END_STREAM,
+        stream,
+        &[0x82, 0x86, 0xbe],
+    )
 }
 
 /// A request and its answer cut in two at every offset, and byte by byte.
@@ -122,7 +128,7 @@ fn upgrade(_: &[&str]) -> Result<()> {
     let first = [&switch[..], &settings(), &answer(1, 3000, 1000)].concat();
     pass(&mut server, &mut client, &first)?;
     let mut bytes = [PREFACE, &settings()].concat();
-    bytes.extend(frame(8, 0, 0, &[0, 0, 1, 0]).repeat(8));
+    bytes.extend(frame::of(WINDOW_UPDATE, 0, 0, &[0, 0, 1, 0]).repeat(8));
     bytes.extend(request(3, "/up/3"));
     pass(&mut client, &mut server, &bytes)?;
     pass(&mut server, &mut client, &answer(3, 3000, 1000))?;

@@ -1,8 +1,9 @@
 //! Reads and writes of more than can be told at once.
 
 use anyhow::{Result, ensure};
+use sonde_tests::frame::{self, WINDOW_UPDATE};
 
-use super::{answer, begin, check, frame, odd, pass, pass_pieces, request};
+use super::{answer, begin, check, odd, pass, pass_pieces, request};
 use crate::{
     child::Workload,
     harness::Test,
@@ -105,7 +106,7 @@ const SMALL: u32 = 60;
 fn small(_: &[&str]) -> Result<()> {
     let (mut client, mut server) = pair()?;
     begin(&mut client, &mut server)?;
-    let window = frame(8, 0, 0, &[0, 0, 1, 0]);
+    let window = frame::of(WINDOW_UPDATE, 0, 0, &[0, 0, 1, 0]);
     let (mut requests, mut answers) = (Vec::new(), Vec::new());
     for stream in odd(SMALL) {
         requests.extend(window.repeat(7));
@@ -127,7 +128,7 @@ fn a_write_of_many_small_frames(observed: &mut Observed) -> Result<()> {
 fn longer(_: &[&str]) -> Result<()> {
     let (mut client, mut server) = pair()?;
     begin(&mut client, &mut server)?;
-    let unknown = frame(0x20, 0, 0, &[0; 62_000]);
+    let unknown = frame::of(0x20, 0, 0, &[0; 62_000]);
     for stream in odd(6) {
         let asked = [&unknown[..], &request(stream, &format!("/longer/{stream}"))].concat();
         in_two(&mut client, &mut server, &asked, 100)?;
