@@ -5,10 +5,11 @@
 //! than nginx takes for an answer. So the server has one CPU and the generator another one, and on
 //! either a task below all others keeps it from sleeping.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{fs, io, path::Path, process::Command, thread};
 
 use anyhow::{Context as _, Result, anyhow};
 use nix::{
+    errno::Errno,
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
 };
@@ -53,13 +54,19 @@ impl Cpus {
 }
 
 /// Keeps a process, its children and all of their threads on a CPU.
+///
+/// A server ends threads while this looks at them: those need no CPU. The ones that it starts take
+/// the CPU of who starts them.
 fn keep(process: u32, cpu: usize) -> Result<()> {
     let tasks = format!("/proc/{process}/task");
-    for task in fs::read_dir(&tasks).with_context(|| tasks.clone())? {
-        let task = task?.path();
+    for task in unless_gone(fs::read_dir(&tasks))?.into_iter().flatten() {
+        let Some(task) = unless_gone(task)? else {
+            continue;
+        };
+        let task = task.path();
         let id = task.file_name().and_then(|name| name.to_str());
         let id = id.context("a task without a number")?.parse()?;
-        pin(Pid::from_raw(id), cpu)?;
+        unless_gone(pin(Pid::from_raw(id), cpu))?;
         for child in children(&task)? {
             keep(child, cpu)?;
         }
@@ -78,13 +85,44 @@ fn awake(lab: &Lab, cpu: usize) -> Result<Process> {
 }
 
 fn children(task: &Path) -> Result<Vec<u32>> {
-    let text = fs::read_to_string(task.join("children"))?;
+    let text = unless_gone(fs::read_to_string(task.join("children")))?.unwrap_or_default();
     let numbers = text.split_whitespace().map(str::parse);
     Ok(numbers.collect::<Result<_, _>>()?)
 }
 
-fn pin(task: Pid, cpu: usize) -> Result<()> {
+fn pin(task: Pid, cpu: usize) -> io::Result<()> {
     let mut one = CpuSet::new();
     one.set(cpu)?;
     Ok(sched_setaffinity(task, &one)?)
+}
+
+/// What was asked of a task, or nothing if the task ended before.
+fn unless_gone<T>(asked: io::Result<T>) -> Result<Option<T>> {
+    match asked {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::{Cpus, keep};
+
+    #[test]
+    fn tasks_may_end_while_they_are_kept() {
+        let cpu = Cpus::find().unwrap().server;
+        let mut parent = Command::new("sh")
+            .args(["-c", "while :; do (:) & (:); done"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let kept = (0..2000).try_for_each(|_| keep(parent.id(), cpu));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        kept.unwrap();
+    }
 }
