@@ -1,6 +1,12 @@
 //! The servers, started.
 
-use std::{fs, net::SocketAddr, path::PathBuf, process::Command};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result};
 
@@ -102,12 +108,16 @@ fn with_files(mut command: Command, credentials: Option<&Credentials>) -> Comman
     command
 }
 
-/// Python's standard library has no HTTP/2; hypercorn has it on asyncio.
+/// Python's standard library has no HTTP/2; hypercorn has it on asyncio. It is given a socket that
+/// listens, as its standard input: one that it binds itself isn't known to asyncio as TCP's, which then
+/// leaves Nagle's algorithm on. An answer's last frame would wait in the kernel for the client's delayed
+/// acknowledgement of its first one, 40 ms that are in no server's span.
 fn hypercorn(lab: &Lab, address: SocketAddr, credentials: Option<&Credentials>) -> Result<Command> {
     lab.write("asgi.py", include_str!("../../fixtures/oracle/asgi.py"))?;
     let mut command = lab.command("hypercorn");
     command
-        .args(["--bind", &address.to_string()])
+        .stdin(Stdio::from(OwnedFd::from(TcpListener::bind(address)?)))
+        .args(["--bind", "fd://0"])
         .args(["--keep-alive", "120", "--backlog", "1024"])
         .args(["--log-level", "critical"]);
     if let Some(files) = credentials {
