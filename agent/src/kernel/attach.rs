@@ -10,35 +10,30 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
+    Btf, Ebpf, EbpfError,
     maps::{Array, ProgramArray},
     programs::{Program, ProgramError},
     sys::{Stats, enable_stats},
 };
 
-use sonde_common::event::{connection::Endpoint, tls::BUFFERS};
+use sonde_common::event::connection::Endpoint;
 
-use self::window::Windows;
+use self::window::{Timing, Windows};
 pub use self::{
     refusal::distinct,
     report::{HookReport, Outcome},
     via::{Attach, Condition, Via},
 };
-use super::{feature::Kernel, map, sweep::TABLE, uprobe};
-use crate::{
-    clock,
-    probe::{Family, syscall, tls},
-};
+use super::{feature::Kernel, map, uprobe};
+use crate::probe::{Family, syscall};
 
 mod choose;
+mod object;
 mod refusal;
 mod report;
 mod size;
 mod via;
 mod window;
-
-/// The kernel side, as built beside the agent.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sonde-ebpf"));
 
 /// Why nothing can be loaded at all.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +80,6 @@ pub struct Programs {
     linked: Vec<(&'static str, OwnedFd)>,
 }
 
-/// CPUs that there may be.
-fn cpus() -> Result<u32, Error> {
-    let cpus = aya::util::nr_cpus().map_err(|(_, error)| Error::Cpus(error))?;
-    Ok(u32::try_from(cpus).unwrap_or(u32::MAX - BUFFERS))
-}
-
 impl Programs {
     /// Loads the object and attaches the hooks of `families`; a hook that fails leaves the
     /// others as they are.
@@ -99,53 +88,15 @@ impl Programs {
         families: &[&'static Family],
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let offsets = kernel.btf.as_ref().map_or(
-            [sonde_common::field::ABSENT; sonde_common::field::COUNT],
-            super::btf::Btf::offsets,
-        );
         // Without kernel types only raw tracepoints are attached, and aya needs none for those.
         let types = kernel
             .btf
             .as_ref()
             .ok()
             .and_then(|_| Btf::from_sys_fs().ok());
-        let period = settings.syscall_period.unwrap_or(u32::MAX);
-        let windowed = settings.syscall_period.is_some()
-            && period >= window::SHARE
-            && syscall::can_pause(kernel);
-        let period = if windowed {
-            period / window::SHARE
-        } else {
-            period
-        };
-        let followed = u32::from(
-            families
-                .iter()
-                .any(|family| family.name == tls::FAMILY.name),
-        );
-        let buffers = if followed == 0 { 1 } else { BUFFERS + cpus()? };
-        let tick = clock::tick();
-        let mut loader = EbpfLoader::new();
-        loader
-            .btf(types.as_ref())
-            .allow_unsupported_maps()
-            .map_max_entries("EVENTS", settings.ring_bytes)
-            .map_max_entries(TABLE, settings.table_entries)
-            .map_max_entries("TLS_BUFFERS", buffers)
-            .override_global("OFFSETS", &offsets, true)
-            .override_global("SELF_TGID", &settings.self_tgid, true)
-            .override_global("TICK", &tick, true)
-            .override_global("TLS_FOLLOWED", &followed, true)
-            .override_global("SYSCALL_PERIOD", &period, true);
-        for map in size::unused(kernel, families) {
-            loader.map_max_entries(map, 1);
-        }
-        let mut ebpf = loader.load(OBJECT)?;
-        if followed != 0 {
-            map::fill(&mut ebpf, "TLS_FREE", 0..BUFFERS)?;
-        }
+        let timing = Timing::of(kernel, settings);
         let mut programs = Self {
-            ebpf,
+            ebpf: object::load(kernel, families, settings, types.as_ref(), timing.period)?,
             reports: Vec::new(),
             statistics: None,
             windows: None,
@@ -153,25 +104,25 @@ impl Programs {
             linked: Vec::new(),
         };
         let mut seen = HashSet::new();
-        for family in families {
-            for hook in family.hooks {
-                let timing = hook.name == syscall::ENTER;
-                if timing && settings.syscall_period.is_none() {
-                    continue;
-                }
-                let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);
-                programs.reports.push(HookReport {
-                    family: family.name,
-                    hook,
-                    outcome,
-                });
+        let hooks = families
+            .iter()
+            .flat_map(|family| family.hooks.iter().map(move |hook| (family, hook)));
+        for (family, hook) in hooks {
+            if hook.name == syscall::ENTER && settings.syscall_period.is_none() {
+                continue;
             }
+            let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);
+            programs.reports.push(HookReport {
+                family: family.name,
+                hook,
+                outcome,
+            });
         }
         if settings.statistics {
             programs.begin_statistics();
         }
         let mut links = programs.attach_loaded(kernel, types.as_ref(), &mut seen);
-        if windowed
+        if timing.windowed
             && let Some(attach) = programs.served(syscall::ENTER)
             && let Some(link) = links.remove(attach.program)
         {

@@ -8,7 +8,8 @@ use std::{
 use aya::{Btf, maps::Map, programs::UProbe};
 
 use super::{
-    OBJECT, Outcome, Programs,
+    Outcome, Programs,
+    object::OBJECT,
     refusal::{chain, explain},
     via::{Attach, Link, Via},
 };

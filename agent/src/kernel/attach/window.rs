@@ -5,17 +5,39 @@
 //! calls in that: as many altogether, of all processes alike, whichever calls begin in a window.
 
 use super::{
-    Programs,
+    Programs, Settings,
     via::{Attach, Link},
 };
+use crate::{kernel::feature::Kernel, probe::syscall};
 
 /// The windows' share of the time is one of so many parts.
-pub(super) const SHARE: u32 = 8;
+const SHARE: u32 = 8;
 /// Length of a window, nanoseconds. Opening and closing one has the kernel change its code, of
 /// which each CPU is told: not to be done often.
 const LENGTH: u64 = 500_000_000;
 /// Mean time between two windows, nanoseconds.
 const PAUSE: u64 = LENGTH * (SHARE as u64 - 1);
+
+/// Which system calls are timed.
+pub(super) struct Timing {
+    /// Every how many, on average, while any are.
+    pub(super) period: u32,
+    /// Only in [`Windows`].
+    pub(super) windowed: bool,
+}
+
+impl Timing {
+    pub(super) fn of(kernel: &Kernel, settings: &Settings) -> Self {
+        let period = settings.syscall_period.unwrap_or(u32::MAX);
+        let windowed =
+            settings.syscall_period.is_some() && period >= SHARE && syscall::can_pause(kernel);
+        let share = if windowed { SHARE } else { 1 };
+        Self {
+            period: period / share,
+            windowed,
+        }
+    }
+}
 
 /// The windows of one program.
 #[derive(Debug)]
