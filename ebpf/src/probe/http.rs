@@ -233,6 +233,9 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     } else if class == Class::Partial as u32 {
         // A message may begin with a few bytes that could be the start of anything.
         stream.budget[direction] = BUDGET;
+        if stream.message[direction] & message::TURNED != 0 {
+            stream.message[direction] |= message::SHORT;
+        }
     }
     let class = record.word().forget(class);
     let captured = record.word().forget(captured);

@@ -245,10 +245,13 @@ pub(super) fn lose(stream: &mut Stream, io: &Io, time: u64) {
 fn part(stream: &mut Stream, direction: usize, length: u32, from: u32, captured: u32) -> u32 {
     let budget = stream.budget[direction];
     let until = from.wrapping_add(captured);
-    if until >= length || budget <= BUDGET {
+    if budget <= BUDGET {
         return length;
     }
     stream.budget[direction] = budget.wrapping_sub(captured).max(BUDGET);
+    if until >= length {
+        return length;
+    }
     stream.body[direction] = body::PIPELINED;
     until
 }

@@ -1,6 +1,9 @@
 //! The chunked coding (RFC 9112 section 7.1): from chunk to chunk, without looking at their data.
 
-use sonde_common::event::connection::{Stream, body::UNKNOWN};
+use sonde_common::event::{
+    connection::{Stream, body::UNKNOWN},
+    http::PIPELINE_BUDGET,
+};
 
 use super::{
     Io,
@@ -87,7 +90,11 @@ pub(super) fn follow(
         let have_all = record.forget(have + there);
         match Line::read(bytes, have_all) {
             Line::Whole { size, length } => {
-                if size == 0 || stream.untold[direction] >= MOST_UNTOLD {
+                if size == 0 {
+                    next = Next::LAST;
+                    break;
+                }
+                if stream.untold[direction] >= MOST_UNTOLD {
                     break;
                 }
                 forget_line(stream, direction);
@@ -123,6 +130,10 @@ pub(super) fn follow(
     } else {
         forget_line(stream, direction);
         stream.body[direction] = UNKNOWN;
+        if next == Next::LOST {
+            // The agent follows the other chunks, by what it is told of them.
+            stream.budget[direction] = PIPELINE_BUDGET;
+        }
     }
     Found::Framing(line.wrapping_sub(before))
 }
@@ -135,8 +146,10 @@ impl Next {
     const DATA: u64 = 0;
     /// A line that isn't whole.
     const LINE: u64 = 1;
-    /// The last chunk, or nobody knows.
-    const LOST: u64 = 2;
+    /// The last chunk.
+    const LAST: u64 = 2;
+    /// Nobody knows.
+    const LOST: u64 = 3;
 }
 
 /// Forgets the front of a chunk's line.

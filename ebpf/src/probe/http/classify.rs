@@ -55,9 +55,11 @@ const fn mask(bytes: u32) -> u64 {
     }
 }
 
-/// Classifies `length` (at most 8) bytes, the first in the lowest byte of `first`.
+/// Classifies `length` (at most 8) bytes, the first in the lowest byte of `first`. What stands in the
+/// others is of no matter.
 #[inline(always)]
 pub(super) fn classify(first: u64, length: u32) -> Class {
+    let first = first & mask(length);
     if length >= 7 && first & mask(7) == RESPONSE.0 {
         return Class::Response;
     }

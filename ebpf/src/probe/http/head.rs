@@ -2,7 +2,7 @@
 //! where their bodies end (RFC 9112 section 6.3).
 
 use sonde_common::event::{
-    connection::Stream,
+    connection::{Stream, message},
     http::{CAPTURE_BODY, CAPTURE_FRONT, CAPTURE_HEAD, CAPTURE_MAX, flag},
 };
 
@@ -27,6 +27,8 @@ const STATUS: u32 = 9;
 pub(super) enum Body {
     /// Nothing.
     Unknown,
+    /// Nothing yet: the head goes on.
+    Cut,
     /// It ends so many bytes after the message's first one.
     Until(u64, u32),
     /// It is a chunked one, and its first chunk begins behind the head.
@@ -38,7 +40,7 @@ impl Body {
     #[inline(always)]
     const fn head(&self) -> u32 {
         match *self {
-            Self::Unknown => 0,
+            Self::Unknown | Self::Cut => 0,
             Self::Until(_, head) | Self::Chunked(head) => head,
         }
     }
@@ -101,6 +103,9 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
     if kind != NEITHER {
         let body = read(&record, captured, kind);
         head = record.word().forget(body.head());
+        if matches!(body, Body::Cut) && captured == io.length {
+            stream.message[direction] |= message::SHORT;
+        }
         told = record.word().forget(body::begin(stream, &record, io, body));
         if told == 0 {
             return 0;
@@ -190,19 +195,20 @@ fn read(record: &Record, captured: u32, kind: u32) -> Body {
     // All ways out of the loop are one to the verifier.
     let end = record.forget(end);
     let found = record.forget(found);
+    if end > captured {
+        return Body::Cut;
+    }
     if kind == RESPONSE && found == 0 {
         // An answer without a length ends with the connection.
         return Body::Unknown;
     }
-    body(record, found, end, captured)
+    body(record, found, end)
 }
 
 /// A head that ends at `end` and has a length at the place that was `found`.
 #[inline(always)]
-fn body(record: &Record, found: u64, end: u64, captured: u64) -> Body {
-    if end > captured {
-        Body::Unknown
-    } else if found >= IS_CHUNKED {
+fn body(record: &Record, found: u64, end: u64) -> Body {
+    if found >= IS_CHUNKED {
         Body::Chunked(end as u32)
     } else if found == 0 {
         Body::Until(end, end as u32)

@@ -15,6 +15,7 @@ use super::{both, by_role};
 use crate::{child::Workload, harness::Test, observed::Observed, observed::Seen, tcp::pair};
 
 mod message;
+pub(crate) mod reads;
 pub(crate) mod tls;
 
 pub(crate) const TESTS: &[Test] = &[

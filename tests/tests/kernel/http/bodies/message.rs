@@ -153,3 +153,22 @@ pub(super) fn pass(
     write(from, pieces, way)?;
     thread.join().ok().context("the reader's thread")?
 }
+
+/// Passes a message that is written whole, and read in pieces of these sizes.
+pub(super) fn pass_in(
+    from: &mut TcpStream,
+    to: &mut TcpStream,
+    pieces: &[Vec<u8>],
+    mut size: impl FnMut() -> usize,
+) -> Result<()> {
+    let bytes = pieces.concat();
+    from.write_all(&bytes)?;
+    let mut left = bytes.len();
+    while left > 0 {
+        let mut buffer = vec![0; size().min(left)];
+        let count = to.read(&mut buffer)?;
+        ensure!(count > 0, "the end, within a message");
+        left -= count;
+    }
+    Ok(())
+}
