@@ -42,7 +42,7 @@ pub mod body {
 pub mod message {
     /// It follows something in the other direction, so no other one is around it.
     pub const TURNED: u8 = 1;
-    /// It is short so far, and its head wasn't read.
+    /// It is short so far, and its head wasn't read, or goes on.
     pub const SHORT: u8 = 2;
     /// A short one went on in another read or write, so the heads of all are read.
     pub const SPLIT: u8 = 4;
