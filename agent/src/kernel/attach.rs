@@ -104,19 +104,18 @@ impl Programs {
             linked: Vec::new(),
         };
         let mut seen = HashSet::new();
-        let hooks = families
-            .iter()
-            .flat_map(|family| family.hooks.iter().map(move |hook| (family, hook)));
-        for (family, hook) in hooks {
-            if hook.name == syscall::ENTER && settings.syscall_period.is_none() {
-                continue;
+        for family in families {
+            for hook in family.hooks {
+                if hook.name == syscall::ENTER && settings.syscall_period.is_none() {
+                    continue;
+                }
+                let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);
+                programs.reports.push(HookReport {
+                    family: family.name,
+                    hook,
+                    outcome,
+                });
             }
-            let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);
-            programs.reports.push(HookReport {
-                family: family.name,
-                hook,
-                outcome,
-            });
         }
         if settings.statistics {
             programs.begin_statistics();
