@@ -73,6 +73,12 @@ impl Clock {
     }
 
     /// `CLOCK_MONOTONIC` now, in nanoseconds.
+    pub fn since_boot() -> Result<u64, Errno> {
+        let now = nanoseconds(ClockId::CLOCK_BOOTTIME)?;
+        Ok(u64::try_from(now).unwrap_or(0))
+    }
+
+    /// `CLOCK_MONOTONIC` now, nanoseconds.
     pub fn monotonic_now() -> Result<u64, Errno> {
         nanoseconds(ClockId::CLOCK_MONOTONIC).map(|now| u64::try_from(now).unwrap_or(0))
     }

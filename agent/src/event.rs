@@ -16,6 +16,8 @@ pub enum Event<'a> {
     Fork(&'a process::Fork),
     /// A process ended.
     Exit(&'a process::Exit),
+    /// What a thread used that was late for its process's end.
+    ExitRest(&'a process::ExitRest),
     /// The kernel chose an OOM victim.
     OomKill(&'a process::OomKill),
     /// A TCP connection ended.

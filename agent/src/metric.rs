@@ -6,6 +6,8 @@
 mod attribute;
 mod collector;
 mod descriptor;
+mod renames;
+mod sum;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -13,6 +15,7 @@ pub use self::{
     attribute::{AttributeValue, Attributes},
     collector::Collector,
     descriptor::{Descriptor, Kind, Unit},
+    renames::Renames,
 };
 
 /// Whose metrics: one service instance, or the host. Shared by all its points.
@@ -101,6 +104,8 @@ pub struct Snapshot {
     pub families: Vec<Family>,
     /// The host's resource, for what a consumer says about the agent itself.
     pub host: Arc<Resource>,
+    /// Services that an earlier snapshot knew by other identities.
+    pub renames: Arc<Renames>,
 }
 
 /// Bucket bounds of the HTTP, RPC and TCP duration histograms, in seconds.

@@ -8,15 +8,19 @@ use sonde_common::fault::Fault;
 
 use crate::{
     aggregate::{
+        block,
         cardinality::{SERIES, SERIES_OVERFLOW},
-        process, red, rpc, syscall, tcp, uncovered,
+        process, red, rpc, syscall, tcp, uncovered, usage,
     },
-    enrich::counter::Loss,
+    enrich::{counter::Loss, kubernetes},
     export::{self, otlp, prometheus, web},
     l7::counters::{Dropped, GivenUp, Other, Rejection},
     metric::{Descriptor, Kind},
     pipeline::snapshot,
-    resource::{OWN_METRICS, RESOURCES, Registration, SATURATION, Signal, USE_ERRORS, UTILIZATION},
+    resource::{
+        ERRORS_BY_SERVICE, OWN_METRICS, RESOURCES, Registration, SATURATION, SATURATION_BY_SERVICE,
+        Signal, USE_ERRORS, UTILIZATION,
+    },
     selfmon,
     tls::{self, Refusal},
 };
@@ -24,7 +28,13 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-const METHOD: &[&Descriptor] = &[&UTILIZATION, &SATURATION, &USE_ERRORS];
+const METHOD: &[&Descriptor] = &[
+    &UTILIZATION,
+    &SATURATION,
+    &SATURATION_BY_SERVICE,
+    &USE_ERRORS,
+    &ERRORS_BY_SERVICE,
+];
 const CARDINALITY: &[&Descriptor] = &[&SERIES, &SERIES_OVERFLOW];
 
 /// Metrics that belong together.
@@ -41,14 +51,19 @@ pub struct Section {
 pub fn sections() -> Vec<Section> {
     let mut sections = vec![
         section("Requests (RED)", [red::DESCRIPTORS, rpc::DESCRIPTORS]),
-        section("TCP", [tcp::DESCRIPTORS]),
+        section("TCP", [tcp::DESCRIPTORS, tcp::listen::DESCRIPTORS]),
         section(
             "System calls and processes",
             [syscall::DESCRIPTORS, process::DESCRIPTORS],
         ),
+        section("What services use", [usage::DESCRIPTORS]),
         section("What can't be seen", [uncovered::DESCRIPTORS]),
         section("Resources: the method (USE)", [METHOD]),
-        section("Resources: kernel distributions", [snapshot::DESCRIPTORS]),
+        section(
+            "Resources: kernel distributions",
+            [snapshot::DESCRIPTORS, block::OF_DISKS],
+        ),
+        section("Block I/O of services", [block::DESCRIPTORS]),
         section(
             "Resources: what they are made of",
             RESOURCES.iter().map(|resource| resource.metrics),
@@ -57,8 +72,8 @@ pub fn sections() -> Vec<Section> {
             "The agent: kernel side, stages and tables",
             [
                 selfmon::DESCRIPTORS,
-                selfmon::process::DESCRIPTORS,
                 tls::stats::DESCRIPTORS,
+                kubernetes::stats::DESCRIPTORS,
                 CARDINALITY,
                 OWN_METRICS,
             ],
@@ -132,18 +147,32 @@ pub fn markdown() -> String {
             row(&mut page, cells);
         }
     }
-    signals(&mut page, "Signals of `use_saturation`", |resource| {
-        resource.saturation
-    });
-    signals(&mut page, "Signals of `use_errors_total`", |resource| {
-        resource.errors
-    });
+    let saturation: fn(&Registration) -> &[&Signal] = |resource| resource.saturation;
+    signals(&mut page, "Signals of `use_saturation`", saturation, &[]);
+    by_service(
+        &mut page,
+        "Signals of `use_saturation_by_service`",
+        &[usage::SIGNALS, block::SATURATION, tcp::listen::SIGNALS],
+    );
+    let errors: fn(&Registration) -> &[&Signal] = |resource| resource.errors;
+    let more = block::ERROR_SIGNALS;
+    signals(&mut page, "Signals of `use_errors_total`", errors, more);
+    by_service(
+        &mut page,
+        "Signals of `use_errors_by_service_total`",
+        &[syscall::SIGNALS, process::SIGNALS, block::ERROR_SIGNALS],
+    );
     reasons(&mut page);
     page
 }
 
 /// The values that the attribute `signal` can have, by resource.
-fn signals(page: &mut String, title: &str, of: fn(&Registration) -> &[&Signal]) {
+fn signals(
+    page: &mut String,
+    title: &str,
+    of: fn(&Registration) -> &[&Signal],
+    more: &[(&str, &Signal)],
+) {
     heading(page, title);
     table(page, ["resource", "signal", "what"]);
     for resource in RESOURCES {
@@ -153,6 +182,18 @@ fn signals(page: &mut String, title: &str, of: fn(&Registration) -> &[&Signal]) 
                 [&code(resource.name), &code(signal.name), signal.help],
             );
         }
+    }
+    for (resource, signal) in more {
+        row(page, [&code(resource), &code(signal.name), signal.help]);
+    }
+}
+
+/// The same for what is told of services.
+fn by_service(page: &mut String, title: &str, lists: &[&[(&str, &Signal)]]) {
+    heading(page, title);
+    table(page, ["resource", "signal", "what"]);
+    for (resource, signal) in lists.iter().copied().flatten() {
+        row(page, [&code(resource), &code(signal.name), signal.help]);
     }
 }
 
@@ -168,6 +209,7 @@ fn reasons(page: &mut String) {
     table(page, ["stage", "reason", "what"]);
     stage(page, "kernel", kernel(true).chain([selfmon::PROGRAM_BUSY]));
     stage(page, "ring", [selfmon::MALFORMED]);
+    stage(page, "usage", [selfmon::USAGE_TABLE_FULL]);
     let dropped = Dropped::ALL.iter();
     stage(page, "http", dropped.map(|it| (it.reason(), it.meaning())));
 
@@ -181,6 +223,7 @@ fn reasons(page: &mut String) {
     stage(page, "http_connection", connection);
     stage(page, "http_message", message.chain(others));
     stage(page, "enrich", enrich);
+    stage(page, "service", [selfmon::RENAME_UNTOLD]);
     let file = Refusal::ALL.iter().map(|it| (it.reason(), it.meaning()));
     stage(page, tls::stats::STAGE, file);
 }

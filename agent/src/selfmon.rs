@@ -8,6 +8,7 @@ use aya::Ebpf;
 use sonde_common::{fault::Fault, header::KINDS};
 
 use crate::{
+    aggregate::usage::Usages,
     enrich::process::Counters as ProcessCounters,
     kernel::{
         attach::{HookReport, Outcome, Programs, distinct},
@@ -16,7 +17,7 @@ use crate::{
         sys::{self, Runs},
     },
     l7::counters::{Counters as HttpCounters, Dropped, GivenUp, Rejection},
-    metric::{Attributes, Collector, Descriptor, Kind, Unit, Value},
+    metric::{Attributes, Collector, Descriptor, Kind, Renames, Unit, Value},
 };
 
 macro_rules! descriptors {
@@ -193,9 +194,34 @@ pub fn collect_processes(counters: &ProcessCounters, collector: &mut Collector) 
     entries("processes", counters.processes, collector);
     entries("processes_exited", counters.exited, collector);
     entries("service_instances", counters.instances, collector);
+    entries("kubernetes_pods", counters.pods, collector);
     for (loss, count) in counters.losses.iter() {
         ignored("enrich", loss.reason(), count, collector);
     }
+}
+
+/// Reason of processes whose use of the host isn't followed, and what it means.
+pub const USAGE_TABLE_FULL: (&str, &str) = (
+    "usage_table_full",
+    "There were more processes than are followed: what a thread or an ended process used isn't counted.",
+);
+
+/// Adds what is known of the processes' use of the host.
+pub fn collect_usage(usage: &Usages, collector: &mut Collector) {
+    let (stage, reason) = ("usage", USAGE_TABLE_FULL.0);
+    dropped(stage, reason, usage.left_out(), collector);
+}
+
+/// Reason of changes of a service's identity that there is no room to remember, and what it means.
+pub const RENAME_UNTOLD: (&str, &str) = (
+    "rename_untold",
+    "A service has another name than before, and OTLP's streams of it begin anew with their whole value, for want of room to remember what was told.",
+);
+
+/// Adds which services have other identities than they had.
+pub fn collect_renames(renames: &Renames, untold: u64, collector: &mut Collector) {
+    entries("renamed_services", renames.len(), collector);
+    ignored("service", RENAME_UNTOLD.0, untold, collector);
 }
 
 /// Adds how many entries kernel maps hold, and how many they have room for: of those that can be

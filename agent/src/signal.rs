@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     l7::exchange::{Role, TraceParent},
-    metric::{Attributes, Resource},
+    metric::{AttributeValue, Attributes, Resource},
 };
 
 /// Identity of a span.
@@ -70,6 +70,18 @@ pub struct LogRecord {
     pub attributes: Attributes,
     /// The span that it belongs to.
     pub span: Option<SpanContext>,
+}
+
+impl LogRecord {
+    /// The same with one attribute more.
+    #[must_use]
+    pub fn with(self, name: &'static str, value: impl Into<AttributeValue>) -> Self {
+        let attributes = self.attributes.iter().cloned();
+        Self {
+            attributes: attributes.chain([(name, value.into())]).collect(),
+            ..self
+        }
+    }
 }
 
 /// A signal on its way to the exporters and `sonde trace`.

@@ -80,6 +80,7 @@ impl Telemetry {
             .with(filter)
             .with(over_otlp)
             .with(format_layer(format, std::io::stderr, has_colour))
+            .with(without_objects())
             .try_init()
             .map_err(|_| TelemetryError::Twice)?;
         Ok(Self {
@@ -155,6 +156,12 @@ where
     let bridge = OpenTelemetryTracingBridge::new(provider);
     let machinery = filter_fn(|metadata| !is_export_machinery(metadata));
     bridge.with_filter(machinery).boxed()
+}
+
+/// Leaves out what kube's crates say, whoever listens: they write down answers that they can't
+/// read, secrets and all. What is to be said is said by those who use them.
+fn without_objects<S: Subscriber>() -> impl Layer<S> {
+    filter_fn(|metadata| !metadata.target().starts_with("kube"))
 }
 
 /// Whether an event comes from what carries the events.

@@ -76,9 +76,10 @@ faults! {
     TlsUnbound = 10 => "tls_unbound", Lost;
     /// Bytes moved in a way that no hook sees (splice out of a socket, `io_uring` before 6.3).
     UnseenBytes = 11 => "unseen_bytes", Lost;
-    /// Two tasks shared a slot of the wake-up table; the run-queue delay was not taken.
-    RunQueueCollision = 12 => "run_queue_collision", Lost;
-    /// No room for a block request's start.
+    /// There was no room for a thread's state, or two threads shared a slot: what it slept for and its
+    /// waits for a CPU are not known.
+    ThreadStateFull = 12 => "thread_state_full", Lost;
+    /// No room to follow a block request, or for a disk's latencies.
     BlockMapFull = 13 => "block_map_full", Lost;
     /// A reset was sent without a socket (to a port that nobody listens on): no owner.
     ResetWithoutSocket = 14 => "reset_without_socket", Ignored;
@@ -86,6 +87,12 @@ faults! {
     TlsBusy = 15 => "tls_busy", Lost;
     /// The connection's first bytes moved through `io_uring`, where it isn't seen what they are.
     IoUring = 16 => "io_uring", Ignored;
+    /// No room in the maps of block I/O by owner: the request counts in the disk's latencies and in no service.
+    BlockUsageMapFull = 17 => "block_usage_map_full", Lost;
+    /// No room to follow a listening socket: its accept queue is not told.
+    ListenerMapFull = 18 => "listener_map_full", Lost;
+    /// No room to count a dropped packet by its reason and interface.
+    DropMapFull = 19 => "drop_map_full", Lost;
 }
 
 #[cfg(test)]

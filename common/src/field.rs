@@ -12,7 +12,7 @@ pub struct Path {
     /// The structure that the offset counts from.
     pub structure: &'static str,
     /// Member paths, newest kernel's name first; members of anonymous unions and structs are
-    /// named as if they were direct members.
+    /// named as if they were direct members, and `[N]` is an element of an array.
     pub members: &'static [&'static str],
 }
 
@@ -55,6 +55,36 @@ fields! {
     TaskSignal = "task_struct": "signal";
     /// Scheduler state; 0 is runnable.
     TaskState = "task_struct": "__state" | "state";
+    /// What it waited for a CPU so far, nanoseconds; there with `CONFIG_SCHED_INFO`.
+    TaskRunDelay = "task_struct": "sched_info.run_delay";
+    /// What it ran so far, nanoseconds.
+    TaskRuntime = "task_struct": "se.sum_exec_runtime";
+    /// Of that in user mode, as the tick samples it.
+    TaskUtime = "task_struct": "utime";
+    /// Of that in the kernel, as the tick samples it.
+    TaskStime = "task_struct": "stime";
+    /// Page faults without I/O.
+    TaskMinFlt = "task_struct": "min_flt";
+    /// Page faults with I/O.
+    TaskMajFlt = "task_struct": "maj_flt";
+    /// Voluntary context switches.
+    TaskNvcsw = "task_struct": "nvcsw";
+    /// Involuntary context switches.
+    TaskNivcsw = "task_struct": "nivcsw";
+    /// Bytes read from storage; there with `CONFIG_TASK_IO_ACCOUNTING`.
+    TaskReadBytes = "task_struct": "ioac.read_bytes";
+    /// Bytes for storage.
+    TaskWriteBytes = "task_struct": "ioac.write_bytes";
+    /// Whether it has a CPU.
+    TaskOnCpu = "task_struct": "on_cpu";
+    /// `EXIT_*`; 0 while it lives.
+    TaskExitState = "task_struct": "exit_state";
+    /// `PF_*`
+    TaskFlags = "task_struct": "flags";
+    /// Bottom of its kernel stack.
+    TaskStack = "task_struct": "stack";
+    /// Start on the monotonic clock, nanoseconds.
+    TaskStartTime = "task_struct": "start_time";
     /// Credentials.
     TaskCred = "task_struct": "cred";
     /// cgroup membership.
@@ -71,6 +101,18 @@ fields! {
     SignalLive = "signal_struct": "live.counter";
     /// Exit status when the whole group was told to end.
     SignalGroupExitCode = "signal_struct": "group_exit_code";
+    /// Threads of the group that aren't reaped.
+    SignalThreads = "signal_struct": "nr_threads";
+    /// Most descriptors that the process may have open (`RLIMIT_NOFILE`).
+    SignalDescriptorLimit = "signal_struct": "rlim[7].rlim_cur";
+    /// Resident pages of files.
+    MmFilePages = "mm_struct": "rss_stat[0].count" | "rss_stat.count[0].counter";
+    /// Resident anonymous pages.
+    MmAnonPages = "mm_struct": "rss_stat[1].count" | "rss_stat.count[1].counter";
+    /// Resident pages of shared memory.
+    MmShmemPages = "mm_struct": "rss_stat[3].count" | "rss_stat.count[3].counter";
+    /// Pages of address space.
+    MmTotalVm = "mm_struct": "total_vm";
     /// Start of the argument area.
     MmArgStart = "mm_struct": "arg_start";
     /// End of the argument area.
@@ -81,6 +123,8 @@ fields! {
     FilesFdt = "files_struct": "fdt";
     /// Size of the table.
     FdtableMaxFds = "fdtable": "max_fds";
+    /// A bit for each descriptor that is open.
+    FdtableOpenFds = "fdtable": "open_fds";
     /// Array of open files.
     FdtableFd = "fdtable": "fd";
     /// The file's inode.
@@ -129,8 +173,22 @@ fields! {
     SockAckBacklog = "sock": "sk_ack_backlog";
     /// Its limit.
     SockMaxAckBacklog = "sock": "sk_max_ack_backlog";
+    /// What the socket had to drop.
+    SockDrops = "sock": "sk_drops.counter";
     /// Inode number of a network namespace.
     NetInum = "net": "ns.inum";
+    /// The interface of a packet; in sockets' queues something else.
+    SkbDev = "sk_buff": "dev";
+    /// Index of the interface that the packet came through; 0 for one that goes out.
+    SkbIif = "sk_buff": "skb_iif";
+    /// Index of an interface.
+    DeviceIndex = "net_device": "ifindex";
+    /// Its name.
+    DeviceName = "net_device": "name";
+    /// Its state; 1 is registered.
+    DeviceState = "net_device": "reg_state";
+    /// Its network namespace.
+    DeviceNet = "net_device": "nd_net.net";
     /// Smoothed round-trip time, 8 x microseconds.
     TcpSrttUs = "tcp_sock": "srtt_us";
     /// Next sequence number that user space has not read yet.
@@ -151,14 +209,30 @@ fields! {
     TcpTotalRetrans = "tcp_sock": "total_retrans";
     /// Type of the iterator.
     MsgIterType = "msghdr": "msg_iter.iter_type";
-    /// Request: its block device part (`struct block_device`, since 5.11 and 5.17).
-    RequestPart = "request": "part";
     /// Request: its disk before 5.17.
     RequestRqDisk = "request": "rq_disk";
     /// Request: its queue.
     RequestQueue = "request": "q";
     /// Operation and flags.
     RequestCmdFlags = "request": "cmd_flags";
+    /// Bytes that are not done yet.
+    RequestDataLen = "request": "__data_len";
+    /// When it was made, `CLOCK_MONOTONIC` in nanoseconds.
+    RequestStartTime = "request": "start_time_ns";
+    /// Its first bio.
+    RequestBio = "request": "bio";
+    /// When the bio was submitted: nanoseconds, in bits 0-50 (`struct bio_issue` before 6.18).
+    BioIssueTime = "bio": "issue_time_ns" | "bi_issue.value";
+    /// Whom the bio is charged to.
+    BioBlkg = "bio": "bi_blkg";
+    /// The block cgroup of that.
+    BlkgBlkcg = "blkcg_gq": "blkcg";
+    /// Its cgroup.
+    BlkcgCgroup = "blkcg": "css.cgroup";
+    /// The hierarchy's root.
+    CgroupRoot = "cgroup": "root";
+    /// Number of the hierarchy; 0 for v2.
+    CgroupRootHierarchy = "cgroup_root": "hierarchy_id";
     /// The queue's disk, since 5.17.
     QueueDisk = "request_queue": "disk";
     /// Major number.

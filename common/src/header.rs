@@ -26,6 +26,8 @@ pub enum Kind {
     HttpSegment = 8,
     /// [`crate::event::tls::Uncovered`]
     Uncovered = 9,
+    /// [`crate::event::process::ExitRest`]
+    ExitRest = 10,
 }
 
 /// Counters that the kernel side keeps of records sent, indexed by [`Kind`].
@@ -35,7 +37,7 @@ impl Kind {
     /// The kind with this number, `None` for one that no build of this tree writes.
     #[must_use]
     pub fn from_u32(value: u32) -> Option<Self> {
-        const ALL: [Kind; 9] = [
+        const ALL: [Kind; 10] = [
             Kind::Exec,
             Kind::Fork,
             Kind::Exit,
@@ -45,6 +47,7 @@ impl Kind {
             Kind::HttpOpen,
             Kind::HttpSegment,
             Kind::Uncovered,
+            Kind::ExitRest,
         ];
         ALL.into_iter().find(|kind| *kind as u32 == value)
     }

@@ -11,6 +11,15 @@ pub(crate) unsafe fn add(target: *mut u64, value: u64) {
     }
 }
 
+/// `*target += value`, 32 bits wide. Kernel 5.8 knows it.
+#[inline(always)]
+pub(crate) unsafe fn add_word(target: *mut u32, value: u32) {
+    // SAFETY: the caller's pointer is a live, aligned map value.
+    unsafe {
+        asm!("lock *(u32 *)({target} + 0) += {value}", target = in(reg) target, value = in(reg) u64::from(value), options(nostack));
+    }
+}
+
 /// `*target += value`; what it was before. Needs kernel 5.12.
 #[inline(always)]
 pub(crate) unsafe fn fetch_add(target: *mut u64, value: u64) -> u64 {

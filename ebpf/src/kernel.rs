@@ -12,11 +12,16 @@ use aya_ebpf::helpers::{
 };
 use sonde_common::field::{self, Field};
 
+mod packet;
+mod process;
 mod request;
 mod sock;
 mod task;
 
-pub(crate) use self::{sock::waited, task::binprm_filename};
+pub(crate) use self::{
+    sock::waited,
+    task::{binprm_filename, socket_of_file},
+};
 
 /// Byte offsets by [`Field`], resolved by the agent in the running kernel's BTF.
 #[unsafe(no_mangle)]
@@ -125,6 +130,27 @@ object! {
     Tcp;
     /// `struct request` of the block layer
     Request;
+    /// `struct files_struct`
+    Files;
+    /// `struct fdtable`
+    Descriptors;
+    /// `struct signal_struct`: what the threads of a process share
+    Signal;
+    /// `struct mm_struct`
+    Memory;
+    /// `struct sk_buff`
+    Packet;
+    /// Any other, on the way to one of its members
+    Structure;
+}
+
+impl<A: Access> Structure<A> {
+    /// The structure that a member points at, if there is one.
+    #[inline(always)]
+    fn follow(&self, field: Field) -> Option<Self> {
+        let pointer: *const u8 = self.get(field)?;
+        (!pointer.is_null()).then(|| Self::new(pointer))
+    }
 }
 
 /// Reads a field through a pointer that the verifier has no type for.

@@ -31,12 +31,15 @@ mod atomic;
 mod connection;
 mod current;
 mod emit;
+mod entry;
 mod hist;
 mod jump;
 mod kernel;
 mod probe;
 mod regs;
 mod scratch;
+mod seq;
+mod thread;
 
 /// Checked by the kernel: GPL-only helpers are refused to programs without a compatible licence.
 #[unsafe(link_section = "license")]

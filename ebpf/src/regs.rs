@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 
 use aya_ebpf::helpers::generated::bpf_task_pt_regs;
 
-use crate::kernel::{Access, Direct, Task};
+use crate::kernel::{Access, Direct, Probed, Task};
 
 /// Numbers of the calls by which bytes get into and out of a socket.
 #[cfg(bpf_target_arch = "x86_64")]
@@ -27,6 +27,37 @@ pub(crate) mod number {
     pub(crate) const PREADV2: u32 = 327;
     pub(crate) const PWRITEV2: u32 = 328;
     pub(crate) const IO_URING_ENTER: u32 = 426;
+}
+
+/// Numbers of the calls that say what a thread waits for in them.
+#[cfg(bpf_target_arch = "x86_64")]
+pub(crate) mod wait {
+    /// msync, fsync, fdatasync, sync, `sync_file_range`, syncfs
+    pub(crate) const DISK: &[u32] = &[26, 74, 75, 162, 277, 306];
+    /// poll, select, connect, accept, sendto, recvfrom, sendmsg, recvmsg, `epoll_wait`, pselect6,
+    /// ppoll, `epoll_pwait`, accept4, recvmmsg, sendmmsg, `epoll_pwait2`
+    pub(crate) const NETWORK: &[u32] = &[
+        7, 23, 42, 43, 44, 45, 46, 47, 232, 270, 271, 281, 288, 299, 307, 441,
+    ];
+    /// futex, `futex_waitv`, `futex_wait`
+    pub(crate) const LOCK: &[u32] = &[202, 449, 455];
+    /// read, write, pread64, pwrite64, readv, writev, sendfile, splice, preadv2, pwritev2
+    pub(crate) const DESCRIPTOR: &[u32] = &[0, 1, 17, 18, 19, 20, 40, 275, 327, 328];
+}
+
+/// Numbers of the calls that say what a thread waits for in them.
+#[cfg(not(bpf_target_arch = "x86_64"))]
+pub(crate) mod wait {
+    /// sync, fsync, fdatasync, `sync_file_range`, msync, syncfs
+    pub(crate) const DISK: &[u32] = &[81, 82, 83, 84, 227, 267];
+    /// `epoll_pwait`, pselect6, ppoll, accept, connect, sendto, recvfrom, sendmsg, recvmsg, accept4,
+    /// recvmmsg, sendmmsg, `epoll_pwait2`
+    pub(crate) const NETWORK: &[u32] =
+        &[22, 72, 73, 202, 203, 206, 207, 211, 212, 242, 243, 269, 441];
+    /// futex, `futex_waitv`, `futex_wait`
+    pub(crate) const LOCK: &[u32] = &[98, 449, 455];
+    /// read, write, readv, writev, pread64, pwrite64, sendfile, splice, preadv2, pwritev2
+    pub(crate) const DESCRIPTOR: &[u32] = &[63, 64, 65, 66, 67, 68, 71, 76, 286, 287];
 }
 
 /// Numbers of the calls by which bytes get into and out of a socket.
@@ -66,7 +97,25 @@ impl<A: Access> Regs<A> {
     }
 }
 
+/// How far above the bottom of a task's kernel stack its registers are, for kernels that don't tell
+/// where they are (before 5.15); 0 on others. Set by the agent.
+#[unsafe(no_mangle)]
+static STACK_REGS: u32 = 0;
+
 impl Regs<Direct> {
+    /// Number and first argument of the system call that a task is in.
+    #[inline(always)]
+    pub(crate) fn call_of(task: &Task<Direct>) -> Option<(u32, u32)> {
+        // SAFETY: a static of our own; volatile because the agent overwrites it before loading.
+        let above = unsafe { core::ptr::read_volatile(&raw const STACK_REGS) };
+        if above == 0 {
+            let regs = Self::of(task);
+            return Some((regs.number()?, regs.argument(0) as u32));
+        }
+        let regs = Regs::<Probed>::new(task.stack()?.wrapping_add(above as usize));
+        Some((regs.number()?, regs.argument(0) as u32))
+    }
+
     /// Those of a task. Needs kernel 5.15.
     #[inline(always)]
     pub(crate) fn of(task: &Task<Direct>) -> Self {

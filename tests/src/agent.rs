@@ -54,7 +54,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts it on a free port, with short intervals.
+    /// Starts it on a free port, with short intervals where the flags don't say another.
     pub fn start(lab: &Lab, flags: &[&str], variables: &HashMap<&str, String>) -> Result<Self> {
         // It ends with the test's thread even where that is killed and no guard is dropped.
         let mut command = Command::new("setpriv");
@@ -64,10 +64,13 @@ impl Agent {
 
     /// Starts it with a command that ends in its program and arguments.
     pub fn start_as(lab: &Lab, command: &mut Command) -> Result<Self> {
+        const SNAPSHOTS: &str = "--snapshot.interval=";
         let address = free_address()?;
-        command
-            .arg(format!("--web.listen-address={address}"))
-            .arg(format!("--snapshot.interval={}ms", INTERVAL.as_millis()));
+        command.arg(format!("--web.listen-address={address}"));
+        let mut flags = command.get_args().filter_map(|flag| flag.to_str());
+        if !flags.any(|flag| flag.starts_with(SNAPSHOTS)) {
+            command.arg(format!("{SNAPSHOTS}{}ms", INTERVAL.as_millis()));
+        }
         Ok(Self {
             process: lab.start(command, false)?,
             address,

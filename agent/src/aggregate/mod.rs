@@ -4,6 +4,7 @@
 //! `collect` when a snapshot is made. Every table that outside input can grow has a
 //! [`cardinality::Limits`]; what is over it is counted in an overflow series, never lost.
 
+pub mod block;
 pub mod cardinality;
 pub mod distribution;
 pub mod error_type;
@@ -21,3 +22,4 @@ pub mod syscall;
 pub mod tcp;
 mod timed;
 pub mod uncovered;
+pub mod usage;

@@ -91,18 +91,22 @@ impl Services {
     }
 
     /// A service has another resource from now on: it keeps its number, its start and with them
-    /// its series.
+    /// its series. Where the new resource is another service's already, both are told under it
+    /// ([`Renames`](crate::metric::Renames) adds them up), and what is observed from now on counts
+    /// for that one.
     pub fn renew(&mut self, renewed: &Renewed) {
-        if self.by_value.contains_key(&renewed.new) {
-            return;
-        }
         let Some(id) = self.by_value.remove(&renewed.old) else {
             return;
         };
-        self.by_value.insert(Arc::clone(&renewed.new), id);
+        let known = self.by_value.get_key_value(&renewed.new);
+        let resource = Arc::clone(known.map_or(&renewed.new, |(resource, _)| resource));
+        self.by_value.entry(Arc::clone(&resource)).or_insert(id);
         self.by_address.retain(|_, (held, _)| *held != id);
-        if let Some(service) = self.by_id.get_mut(&id) {
-            service.resource = Arc::clone(&renewed.new);
+        // Not one alone, where others have become one with it before.
+        for service in self.by_id.values_mut() {
+            if service.resource == renewed.old {
+                service.resource = Arc::clone(&resource);
+            }
         }
     }
 
@@ -178,6 +182,7 @@ mod tests {
         services.renew(&Renewed {
             old,
             new: Arc::clone(&new),
+            merges: false,
         });
         assert_eq!(services.id(&new, std::time::SystemTime::now), Some(id));
         let service = services.get(id).unwrap();
@@ -187,8 +192,32 @@ mod tests {
         services.renew(&Renewed {
             old: other,
             new: another,
+            merges: false,
         });
         assert_eq!(services.by_id.len(), 1);
+    }
+
+    #[test]
+    fn services_that_become_one_keep_their_series_and_count_as_one() {
+        let mut services = Services::new(10);
+        let [first, second, other] = ["a", "b", "c"].map(resource);
+        let ids = [&first, &second].map(|one| services.id(one, || UNIX_EPOCH).unwrap());
+        let become_one = |services: &mut Services, old: &Arc<Resource>, new: &Arc<Resource>| {
+            services.renew(&Renewed {
+                old: Arc::clone(old),
+                new: Arc::clone(new),
+                merges: true,
+            });
+        };
+        become_one(&mut services, &first, &second);
+        assert_eq!(services.id(&second, || UNIX_EPOCH), Some(ids[1]));
+        // A resource of both changes.
+        become_one(&mut services, &second, &other);
+        for id in ids {
+            assert_eq!(services.get(id).unwrap().resource, other);
+        }
+        assert_eq!(services.id(&other, || UNIX_EPOCH), Some(ids[1]));
+        assert_eq!(services.retain(|_| false), HashSet::from(ids));
     }
 
     #[test]

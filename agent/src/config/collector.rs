@@ -35,18 +35,25 @@ collectors! {
     "tcp", true, "TCP: connections, failures, retransmits, resets, round trips; the host's stack";
     "http", true, "HTTP/1.x requests, server and client side: RED metrics and spans";
     "tls", true, "Requests inside TLS: OpenSSL, BoringSSL, GnuTLS, Go's crypto/tls";
-    "sched", true, "Run-queue latency, as a distribution";
-    "block", true, "Block I/O latency, as a distribution";
+    "sched", true, "What services use: CPU time, waiting for one, sleep and what for, memory, faults, I/O";
+    "block", true, "Block I/O: latency, and bytes, time and errors per service";
+    "drop", true, "Packets that the kernel drops, by its reason";
     "cpu", true, "CPU time, pressure and throttling";
     "run_queue", true, "Runnable tasks and the time they wait";
     "memory", true, "Memory, pressure, OOM kills, ECC errors";
     "swap", true, "Swap space and traffic";
     "disk", true, "Disks: busy time, queues, errors";
     "filesystem", true, "Filesystems: space and inodes";
-    "network", true, "Network interfaces: traffic, drops, errors";
+    "network", true, "Network interfaces: traffic, drops, errors, bonds; the IP layer";
+    "udp", true, "UDP: queues, memory, what no buffer had room for";
     "file_descriptors", true, "Open files against the kernel's limit";
     "processes", true, "Tasks against pid_max and threads-max";
     "conntrack", true, "Connection tracking table";
+    "cgroup", true, "Containers, pods and services: CPU quota, memory, threads, pressure, disk traffic";
+    "thermal", true, "Temperatures against their limits, cooling";
+    "power", true, "Energy and power of CPUs and other parts against their caps, batteries";
+    "gpu", true, "NVIDIA GPUs, where their driver is loaded";
+    "clock", true, "The host's clock: synchronisation, source, uptime";
 }
 
 /// The collector called `name`.

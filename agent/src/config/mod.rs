@@ -20,8 +20,8 @@ pub mod value;
 mod yaml;
 
 use self::value::{
-    FieldName, Interval, ListenAddress, LogFormat, LogLevel, Ratio, RingSize, Route, Sampler,
-    Statistics, SyscallDurations,
+    ApiServer, ClusterName, FieldName, Interval, ListenAddress, LogFormat, LogLevel, NodeName,
+    Ratio, RingSize, Route, Sampler, Statistics, SyscallDurations, UsageBy,
 };
 pub use self::{
     collector::{COLLECTORS, Collector, Collectors},
@@ -45,6 +45,8 @@ pub struct Config {
     pub collectors: Collectors,
     /// The syscall family.
     pub syscall: Syscall,
+    /// What processes use.
+    pub sched: Sched,
     /// Snapshots.
     pub snapshot: Snapshot,
     /// The kernel programs.
@@ -53,6 +55,8 @@ pub struct Config {
     pub ring: Ring,
     /// The HTTP family.
     pub http: Http,
+    /// This node's pods.
+    pub kubernetes: Kubernetes,
     /// Spans.
     pub trace: Trace,
     /// The OTLP exporter.
@@ -124,6 +128,21 @@ impl Default for Syscall {
     fn default() -> Self {
         Self {
             durations: SyscallDurations::Sampled,
+        }
+    }
+}
+
+/// What processes use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sched {
+    /// What has series of its own.
+    pub by: UsageBy,
+}
+
+impl Default for Sched {
+    fn default() -> Self {
+        Self {
+            by: UsageBy::Service,
         }
     }
 }
@@ -213,6 +232,37 @@ impl Default for Http {
             capture_request_headers: Vec::new(),
             capture_response_headers: Vec::new(),
             masked_headers: Vec::new(),
+        }
+    }
+}
+
+/// This node's pods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kubernetes {
+    /// Whether they are watched.
+    pub enabled: value::Kubernetes,
+    /// `spec.nodeName` of this node's pods.
+    pub node_name: Option<NodeName>,
+    /// `k8s.cluster.name` of everything.
+    pub cluster_name: Option<ClusterName>,
+    /// A kubeconfig, whose current context is used.
+    pub kubeconfig: Option<PathBuf>,
+    /// The API server, where it isn't the one that a pod finds in its environment.
+    pub api_server: Option<ApiServer>,
+    /// Directory with `token` and `ca.crt`, as a pod has it.
+    pub account: PathBuf,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            enabled: value::Kubernetes::Auto,
+            node_name: None,
+            cluster_name: None,
+            kubeconfig: None,
+            api_server: None,
+            // Where the kubelet puts it.
+            account: "/var/run/secrets/kubernetes.io/serviceaccount".into(),
         }
     }
 }

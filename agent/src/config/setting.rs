@@ -46,7 +46,8 @@ pub struct Setting {
     pub help: &'static str,
     /// What holds where nobody sets it and it has no value of its own.
     pub default: Option<&'static str>,
-    /// OpenTelemetry's variable of the same meaning; `SONDE_...` wins over it.
+    /// Somebody else's variable of the same meaning, mostly OpenTelemetry's; `SONDE_...` wins over
+    /// it.
     pub otel: Option<&'static str>,
     /// How many words it takes.
     pub shape: Shape,
@@ -137,7 +138,12 @@ fn many<T: Value>(slot: &mut Vec<T>, words: &[String]) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// A setting that is a field of [`Config`].
+fn optional<T: Value>(slot: &mut Option<T>, words: &[String]) -> Result<(), Invalid> {
+    *slot = words.last().map(|word| T::read(word)).transpose()?;
+    Ok(())
+}
+
+/// A setting that is a field of [`Config`]. `Maybe` is one word that need not be there.
 macro_rules! field {
     (
         $name:literal, $heading:expr, $value_name:literal, $reload:ident,
@@ -150,10 +156,18 @@ macro_rules! field {
             help: $help,
             default: None,
             otel: $otel,
-            shape: Shape::$shape,
+            shape: field!(@shape $shape),
             reload: Reload::$reload,
             secret: false,
             access: field!(@$shape $($field).+),
+        }
+    };
+    (@shape Many) => { Shape::Many };
+    (@shape $one:ident) => { Shape::One };
+    (@Maybe $($field:ident).+) => {
+        Access::Field {
+            set: |config, words| optional(&mut config.$($field).+, words),
+            get: |config| config.$($field).+.iter().map(Value::render).collect(),
         }
     };
     (@One $($field:ident).+) => {
@@ -176,11 +190,14 @@ const LOG: &str = "The agent's own log";
 const COLLECT: &str = "Collectors (--no-collector.NAME switches one off)";
 const LIMITS: &str = "Measuring and its limits";
 const PRIVACY: &str = "What is kept of requests";
+const KUBERNETES: &str = "Kubernetes";
 const TRACES: &str = "Traces";
 const OTLP: &str = "OTLP export (every OTEL_EXPORTER_OTLP_* variable works as well)";
 
 /// Headings in the order of the help.
-const HEADINGS: &[&str] = &[WEB, PATHS, LOG, COLLECT, LIMITS, PRIVACY, TRACES, OTLP];
+const HEADINGS: &[&str] = &[
+    WEB, PATHS, LOG, COLLECT, LIMITS, PRIVACY, KUBERNETES, TRACES, OTLP,
+];
 
 fn field_settings() -> impl Iterator<Item = Setting> {
     [
@@ -201,6 +218,9 @@ fn field_settings() -> impl Iterator<Item = Setting> {
         field!("collector.syscall.durations", LIMITS, "WHICH", Restart,
             One: syscall.durations, None,
             "Syscalls to time: sampled, all or off; counts and errors are exact in each case"),
+        field!("collector.sched.by", LIMITS, "WHAT", Restart, One: sched.by, None,
+            "Whose CPU time, memory, waiting and I/O is told: of each service, or of each process \
+             (500 of a service, 2,000 in all)"),
         field!("probe.statistics", LIMITS, "WHEN", Restart, One: probe.statistics, None,
             "When the kernel counts and times the runs of sonde's programs: start (the first 2 s), \
              always (costs every run two readings of the clock) or off"),
@@ -229,6 +249,22 @@ fn field_settings() -> impl Iterator<Item = Setting> {
         field!("http.masked-headers", PRIVACY, "NAME", Restart, Many: http.masked_headers, None,
             "Header fields whose values are masked where they are captured, besides those that \
              carry credentials (authorization, cookie, set-cookie, x-api-key, ...); repeatable"),
+        field!("kubernetes.enabled", KUBERNETES, "WHEN", Restart, One: kubernetes.enabled, None,
+            "Whether the Kubernetes API is asked about this node's pods: auto (in a pod, or where \
+             it is said whom to ask), on or off"),
+        field!("kubernetes.node-name", KUBERNETES, "NAME", Restart, Maybe: kubernetes.node_name,
+            Some("K8S_NODE_NAME"),
+            "Name of this node in the cluster; NODE_NAME of the environment where it isn't said"),
+        field!("kubernetes.cluster-name", KUBERNETES, "NAME", Restart,
+            Maybe: kubernetes.cluster_name, Some("K8S_CLUSTER_NAME"),
+            "Name of the cluster, which nothing on a node tells"),
+        field!("kubernetes.kubeconfig", KUBERNETES, "FILE", Restart, Maybe: kubernetes.kubeconfig,
+            None, "A kubeconfig whose current context says whom to ask, outside of the cluster"),
+        field!("kubernetes.api-server", KUBERNETES, "URL", Restart, Maybe: kubernetes.api_server,
+            None, "The API server, instead of the one that a pod finds in its environment"),
+        field!("kubernetes.account", KUBERNETES, "DIR", Restart, One: kubernetes.account, None,
+            "Directory with the token and the ca.crt of a service account; both are read again as \
+             they are replaced"),
         field!("trace.sampler", TRACES, "SAMPLER", Live, One: trace.sampler,
             Some("OTEL_TRACES_SAMPLER"),
             "Which requests become spans: always_on, always_off, traceidratio, or one of them with \

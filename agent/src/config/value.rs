@@ -10,10 +10,14 @@ use std::{
 };
 
 mod http;
+mod kubernetes;
 mod word;
 
 pub use self::http::{FieldName, Route};
-pub use self::word::{LogFormat, LogLevel, Sampler, Statistics, SyscallDurations};
+pub use self::kubernetes::{ApiServer, ClusterName, NodeName};
+pub use self::word::{
+    Kubernetes, LogFormat, LogLevel, Sampler, Statistics, SyscallDurations, UsageBy,
+};
 
 /// A word that is not what the setting takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

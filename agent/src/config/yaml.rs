@@ -110,7 +110,10 @@ struct Reader<'input> {
 impl<'input> Reader<'input> {
     fn next(&mut self) -> Result<(Event<'input>, Position), SyntaxError> {
         let end = || Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0))));
-        match self.parser.next().unwrap_or_else(end) {
+        let is_comment =
+            |event: &Result<(Event<'_>, Span), _>| matches!(event, Ok((Event::Comment(..), _)));
+        let event = self.parser.by_ref().find(|event| !is_comment(event));
+        match event.unwrap_or_else(end) {
             Ok((event, span)) => Ok((event, Position::from(&span.start))),
             Err(error) => Err(SyntaxError {
                 position: error.marker().into(),

@@ -33,6 +33,10 @@ reasons! {
         CgroupWalkLimit => "cgroup_walk_limit",
         /// The table of listening sockets is full.
         ListenerTableFull => "listener_table_full",
+        /// The table of this node's pods is full: the pod's services are described without it.
+        PodTableFull => "pod_table_full",
+        /// An attribute that a pod's annotation declares: there are too many, or it is too long.
+        AnnotationLeftOut => "annotation_left_out",
     }
 }
 

@@ -58,7 +58,6 @@ impl Declared {
     pub fn of_attributes(list: &[u8]) -> Result<Self, Malformed> {
         let list = std::str::from_utf8(list).map_err(|_| Malformed)?;
         let mut declared = Self::default();
-        let mut old_environment = None;
         for pair in list
             .split(',')
             .map(str::trim)
@@ -70,22 +69,45 @@ impl Declared {
             if key.is_empty() {
                 return Err(Malformed);
             }
-            if value.is_empty() {
-                continue;
+            if !value.is_empty() {
+                declared.set(&key, &value);
             }
-            let slot = match key.as_str() {
-                "service.name" => &mut declared.service_name,
-                "service.namespace" => &mut declared.service_namespace,
-                "service.instance.id" => &mut declared.service_instance_id,
-                "service.version" => &mut declared.service_version,
-                "deployment.environment.name" => &mut declared.deployment_environment,
-                "deployment.environment" => &mut old_environment,
-                _ => continue,
-            };
-            *slot = Some(value.into());
         }
-        declared.deployment_environment = declared.deployment_environment.or(old_environment);
         Ok(declared)
+    }
+
+    /// Takes an attribute; `false` for one that isn't kept.
+    pub(super) fn set(&mut self, key: &str, value: &str) -> bool {
+        let slot = match key {
+            "service.name" => &mut self.service_name,
+            "service.namespace" => &mut self.service_namespace,
+            "service.instance.id" => &mut self.service_instance_id,
+            "service.version" => &mut self.service_version,
+            "deployment.environment" if self.deployment_environment.is_some() => return true,
+            "deployment.environment" | "deployment.environment.name" => {
+                &mut self.deployment_environment
+            }
+            _ => return false,
+        };
+        *slot = Some(value.into());
+        true
+    }
+
+    /// These, and of `others` what isn't among them.
+    pub(super) fn or(&self, others: &Self) -> Self {
+        let either = |mine: &Option<Arc<str>>, theirs: &Option<Arc<str>>| {
+            mine.as_ref().or(theirs.as_ref()).cloned()
+        };
+        Self {
+            service_name: either(&self.service_name, &others.service_name),
+            service_namespace: either(&self.service_namespace, &others.service_namespace),
+            service_instance_id: either(&self.service_instance_id, &others.service_instance_id),
+            service_version: either(&self.service_version, &others.service_version),
+            deployment_environment: either(
+                &self.deployment_environment,
+                &others.deployment_environment,
+            ),
+        }
     }
 }
 
@@ -148,6 +170,17 @@ mod tests {
         assert_eq!(declared.service_name.as_deref(), Some("my shop,new"));
         assert_eq!(declared.service_version.as_deref(), Some("1.0"));
         assert_eq!(declared.deployment_environment.as_deref(), Some("prod"));
+    }
+
+    #[test]
+    fn the_new_name_of_the_environment_goes_before_the_old_one() {
+        for list in [
+            "deployment.environment=old,deployment.environment.name=new",
+            "deployment.environment.name=new,deployment.environment=old",
+        ] {
+            let declared = Declared::of_attributes(list.as_bytes()).unwrap();
+            assert_eq!(declared.deployment_environment.as_deref(), Some("new"));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::{path::Path, sync::Arc};
 use super::{
     container::Placement,
     declared::Declared,
+    description::Description,
+    kubernetes::Membership,
     runtime::Names,
     script,
     service::{self, Facts},
@@ -29,16 +31,23 @@ pub(super) struct Image {
     declared: Declared,
     /// Where the process was put when this was made.
     placement: Placement,
+    /// Names of its container, as the runtime's files told them.
+    names: Arc<Names>,
+    /// What the service is called where nobody has given it a name.
+    observed: Arc<str>,
+    /// Its place in a pod that the Kubernetes API has told of.
+    membership: Option<Membership>,
     /// Whether `service.instance.id` is left to the host's id.
     unnamed_instance: bool,
 }
 
 /// What an [`Image`] is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Source<'a> {
     pub(super) declared: &'a Declared,
     pub(super) placement: &'a Placement,
-    pub(super) names: &'a Names,
+    pub(super) names: &'a Arc<Names>,
+    pub(super) membership: Option<Membership>,
     pub(super) executable: Option<&'a str>,
     /// Arguments with their NULs, as in `/proc/PID/cmdline`.
     pub(super) args: &'a [u8],
@@ -51,8 +60,7 @@ impl Image {
     pub(super) fn new(source: &Source<'_>) -> Self {
         let args = arguments(source.args);
         let executable = source.executable.and_then(service::tidy);
-        let name = service::name(&Facts {
-            declared: source.declared,
+        let observed = service::observed(&Facts {
             placement: source.placement,
             names: source.names,
             executable: executable.as_deref(),
@@ -64,31 +72,71 @@ impl Image {
             .first()
             .filter(|name| !name.contains(char::is_whitespace))
             .and_then(|name| service::tidy(name));
-        let (identity, service) = describe(&name, source);
         Self {
-            unnamed_instance: !service.iter().any(|(key, _)| *key == "service.instance.id"),
-            identity,
-            service,
+            identity: Attributes::none(),
+            service: Vec::new(),
             executable: executable.map(Arc::from),
             command: command.map(Arc::from),
             declared: source.declared.clone(),
             placement: source.placement.clone(),
+            names: Arc::clone(source.names),
+            observed,
+            membership: source.membership.clone(),
+            unnamed_instance: true,
         }
+        .described()
+    }
+
+    /// The same program, in a pod of which more is known now.
+    pub(super) fn in_pod(&self, membership: Membership) -> Self {
+        Self {
+            identity: Attributes::none(),
+            service: Vec::new(),
+            executable: self.executable.clone(),
+            command: self.command.clone(),
+            declared: self.declared.clone(),
+            placement: self.placement.clone(),
+            names: Arc::clone(&self.names),
+            observed: Arc::clone(&self.observed),
+            membership: Some(membership),
+            unnamed_instance: true,
+        }
+        .described()
+    }
+
+    /// With the attributes that follow from the rest.
+    fn described(mut self) -> Self {
+        let description = Description::of(&self);
+        let unnamed_instance = description.instance.is_none();
+        (self.identity, self.service) = description.attributes();
+        self.unnamed_instance = unnamed_instance;
+        self
     }
 
     /// Kernel threads are one service: their names change with what they do.
     pub(super) fn kernel() -> Self {
-        Self::named("kernel", &Placement::default(), &Names::default())
+        Self::named("kernel", &Placement::default(), &Arc::default(), None)
     }
 
     /// Nothing is known.
     pub(super) fn unknown() -> Self {
-        Self::named(service::UNKNOWN, &Placement::default(), &Names::default())
+        Self::named(
+            service::UNKNOWN,
+            &Placement::default(),
+            &Arc::default(),
+            None,
+        )
     }
 
     /// Only a name is known, and perhaps a place.
-    pub(super) fn named(name: &str, placement: &Placement, names: &Names) -> Self {
+    pub(super) fn named(
+        name: &str,
+        placement: &Placement,
+        names: &Arc<Names>,
+        membership: Option<Membership>,
+    ) -> Self {
         Self::new(&Source {
+            membership,
             declared: &Declared::default(),
             placement,
             names,
@@ -110,6 +158,18 @@ impl Image {
 
     pub(super) fn placement(&self) -> &Placement {
         &self.placement
+    }
+
+    pub(super) fn observed(&self) -> &Arc<str> {
+        &self.observed
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(super) fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
     }
 
     /// The resource of an instance whose main process is `tgid`.
@@ -151,52 +211,6 @@ impl Image {
             identity: self.identity.clone(),
         }
     }
-}
-
-/// The identity and the other attributes of a service.
-fn describe(
-    name: &Arc<str>,
-    source: &Source<'_>,
-) -> (Attributes, Vec<(&'static str, AttributeValue)>) {
-    let declared = source.declared;
-    let container = source.placement.container.as_ref();
-    let text = |value: &Option<Arc<str>>| value.clone().map(AttributeValue::from);
-    let id = container.map(|container| Arc::clone(&container.id));
-    let runtime = container.and_then(|container| container.runtime);
-    let identity = [
-        ("service.name", Some(Arc::clone(name).into())),
-        ("service.namespace", text(&declared.service_namespace)),
-        ("service.instance.id", text(&declared.service_instance_id)),
-        ("container.id", text(&id)),
-        ("k8s.namespace.name", text(&source.names.namespace)),
-        ("k8s.pod.name", text(&source.names.pod)),
-    ];
-    let pod = source.placement.pod.as_ref();
-    let instance = declared.service_instance_id.clone().or_else(|| id.clone());
-    let more = [
-        ("service.instance.id", text(&instance)),
-        ("service.version", text(&declared.service_version)),
-        (
-            "deployment.environment.name",
-            text(&declared.deployment_environment),
-        ),
-        ("container.name", text(&source.names.container)),
-        (
-            "container.runtime.name",
-            runtime.map(|runtime| runtime.as_str().into()),
-        ),
-        ("k8s.container.name", text(&source.names.k8s_container)),
-        ("k8s.pod.uid", pod.map(|pod| Arc::clone(&pod.uid).into())),
-    ];
-    let identity: Vec<_> = identity
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .collect();
-    let more = more
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)));
-    let service = identity.iter().cloned().chain(more).collect();
-    (identity.into_iter().collect(), service)
 }
 
 /// The arguments of a NUL-separated area; bytes that aren't UTF-8 are replaced.

@@ -7,8 +7,9 @@
 //! Prometheus series apart, so that two resources never write the same series. A prefork group, a
 //! unit's helpers and all commands in a container are one instance each.
 //!
-//! `service.instance.id` is the declared one, else the container's id, else the host's: with name
-//! and namespace it is unique, and it stays over restarts of the service.
+//! `service.instance.id` is the declared one, else that of the container in its pod, else the
+//! container's id, else the host's: with name and namespace it is unique, and it stays over
+//! restarts of the service.
 //!
 //! # What it says of processes
 //!
@@ -19,8 +20,15 @@
 //! gone. Commands that end sooner never lend an instance their number: a service `curl` has none,
 //! instead of another one each second.
 //!
-//! Nothing changes but in [`Instances::renew`], so that series stay with one resource while a
-//! snapshot is made.
+//! # What is learnt later
+//!
+//! When more is known of a pod, its instances are described anew ([`Instances::redescribe`]). That
+//! may change their identity; where another instance has the new one already, both become one.
+//!
+//! Nothing changes but in these two, so that series stay with one resource while a snapshot is
+//! made.
+
+mod redescribe;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -61,8 +69,19 @@ pub(super) struct Living<'a> {
 pub struct Renewed {
     /// What [`super::process::Processes::owner`] gave until now.
     pub old: Arc<Resource>,
-    /// What it gives from now on; the identity is the same.
+    /// What it gives from now on. The identity is the same, unless more has become known of the
+    /// service.
     pub new: Arc<Resource>,
+    /// Whether `new` was another instance's before: both are one from now on.
+    pub merges: bool,
+}
+
+impl Renewed {
+    /// Whether other labels tell the series apart from now on.
+    #[must_use]
+    pub fn is_renamed(&self) -> bool {
+        self.old.identity != self.new.identity
+    }
 }
 
 /// The process that `process.*` of an instance's resource is about.
@@ -82,8 +101,21 @@ enum Main {
 struct Instance {
     resource: Arc<Resource>,
     main: Main,
+    /// Of the main process.
+    image: Arc<Image>,
     /// Live and lately exited processes that refer to this instance.
     references: usize,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Free,
+    Used(Instance),
+    /// It has become one with another.
+    Merged {
+        into: InstanceId,
+        references: usize,
+    },
 }
 
 /// All instances, each identity once.
@@ -91,7 +123,7 @@ struct Instance {
 pub(super) struct Instances {
     host: Arc<Resource>,
     capacity: usize,
-    slots: Vec<Option<Instance>>,
+    slots: Vec<Slot>,
     free: Vec<usize>,
     by_identity: HashMap<Attributes, InstanceId>,
     unknown: Arc<Resource>,
@@ -123,8 +155,32 @@ impl Instances {
 
     /// The instance's resource.
     pub(super) fn resource(&self, id: Option<InstanceId>) -> &Arc<Resource> {
-        id.and_then(|id| self.slots.get(id.0)?.as_ref())
+        id.and_then(|id| self.get(id))
             .map_or(&self.unknown, |instance| &instance.resource)
+    }
+
+    fn get(&self, id: InstanceId) -> Option<&Instance> {
+        match self.slots.get(self.present(id).0)? {
+            Slot::Used(instance) => Some(instance),
+            Slot::Free | Slot::Merged { .. } => None,
+        }
+    }
+
+    fn get_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
+        let id = self.present(id);
+        match self.slots.get_mut(id.0)? {
+            Slot::Used(instance) => Some(instance),
+            Slot::Free | Slot::Merged { .. } => None,
+        }
+    }
+
+    /// The instance that this one has become one with, if it has.
+    pub(super) fn present(&self, mut id: InstanceId) -> InstanceId {
+        // Each merges into one that is used, so there are no circles.
+        while let Some(Slot::Merged { into, .. }) = self.slots.get(id.0) {
+            id = *into;
+        }
+        id
     }
 
     /// Adds a reference of `member`; `None`, which stands for the unknown service, when the
@@ -135,7 +191,7 @@ impl Instances {
             return None;
         }
         if let Some(id) = self.by_identity.get(identity).copied() {
-            let instance = self.slots.get_mut(id.0)?.as_mut()?;
+            let instance = self.get_mut(id)?;
             instance.references += 1;
             if let Main::Ended(tgid, start) = instance.main {
                 instance.main = Main::Followed(tgid, start);
@@ -150,21 +206,26 @@ impl Instances {
         let instance = Instance {
             resource: Arc::new(resource),
             main: Main::Runs(member.tgid, member.start),
+            image: Arc::clone(&member.image),
             references: 1,
         };
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        self.slots[index] = Some(instance);
-        let id = InstanceId(index);
+        let id = self.put(Slot::Used(instance));
         self.by_identity.insert(identity.clone(), id);
         Some(id)
     }
 
+    fn put(&mut self, slot: Slot) -> InstanceId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::Free);
+            self.slots.len() - 1
+        });
+        self.slots[index] = slot;
+        InstanceId(index)
+    }
+
     /// A member exited, or runs another program.
     pub(super) fn end(&mut self, id: Option<InstanceId>, tgid: u32, start: StartTime) {
-        let instance = id.and_then(|id| self.slots.get_mut(id.0)?.as_mut());
+        let instance = id.and_then(|id| self.get_mut(id));
         if let Some(instance) = instance
             && let Main::Runs(main, its_start) = instance.main
             && main == tgid
@@ -176,20 +237,32 @@ impl Instances {
 
     /// Takes a reference back.
     pub(super) fn leave(&mut self, id: Option<InstanceId>) {
-        if let Some(instance) = id.and_then(|id| self.slots.get_mut(id.0)?.as_mut()) {
-            instance.references = instance.references.saturating_sub(1);
+        let Some(slot) = id.and_then(|id| self.slots.get_mut(id.0)) else {
+            return;
+        };
+        match slot {
+            Slot::Used(Instance { references, .. }) => *references = references.saturating_sub(1),
+            Slot::Merged { into, references } => {
+                *references = references.saturating_sub(1);
+                if *references == 0 {
+                    let into = *into;
+                    *slot = Slot::Free;
+                    self.free.extend(id.map(|id| id.0));
+                    self.leave(Some(into));
+                }
+            }
+            Slot::Free => {}
         }
     }
 
     /// Frees the instances that nobody refers to: no process, and no series outside either.
     pub(super) fn collect(&mut self) {
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let unused = slot.as_ref().is_some_and(|instance| {
-                instance.references == 0 && Arc::strong_count(&instance.resource) == 1
-            });
-            if unused && let Some(instance) = slot.take() {
+            let Slot::Used(instance) = slot else { continue };
+            if instance.references == 0 && Arc::strong_count(&instance.resource) == 1 {
                 self.by_identity.remove(&instance.resource.identity);
                 self.free.push(index);
+                *slot = Slot::Free;
             }
         }
     }
@@ -203,7 +276,7 @@ impl Instances {
     ) -> Vec<Renewed> {
         let mut orphaned: HashMap<InstanceId, Option<Living<'a>>> = HashMap::new();
         for (id, member) in living {
-            let Some(instance) = self.slots.get(id.0).and_then(Option::as_ref) else {
+            let Some(instance) = self.get(id) else {
                 continue;
             };
             if matches!(instance.main, Main::Runs(..)) {
@@ -217,7 +290,7 @@ impl Instances {
             }
         }
         for (index, slot) in self.slots.iter().enumerate() {
-            if let Some(instance) = slot
+            if let Slot::Used(instance) = slot
                 && matches!(instance.main, Main::Followed(..))
             {
                 orphaned.entry(InstanceId(index)).or_default();
@@ -226,7 +299,9 @@ impl Instances {
         orphaned
             .into_iter()
             .filter_map(|(id, successor)| {
-                let instance = self.slots.get_mut(id.0)?.as_mut()?;
+                let Slot::Used(instance) = self.slots.get_mut(id.0)? else {
+                    return None;
+                };
                 instance.succeed(successor, &self.host)
             })
             .collect()
@@ -250,6 +325,7 @@ impl Instance {
     fn succeed(&mut self, successor: Option<Living<'_>>, host: &Resource) -> Option<Renewed> {
         let new = if let Some(member) = successor {
             self.main = Main::Runs(member.tgid, member.start);
+            self.image = Arc::clone(member.image);
             member.image.resource(Some(member.tgid), host)
         } else if let Main::Nobody = self.main {
             return None;
@@ -262,7 +338,11 @@ impl Instance {
         }
         let new = Arc::new(new);
         let old = std::mem::replace(&mut self.resource, Arc::clone(&new));
-        Some(Renewed { old, new })
+        Some(Renewed {
+            old,
+            new,
+            merges: false,
+        })
     }
 }
 

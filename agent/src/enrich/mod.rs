@@ -4,12 +4,15 @@
 //! where a process was put is read in [`container`].
 
 mod cgroup;
+pub mod charge;
 pub mod container;
 pub mod counter;
 pub mod declared;
+mod description;
 pub mod host;
 mod image;
 mod instance;
+pub mod kubernetes;
 pub mod listener;
 mod observe;
 pub mod process;

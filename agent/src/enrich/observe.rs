@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use procfs::{FromBufRead, ProcError, ProcessCGroups, process::Process};
+use procfs::{FromBufRead, ProcError, ProcessCGroup, ProcessCGroups, process::Process};
 
 use super::{
     container::Placement,
@@ -108,7 +108,23 @@ pub(super) fn start_of(procfs: &Path, tgid: u32, losses: &mut Losses) -> Option<
     Some(stat.start)
 }
 
+/// The cgroup that the memory of process `tgid` is charged to: that of the v2 hierarchy, unless memory is
+/// version 1's here.
+pub(super) fn memory_cgroup(procfs: &Path, tgid: u32, losses: &mut Losses) -> Option<String> {
+    let process = Process::new_with_root(procfs.join(tgid.to_string())).ok()?;
+    let cgroups = cgroups(&process, losses)?;
+    let charged = |cgroup: &&ProcessCGroup| cgroup.controllers.iter().any(|name| name == "memory");
+    let unified = |cgroup: &&ProcessCGroup| cgroup.hierarchy == 0;
+    let all = &cgroups.0;
+    let found = all.iter().find(charged).or(all.iter().find(unified))?;
+    Some(found.pathname.clone())
+}
+
 fn placement(process: &Process, losses: &mut Losses) -> Option<Placement> {
+    cgroups(process, losses).as_ref().map(Placement::of_cgroups)
+}
+
+fn cgroups(process: &Process, losses: &mut Losses) -> Option<ProcessCGroups> {
     let text = read(process, "cgroup", FILE_MAX, losses)?;
     // Names of cgroups may hold any byte but a newline.
     let text = String::from_utf8_lossy(&text);
@@ -116,7 +132,7 @@ fn placement(process: &Process, losses: &mut Losses) -> Option<Placement> {
     if cgroups.is_err() {
         losses.add(Loss::ProcMalformed);
     }
-    cgroups.ok().as_ref().map(Placement::of_cgroups)
+    cgroups.ok()
 }
 
 /// Reads at most `limit` bytes. That the process is gone is no loss; any other error is counted.

@@ -7,6 +7,7 @@
 
 mod event;
 mod exited;
+mod pod;
 mod sweep;
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
@@ -15,9 +16,11 @@ use exited::Exited;
 
 use super::{
     cgroup::Cgroups,
+    container::Placement,
     counter::{Loss, Losses},
     image::{Image, Source},
     instance::{InstanceId, Instances, Living, Member, Renewed},
+    kubernetes::{Membership, Pods},
     observe::{self, Observed},
     runtime::{ContainerNames, Names},
     start::StartTime,
@@ -59,6 +62,8 @@ pub struct Counters {
     pub instances: usize,
     /// Known cgroups.
     pub cgroups: usize,
+    /// Pods of this node, as the Kubernetes API tells.
+    pub pods: usize,
     /// What was given up, by reason, since the start.
     pub losses: Losses,
 }
@@ -118,6 +123,7 @@ pub struct Processes {
     instances: Instances,
     cgroups: Cgroups,
     names: ContainerNames,
+    pods: Pods,
     losses: Losses,
     kernel: Arc<Image>,
     /// The latest time that an event or a caller told.
@@ -139,6 +145,7 @@ impl Processes {
             instances: Instances::new(host, limits.instances),
             cgroups: Cgroups::new(&root.sysfs),
             names: ContainerNames::new(&root.rootfs),
+            pods: Pods::default(),
             losses: Losses::default(),
             kernel: Arc::new(Image::kernel()),
             now: 0,
@@ -171,10 +178,11 @@ impl Processes {
         self.instances.resource(instance)
     }
 
-    /// Gives instances whose main process has ended, but which live on, a resource that tells so.
-    /// `now` is `CLOCK_MONOTONIC` in nanoseconds. The caller moves what it keeps by resource from
+    /// Gives instances whose main process has ended, but which live on, a resource that tells so,
+    /// and those whose pod is better known now one that says what is known. `now` is `CLOCK_MONOTONIC` in nanoseconds. The caller moves what it keeps by resource from
     /// `old` to `new`; a caller that never asks keeps the first main process's description.
     pub fn renew(&mut self, now: u64) -> Vec<Renewed> {
+        let mut renewed = self.redescribe();
         let living = self.slots.iter().filter_map(|(tgid, slot)| {
             let live = slot.live.as_ref()?;
             let member = Living {
@@ -185,7 +193,8 @@ impl Processes {
             };
             Some((live.instance?, member))
         });
-        self.instances.renew(now, living)
+        renewed.extend(self.instances.renew(now, living));
+        renewed
     }
 
     /// Resources of the processes that run, each perhaps several times, and that of the processes
@@ -194,6 +203,11 @@ impl Processes {
         let live = self.slots.values().filter_map(|slot| slot.live.as_ref());
         live.map(|live| self.instances.resource(live.instance))
             .chain([self.instances.unknown()])
+    }
+
+    /// Path of the cgroup that the memory of a process is charged to, if it is still there to tell.
+    pub fn memory_cgroup(&mut self, tgid: u32) -> Option<String> {
+        observe::memory_cgroup(&self.procfs, tgid, &mut self.losses)
     }
 
     /// Whether a process with this id is known to run.
@@ -212,6 +226,7 @@ impl Processes {
             exited: self.ended.len(),
             instances: self.instances.len(),
             cgroups: self.cgroups.len(),
+            pods: self.pods.len(),
             losses: self.losses.clone(),
         }
     }
@@ -265,11 +280,12 @@ impl Processes {
             return Arc::clone(&self.kernel);
         }
         let placement = observed.placement.clone().unwrap_or_default();
-        let names = self.names_of(&placement);
+        let (names, membership) = self.names_of(&placement);
         Arc::new(Image::new(&Source {
             declared: &observed.declared,
             placement: &placement,
             names: &names,
+            membership,
             executable: observed.executable.as_deref(),
             args: &observed.args,
             directory: observed.directory.as_deref(),
@@ -277,11 +293,14 @@ impl Processes {
         }))
     }
 
-    fn names_of(&mut self, placement: &super::container::Placement) -> Arc<Names> {
-        match &placement.container {
+    /// What the runtime's files and the Kubernetes API say of what is in `placement`.
+    fn names_of(&mut self, placement: &Placement) -> (Arc<Names>, Option<Membership>) {
+        let names = match &placement.container {
             Some(container) => self.names.find(container, &mut self.losses),
             None => Arc::default(),
-        }
+        };
+        let membership = self.pods.find(placement, names.k8s_container.as_deref());
+        (names, membership)
     }
 
     /// Makes `tgid` a live process that runs `image`, in the place of what had the number;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{container::Placement, declared::Declared, runtime::Names, script};
+use super::{container::Placement, declared::Declared, kubernetes::Pod, runtime::Names, script};
 
 /// Longest `service.name`, in bytes.
 const NAME_MAX: usize = 128;
@@ -11,8 +11,6 @@ const NAME_MAX: usize = 128;
 /// and let go: only what a rule takes of them, a program's or script's name, is kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
-    /// From the environment.
-    pub(super) declared: &'a Declared,
     /// From the cgroup.
     pub(super) placement: &'a Placement,
     /// From the container runtime's files.
@@ -30,12 +28,26 @@ pub(super) struct Facts<'a> {
 /// A way of naming a service.
 type Rule = fn(&Facts<'_>) -> Option<String>;
 
-/// The rules, best first. Kubernetes metadata belongs after `declared`.
-const RULES: &[Rule] = &[declared, container, unit, script, executable, invoked];
+/// The rules for what nobody has declared, best first.
+const RULES: &[Rule] = &[container, unit, script, executable, invoked];
 
-/// The value of `service.name`: what the first rule says, else the kernel's name of the process,
-/// else `unknown`.
-pub(super) fn name(facts: &Facts<'_>) -> Arc<str> {
+/// The value of `service.name`: what its environment declares, then what its pod does, then what
+/// the pod is called by OpenTelemetry's rules for Kubernetes, else what [`observed`] says.
+pub(super) fn name(declared: &Declared, kubernetes: Option<&Pod>, observed: &Arc<str>) -> Arc<str> {
+    let annotated = kubernetes.and_then(|pod| pod.declared().service_name.as_deref());
+    declared
+        .service_name
+        .as_deref()
+        .and_then(tidy)
+        .or_else(|| annotated.and_then(tidy))
+        .map(Arc::from)
+        .or_else(|| kubernetes.map(|pod| Arc::clone(pod.service_name())))
+        .unwrap_or_else(|| Arc::clone(observed))
+}
+
+/// What a service is called that nobody has given a name: what the first rule says, else the
+/// kernel's name of the process, else `unknown`.
+pub(super) fn observed(facts: &Facts<'_>) -> Arc<str> {
     RULES
         .iter()
         .find_map(|rule| rule(facts).and_then(|name| tidy(&name)))
@@ -58,10 +70,6 @@ pub(super) fn tidy(name: &str) -> Option<String> {
         .map(|c| if c.is_control() { '_' } else { c })
         .collect();
     (!tidy.is_empty()).then_some(tidy)
-}
-
-fn declared(facts: &Facts<'_>) -> Option<String> {
-    facts.declared.service_name.as_deref().map(str::to_owned)
 }
 
 /// LXC's and systemd-nspawn's containers are whole systems; their services have units.
@@ -126,16 +134,15 @@ mod tests {
 
     impl Process {
         fn name(&self) -> String {
-            name(&Facts {
-                declared: &self.declared,
+            let observed = observed(&Facts {
                 placement: &self.placement,
                 names: &self.names,
                 executable: self.executable,
                 args: &self.args,
                 directory: None,
                 comm: self.comm,
-            })
-            .to_string()
+            });
+            name(&self.declared, None, &observed).to_string()
         }
     }
 

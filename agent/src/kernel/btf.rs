@@ -5,6 +5,8 @@
 //! Documentation/bpf/btf.rst: a header, a section of variable-length types numbered from 1, and
 //! a section of NUL-terminated strings.
 
+mod enumeration;
+
 use std::{collections::HashMap, fs, io, path::Path};
 
 use sonde_common::field::{self, ABSENT};
@@ -176,21 +178,65 @@ impl Btf {
         None
     }
 
-    /// Byte offset of `path` (dotted members) in `structure`; `None` when this kernel has no
-    /// such field, or it is a bit field that doesn't start on a byte.
+    /// Byte offset of `path` (dotted members, `[N]` for an element of an array) in `structure`;
+    /// `None` when this kernel has no such field, or it is a bit field that doesn't start on a byte.
     #[must_use]
     pub fn offset(&self, structure: &str, path: &str) -> Option<u32> {
+        let bits = self.bit_offset(structure, path)?;
+        (bits % 8 == 0).then_some(bits / 8)
+    }
+
+    /// The same in bits.
+    #[must_use]
+    pub fn bit_offset(&self, structure: &str, path: &str) -> Option<u32> {
         let mut item = self.resolve(*self.names.get(structure)?)?;
         let mut bits = 0;
-        for member in path.split('.') {
+        for part in path.split('.') {
+            let (member, element) =
+                match part.strip_suffix(']').and_then(|part| part.split_once('[')) {
+                    Some((member, number)) => (member, Some(number.parse().ok()?)),
+                    None => (part, None),
+                };
             let (offset, target) = self.member(&item, member, 0)?;
             bits += offset;
-            match self.resolve(target) {
-                Some(next) => item = next,
-                None => return None,
+            item = self.resolve(target)?;
+            if let Some(number) = element {
+                let (offset, of) = self.element(&item, number)?;
+                bits += offset;
+                item = of;
             }
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        Some(bits)
+    }
+
+    /// Bit offset and type of an array's element.
+    fn element(&self, array: &Type, number: u32) -> Option<(u32, Type)> {
+        if array.kind != kind::ARRAY || number >= u32_at(&self.data, array.body + 8)? {
+            return None;
+        }
+        let item = self.resolve(u32_at(&self.data, array.body)?)?;
+        let sized = matches!(
+            item.kind,
+            kind::INT | kind::STRUCT | kind::UNION | kind::ENUM
+        );
+        let bits = item.target.checked_mul(8)?.checked_mul(number)?;
+        sized.then_some((bits, item))
+    }
+
+    /// Size of a structure in bytes.
+    #[must_use]
+    pub fn size(&self, structure: &str) -> Option<u32> {
+        let item = self.resolve(*self.names.get(structure)?)?;
+        (item.kind == kind::STRUCT).then_some(item.target)
+    }
+
+    /// Places of the lengths of all arrays that have this one, in the file.
+    pub(super) fn array_lengths(&self, length: u32) -> impl Iterator<Item = usize> {
+        let arrays = self.types.iter().skip(1).filter_map(|position| {
+            let item = self.at(*position)?;
+            (item.kind == kind::ARRAY).then_some(item.body + 8)
+        });
+        arrays.filter(move |place| u32_at(&self.data, *place) == Some(length))
     }
 
     /// Bit offset and type of a member, also inside anonymous members.

@@ -6,6 +6,7 @@ use super::{
     btf::{self, Btf},
     uprobe::{self, Pmu},
 };
+use crate::probe::drop;
 
 /// Where aya looks for tracefs, in its order.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -51,6 +52,12 @@ impl Kernel {
         }
     }
 
+    /// Whether what is newer than 6.2 is not to be used.
+    #[must_use]
+    pub fn is_older(&self) -> bool {
+        self.older
+    }
+
     /// Whether the kernel has this tracepoint, as far as its types tell.
     pub fn has_tracepoint(&self, name: &str) -> Result<(), String> {
         match &self.btf {
@@ -71,6 +78,45 @@ impl Kernel {
     #[must_use]
     pub fn is_at_least(&self, major: u32, minor: u32) -> bool {
         !self.older && version(&self.release) >= Some((major, minor))
+    }
+
+    /// Whether programs can keep states on tasks (`BPF_MAP_TYPE_TASK_STORAGE`, since 5.12).
+    #[must_use]
+    pub fn has_task_storage(&self) -> bool {
+        self.is_at_least(5, 12)
+    }
+
+    /// How far above the bottom of its kernel stack a task's registers are, where `bpf_task_pt_regs`
+    /// (since 5.15) can't be asked; 0 where it can, or it isn't known.
+    ///
+    /// The stacks of x86-64 have 16 KiB (`THREAD_SIZE`) unless the kernel is built to look for
+    /// errors of its own, and the registers are at the top.
+    #[must_use]
+    pub fn stack_registers(&self) -> u32 {
+        const THREAD_SIZE: u32 = 16 * 1024;
+        if version(&self.release) >= Some((5, 15)) {
+            return 0;
+        }
+        let size = self.btf.as_ref().ok().and_then(|btf| btf.size("pt_regs"));
+        size.map_or(0, |size| THREAD_SIZE - size)
+    }
+
+    /// Whether the scheduler adds up how long each task waits for a CPU (`CONFIG_SCHED_INFO`).
+    pub fn has_run_delay(&self) -> Result<(), String> {
+        match &self.btf {
+            Err(error) => Err(format!("no kernel types: {error}")),
+            Ok(btf) if btf.offset("task_struct", "sched_info.run_delay").is_some() => Ok(()),
+            Ok(_) => Err("the kernel has no CONFIG_SCHED_INFO".to_owned()),
+        }
+    }
+
+    /// Number of the first reason for which a packet is dropped; none where the kernel tells no
+    /// reasons.
+    #[must_use]
+    pub fn first_drop(&self) -> Option<u32> {
+        let reasons = self.btf.as_ref().ok()?.enumeration(drop::REASONS);
+        let first = reasons.iter().find(|(_, name)| name == drop::FIRST_REASON);
+        first.map(|(number, _)| *number)
     }
 
     /// Whether tracefs tells the number of this event, by which a perf tracepoint is attached.

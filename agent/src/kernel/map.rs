@@ -4,7 +4,7 @@ use std::{io, mem::size_of, os::fd::AsFd as _};
 
 use aya::{
     Ebpf, Pod,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, Queue},
+    maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues, Queue},
 };
 
 use super::{pod, sys};
@@ -115,7 +115,7 @@ pub fn count(ebpf: &Ebpf, name: &'static str) -> Result<usize, Error> {
 
 /// Most entries that a map can hold.
 pub fn capacity(ebpf: &Ebpf, name: &'static str) -> Result<u32, Error> {
-    let Map::HashMap(data) = find(ebpf, name)? else {
+    let (Map::HashMap(data) | Map::PerCpuHashMap(data)) = find(ebpf, name)? else {
         return Err(Error::Missing(name));
     };
     let info = data.info().map_err(|source| Error::Map { name, source })?;
@@ -185,6 +185,21 @@ pub fn remove<K: Pod, V: Pod>(
         }
     }
     Ok(())
+}
+
+/// All entries of a per-CPU hash map, each the sum of the CPUs' counters.
+pub fn sums_by_key<K: Pod>(ebpf: &Ebpf, name: &'static str) -> Result<Vec<(K, u64)>, Error> {
+    let table: PerCpuHashMap<_, K, u64> =
+        PerCpuHashMap::try_from(find(ebpf, name)?).map_err(|source| Error::Map { name, source })?;
+    let mut entries = Vec::new();
+    for entry in &table {
+        match entry {
+            Ok((key, copies)) => entries.push((key, copies.iter().sum())),
+            Err(MapError::KeyNotFound) => {}
+            Err(source) => return Err(Error::Map { name, source }),
+        }
+    }
+    Ok(entries)
 }
 
 /// Each CPU's copies of a per-CPU array's first `count` values.

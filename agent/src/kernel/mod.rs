@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod btf;
+pub mod clock;
 pub mod feature;
 pub mod map;
 pub mod pod;

@@ -153,19 +153,22 @@ pub fn runs(program: BorrowedFd<'_>) -> io::Result<Runs> {
     })
 }
 
-/// A run of an iterator program over the entries of a map: reading it runs the program.
-pub fn iterate(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<File> {
-    let target = MapTarget {
+/// A run of an iterator program over the entries of a map, or over all that there are of what it is
+/// made for: reading it runs the program.
+pub fn iterate(program: BorrowedFd<'_>, map: Option<BorrowedFd<'_>>) -> io::Result<File> {
+    let target = map.map(|map| MapTarget {
         map_fd: fd_number(map),
         pad: [0; 3],
-    };
+    });
     let mut attributes = LinkAttributes {
         program_fd: fd_number(program),
         attach_type: BPF_TRACE_ITER,
-        iterator: std::ptr::from_ref(&target) as u64,
-        iterator_length: u32::try_from(size_of::<MapTarget>()).unwrap_or(0),
         ..LinkAttributes::default()
     };
+    if let Some(target) = &target {
+        attributes.iterator = std::ptr::from_ref(target) as u64;
+        attributes.iterator_length = u32::try_from(size_of::<MapTarget>()).unwrap_or(0);
+    }
     let link = owned(bpf(BPF_LINK_CREATE, &mut attributes)?)?;
     let mut attributes = IteratorAttributes {
         link_fd: u32::try_from(link.as_raw_fd()).unwrap_or(u32::MAX),

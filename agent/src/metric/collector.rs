@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Attributes, Descriptor, Family, Point, Resource, Snapshot, Value};
+use super::{Attributes, Descriptor, Family, Point, Renames, Resource, Snapshot, Value};
 
 /// Collects points into families while a snapshot is made.
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub struct Collector {
     /// Start of the agent: the default for cumulative points.
     start: SystemTime,
     host: Arc<Resource>,
+    renames: Arc<Renames>,
 }
 
 impl Collector {
@@ -21,7 +22,13 @@ impl Collector {
             families: Vec::new(),
             start,
             host,
+            renames: Arc::default(),
         }
+    }
+
+    /// Says which services have other identities than they had, or have become one.
+    pub fn rename(&mut self, renames: &Arc<Renames>) {
+        self.renames = Arc::clone(renames);
     }
 
     /// The host's resource.
@@ -94,13 +101,17 @@ impl Collector {
         self.families
     }
 
-    /// The finished snapshot.
+    /// The finished snapshot. Points of services that have become one are added up.
     #[must_use]
-    pub fn finish(self, time: SystemTime) -> Snapshot {
+    pub fn finish(mut self, time: SystemTime) -> Snapshot {
+        for family in &mut self.families {
+            self.renames.add_up(family);
+        }
         Snapshot {
             time,
             families: self.families,
             host: self.host,
+            renames: self.renames,
         }
     }
 }

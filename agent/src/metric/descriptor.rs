@@ -15,6 +15,10 @@ pub enum Unit {
     Hertz,
     /// Degrees Celsius, `Cel`.
     Celsius,
+    /// Joules, `J`.
+    Joules,
+    /// Watts, `W`.
+    Watts,
     /// Things counted, UCUM annotation such as `{request}`. No Prometheus suffix.
     Count(&'static str),
 }
@@ -30,6 +34,8 @@ impl Unit {
             Self::Ratio => "1",
             Self::Hertz => "Hz",
             Self::Celsius => "Cel",
+            Self::Joules => "J",
+            Self::Watts => "W",
             Self::Count(annotation) => annotation,
         }
     }

@@ -1,32 +1,254 @@
-//! Names of block devices.
+//! Block I/O out of the kernel's maps.
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
-use sonde_common::event::block::{LatencyKey, Operation};
+use aya::Ebpf;
+use sonde_common::event::block::{DeviceKey, ErrorKey, Latency, Owner, Pending, Usage, UsageKey};
 
-use crate::metric::Attributes;
+use super::observer::Observer;
+use crate::{
+    aggregate::{
+        block::{DEVICE_LATENCY, QUEUE_LATENCY, REQUEUES, Reading, of_device},
+        log2,
+    },
+    clock::Clock,
+    enrich::charge::{CgroupId, Charges},
+    kernel::map,
+    metric::{Collector, Value},
+};
 
-/// Attributes of a device's latency: `system.device` and `disk.io.direction`.
-pub(super) fn attributes(key: LatencyKey) -> Attributes {
-    let direction = match key.operation {
-        operation if operation == Operation::Read as u32 => "read",
-        operation if operation == Operation::Write as u32 => "write",
-        operation if operation == Operation::Flush as u32 => "flush",
-        operation if operation == Operation::Discard as u32 => "discard",
-        _ => "other",
-    };
-    Attributes::from([
-        ("disk.io.direction", direction.into()),
-        ("system.device", name(key.device).into()),
-    ])
+const REQUESTS: &str = "BLOCK_REQUESTS";
+const LATENCY: &str = "BLOCK_LATENCY";
+const USAGE: &str = "BLOCK_USAGE";
+const ERRORS: &str = "BLOCK_ERRORS";
+
+/// Readings in which nothing came to an entry, after which that of a cgroup is removed, and that of
+/// a process that has ended.
+const CGROUP_IDLE: u32 = 60;
+const ENDED_IDLE: u32 = 2;
+
+/// Reads block I/O, and removes what is over.
+#[derive(Debug)]
+pub(super) struct BlockReader {
+    disks: Disks,
+    charges: Charges,
+    latencies: Vec<(DeviceKey, Latency)>,
 }
 
-/// The device's name in /sys/dev/block, else its numbers.
-fn name(device: u32) -> String {
-    let numbers = format!("{}:{}", device >> 20, device & 0xf_ffff);
-    let link = PathBuf::from("/sys/dev/block").join(&numbers);
-    fs::read_link(link)
-        .ok()
-        .and_then(|target| Some(target.file_name()?.to_str()?.to_owned()))
-        .unwrap_or(numbers)
+impl BlockReader {
+    pub(super) fn new(sysfs: &Path) -> Self {
+        Self {
+            disks: Disks::new(sysfs),
+            charges: Charges::new(sysfs),
+            latencies: Vec::new(),
+        }
+    }
+
+    /// Brings the sums up to now; how many entries each map held.
+    pub(super) fn read(
+        &mut self,
+        ebpf: &mut Ebpf,
+        observer: &mut Observer,
+    ) -> Result<[(&'static str, usize); 4], map::Error> {
+        let time = SystemTime::now();
+        self.latencies = map::entries(ebpf, LATENCY)?;
+        let usage: Vec<(UsageKey, Usage)> = map::entries(ebpf, USAGE)?;
+        let errors: Vec<(ErrorKey, u64)> = map::entries(ebpf, ERRORS)?;
+        // After the sums: a request that ends meanwhile is missed until the next reading, and not
+        // counted twice.
+        let pending = map::entries::<u64, Pending>(ebpf, REQUESTS)?;
+        let filled = [
+            (LATENCY, self.latencies.len()),
+            (USAGE, usage.len()),
+            (ERRORS, errors.len()),
+            (REQUESTS, pending.len()),
+        ];
+        let devices = self.latencies.iter().map(|(of, _)| of.device);
+        let devices = devices.chain(usage.iter().map(|(key, _)| key.of.device));
+        self.disks.refresh(devices.collect());
+        // Requests of disks that are gone have ended without a word.
+        let pending: Vec<Pending> = pending
+            .into_iter()
+            .map(|(_, pending)| pending)
+            .filter(|pending| self.disks.is_present(pending.key.of.device))
+            .collect();
+        let now = Clock::monotonic_now().map_err(|source| map::Error::Read {
+            name: REQUESTS,
+            source: source.into(),
+        })?;
+        let reading = Reading {
+            time,
+            now,
+            usage: &usage,
+            errors: &errors,
+            pending: &pending,
+        };
+        self.charges.refresh();
+        let (charges, processes) = (&mut self.charges, &mut observer.processes);
+        observer.blocks.fold(&reading, |owner: &Owner| {
+            if owner.tgid != 0 {
+                return processes.owner(owner.tgid);
+            }
+            let (hierarchy, id) = (owner.hierarchy, owner.cgroup);
+            charges.owner(CgroupId { hierarchy, id }, processes)
+        });
+        remove(ebpf, observer, &errors, &pending)?;
+        Ok(filled)
+    }
+
+    /// Adds all series.
+    pub(super) fn collect(&self, observer: &Observer, collector: &mut Collector) {
+        for (of, latency) in &self.latencies {
+            let attributes = || of_device(*of, |device| self.disks.name(device));
+            for (descriptor, times) in [
+                (&DEVICE_LATENCY, &latency.device),
+                (&QUEUE_LATENCY, &latency.queue),
+            ] {
+                if let Some(histogram) = log2::histogram(times, &log2::FINE) {
+                    collector.push(descriptor, attributes(), Value::Histogram(histogram));
+                }
+            }
+            if latency.device.count > 0 || latency.requeues > 0 {
+                collector.push(&REQUEUES, attributes(), Value::Integer(latency.requeues));
+            }
+        }
+        observer
+            .blocks
+            .collect(collector, |device| self.disks.name(device));
+    }
+}
+
+/// Removes entries to which nothing comes any more: were something to come all the same, it would
+/// count from 0.
+fn remove(
+    ebpf: &mut Ebpf,
+    observer: &mut Observer,
+    errors: &[(ErrorKey, u64)],
+    pending: &[Pending],
+) -> Result<(), map::Error> {
+    let under_way: HashSet<UsageKey> = pending.iter().map(|pending| pending.key).collect();
+    let is_over = |key: &UsageKey, idle: u32| match key.owner.tgid {
+        0 => idle >= CGROUP_IDLE && key.owner != Owner::KERNEL,
+        tgid => idle >= ENDED_IDLE && !observer.processes.is_live(tgid),
+    };
+    let gone: HashSet<UsageKey> = observer
+        .blocks
+        .idle()
+        .filter(|(key, idle)| is_over(key, *idle) && !under_way.contains(key))
+        .map(|(key, _)| *key)
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    map::remove::<UsageKey, Usage>(ebpf, USAGE, gone.iter().copied())?;
+    let failed = errors.iter().map(|(key, _)| *key);
+    let failed = failed.filter(|key| gone.contains(&key.usage));
+    map::remove::<ErrorKey, u64>(ebpf, ERRORS, failed)?;
+    observer.blocks.deleted(|key| gone.contains(key));
+    Ok(())
+}
+
+/// Names of disks, by number.
+#[derive(Debug)]
+struct Disks {
+    directory: PathBuf,
+    names: HashMap<u32, Disk>,
+}
+
+#[derive(Debug)]
+struct Disk {
+    name: Arc<str>,
+    is_present: bool,
+}
+
+impl Disks {
+    fn new(sysfs: &Path) -> Self {
+        Self {
+            directory: sysfs.join("dev/block"),
+            names: HashMap::new(),
+        }
+    }
+
+    /// Reads the names of those that are told of, and forgets the others. A disk that is gone keeps
+    /// its name.
+    fn refresh(&mut self, devices: HashSet<u32>) {
+        self.names.retain(|device, _| devices.contains(device));
+        for device in devices {
+            let found = self.read(device);
+            let is_present = found.is_some();
+            let known = self.names.entry(device).or_insert_with(|| Disk {
+                name: numbers(device).into(),
+                is_present,
+            });
+            known.is_present = is_present;
+            if let Some(name) = found
+                && *name != *known.name
+            {
+                known.name = name.into();
+            }
+        }
+    }
+
+    /// The name in `/sys/dev/block`, where a `/` in it is written as `!`.
+    fn read(&self, device: u32) -> Option<String> {
+        let target = fs::read_link(self.directory.join(numbers(device))).ok()?;
+        Some(target.file_name()?.to_str()?.replace('!', "/"))
+    }
+
+    fn is_present(&self, device: u32) -> bool {
+        // One that nothing has been done on yet isn't known.
+        self.names.get(&device).is_none_or(|disk| disk.is_present)
+    }
+
+    /// Its name, else its numbers.
+    fn name(&self, device: u32) -> Arc<str> {
+        self.names
+            .get(&device)
+            .map_or_else(|| numbers(device).into(), |disk| Arc::clone(&disk.name))
+    }
+}
+
+/// `254:0`
+fn numbers(device: u32) -> String {
+    format!("{}:{}", device >> 20, device & 0xf_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const SDA: u32 = 8 << 20;
+
+    #[test]
+    fn a_disk_keeps_its_name_when_it_is_gone_and_another_takes_its_number() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let directory = sysfs.path().join("dev/block");
+        fs::create_dir_all(&directory).unwrap();
+        let link = directory.join("8:0");
+        symlink("../../devices/x/block/sda", &link).unwrap();
+        let mut disks = Disks::new(sysfs.path());
+        assert_eq!(&*disks.name(SDA), "8:0", "not read yet");
+        let told = || HashSet::from([SDA]);
+        disks.refresh(told());
+        assert_eq!((&*disks.name(SDA), disks.is_present(SDA)), ("sda", true));
+        fs::remove_file(&link).unwrap();
+        disks.refresh(told());
+        assert_eq!((&*disks.name(SDA), disks.is_present(SDA)), ("sda", false));
+        symlink("../../devices/y/block/cciss!c0d0", &link).unwrap();
+        disks.refresh(told());
+        assert_eq!(
+            (&*disks.name(SDA), disks.is_present(SDA)),
+            ("cciss/c0d0", true)
+        );
+        disks.refresh(HashSet::new());
+        assert_eq!(&*disks.name(SDA), "8:0", "forgotten");
+    }
 }

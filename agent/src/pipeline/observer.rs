@@ -7,29 +7,32 @@ use std::{collections::HashMap, sync::Arc};
 use sonde_common::event::{
     http::flag,
     process::{Exec, Exit, Fork},
-    tcp::{Closed, ConnectFailed, Role as Opener, Totals},
+    tcp::{AcceptQueue, Closed, ConnectFailed, Role as Opener, Totals},
     tls,
 };
 
 use super::sink::Sink;
 use crate::{
     aggregate::{
+        block::Blocks,
+        cardinality::Limits,
         process::Processes as Lifecycle,
         red::{Active, Red},
         rpc::Calls,
         span::{Operation, Tracer, is_sampled, remote},
         syscall::Syscalls,
-        tcp::{Tcp, connect_failed_record},
+        tcp::{Tcp, connect_failed_record, listen::AcceptQueues},
         uncovered::Uncovered,
+        usage::{Reading, Usages},
     },
     clock::Clock,
-    enrich::{listener::Listeners, process::Processes},
+    enrich::{kubernetes::Kubernetes, listener::Listeners, process::Processes},
     event::{Event, Segment},
     l7::{
         Connections,
         exchange::{Exchange, Role},
     },
-    metric::Resource,
+    metric::{Renames, Resource},
     signal::Signal,
     tls::{Tls, UNKNOWN},
 };
@@ -52,11 +55,20 @@ pub(super) struct Observer {
     pub(super) calls: Calls,
     pub(super) tracer: Tracer,
     pub(super) tcp: Tcp,
+    pub(super) accept_queues: AcceptQueues,
     pub(super) syscalls: Syscalls,
+    pub(super) blocks: Blocks,
     pub(super) lifecycle: Lifecycle,
     pub(super) uncovered: Uncovered,
+    pub(super) usage: Usages,
     /// Whoever looks for TLS libraries, where they can be watched.
     pub(super) tls: Option<Tls>,
+    /// Whoever watches this node's pods, where there are any.
+    pub(super) kubernetes: Option<Kubernetes>,
+    /// Services that had other identities.
+    pub(super) renames: Arc<Renames>,
+    /// Changes of identity that there was no room to remember.
+    pub(super) renames_untold: u64,
     /// Processes that ended since system call counts were last put away.
     pub(super) ended: Vec<u32>,
     forks: HashMap<u32, Fork>,
@@ -74,7 +86,10 @@ pub(super) struct Parts {
     pub(super) calls: Calls,
     pub(super) tracer: Tracer,
     pub(super) tcp: Tcp,
+    pub(super) usage: Usages,
+    pub(super) blocks: Blocks,
     pub(super) tls: Option<Tls>,
+    pub(super) kubernetes: Option<Kubernetes>,
     pub(super) sink: Sink,
 }
 
@@ -90,10 +105,16 @@ impl Observer {
             calls: parts.calls,
             tracer: parts.tracer,
             tcp: parts.tcp,
+            accept_queues: AcceptQueues::new(Limits::default()),
             syscalls: Syscalls::default(),
+            blocks: parts.blocks,
             lifecycle: Lifecycle::default(),
             uncovered: Uncovered::default(),
+            usage: parts.usage,
             tls: parts.tls,
+            kubernetes: parts.kubernetes,
+            renames: Arc::default(),
+            renames_untold: 0,
             ended: Vec::new(),
             forks: HashMap::new(),
             sink: parts.sink,
@@ -118,7 +139,14 @@ impl Observer {
             Event::Fork(fork) => self.fork(fork),
             Event::Exec(exec) => self.exec(exec),
             Event::Exit(exit) => self.exit(exit),
-            Event::OomKill(kill) => self.lifecycle.oom_killed(kill),
+            Event::ExitRest(rest) => {
+                let owner = self.processes.owner(rest.header.tgid);
+                self.usage.rest(rest, &owner);
+            }
+            Event::OomKill(kill) => {
+                let cgroup = self.processes.memory_cgroup(kill.victim);
+                self.lifecycle.oom_killed(kill, cgroup);
+            }
             Event::Uncovered(record) => self.uncovered(record),
         }
     }
@@ -223,6 +251,7 @@ impl Observer {
         if let Some(record) = self.lifecycle.exited(exit, &owner, &self.clock) {
             self.sink.send(Signal::Log(Arc::new(record)));
         }
+        self.usage.exited(exit, &owner);
         self.processes.exit(exit);
         self.ended.push(tgid);
         if let Some(tls) = &self.tls {
@@ -249,15 +278,35 @@ impl Observer {
         }
     }
 
-    /// Gives the series of services whose main process was replaced to their new resources.
+    /// Takes in what has become known of pods.
+    pub(super) fn take_pods(&mut self) {
+        if let Some(kubernetes) = &mut self.kubernetes {
+            for update in kubernetes.updates() {
+                self.processes.pods(update);
+            }
+        }
+    }
+
+    /// Gives the series of services whose main process was replaced, or whose pod has become
+    /// known, to their new resources.
     pub(super) fn renew(&mut self, now: u64) {
         for renewed in self.processes.renew(now) {
+            if renewed.is_renamed() {
+                let (old, new) = (&renewed.old.identity, &renewed.new.identity);
+                let renames = Arc::make_mut(&mut self.renames);
+                if !renames.note(old, new, renewed.merges) {
+                    self.renames_untold += 1;
+                }
+            }
             self.red.renew(&renewed);
             self.calls.renew(&renewed);
             self.tcp.renew(&renewed);
+            self.accept_queues.renew(&renewed);
             self.syscalls.renew(&renewed);
+            self.blocks.renew(&renewed);
             self.lifecycle.renew(&renewed);
             self.uncovered.renew(&renewed);
+            self.usage.renew(&renewed);
         }
     }
 
@@ -267,6 +316,33 @@ impl Observer {
         let (processes, listeners) = (&mut self.processes, &self.listeners);
         self.tcp
             .read(totals, now, |totals| owner_of(processes, listeners, totals));
+    }
+
+    /// Takes in what all tasks have used; `sleeps` says whether the switches between them are watched.
+    pub(super) fn tasks(&mut self, reading: &Reading, sleeps: bool) {
+        match Clock::since_boot() {
+            Ok(now) => {
+                let processes = &mut self.processes;
+                self.usage
+                    .read(reading, now, sleeps, |tgid| processes.owner(tgid));
+            }
+            Err(error) => tracing::warn!(%error, "can't read the clock; what tasks use isn't told"),
+        }
+    }
+
+    /// Takes in how full the queues of the sockets that listen are.
+    pub(super) fn accept_queues(&mut self, queues: &[AcceptQueue], now: u64) {
+        let time = std::time::SystemTime::now();
+        let (processes, listeners) = (&mut self.processes, &self.listeners);
+        self.accept_queues.read(queues, time, now, |queue| {
+            let listener = &queue.listener;
+            // Whoever made it listen may have left it to others.
+            let heir = || listeners.owner(listener.netns, listener.port);
+            let tgid = Some(listener.tgid)
+                .filter(|tgid| processes.is_live(*tgid))
+                .or_else(heir);
+            processes.owner(tgid.unwrap_or(listener.tgid))
+        });
     }
 
     /// Counts the requests that are in flight.

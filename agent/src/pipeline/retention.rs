@@ -1,6 +1,6 @@
 //! Forgets the series of services that are gone.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use super::observer::Observer;
 use crate::metric::{Attributes, Resource};
@@ -14,7 +14,7 @@ const KEEP: u32 = 15 * 60;
 /// When each service was last seen with a process.
 #[derive(Debug, Default)]
 pub(super) struct Retention {
-    /// By identity, which stays when a service's resource is renewed.
+    /// By identity, which stays when a service's main process is another one.
     alive: RefCell<HashMap<Attributes, u32>>,
 }
 
@@ -29,12 +29,18 @@ impl Retention {
             alive.insert(observer.host.identity.clone(), tick);
         }
         let keep = |resource: &Resource| self.keep(&resource.identity, tick);
+        if !observer.renames.is_empty() {
+            Arc::make_mut(&mut observer.renames).retain(|identity| self.keep(identity, tick));
+        }
         observer.red.retain(keep);
         observer.calls.retain(keep);
         observer.tcp.retain(keep);
+        observer.accept_queues.retain(keep);
         observer.syscalls.retain(keep);
+        observer.blocks.retain(keep);
         observer.lifecycle.retain(keep);
         observer.uncovered.retain(keep);
+        observer.usage.retain(keep);
         // What is no longer kept has no series that could ask for it again.
         self.alive
             .borrow_mut()

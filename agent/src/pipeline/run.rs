@@ -96,7 +96,10 @@ impl Worker {
             calls: Calls::new(CallLimits::default()),
             tracer: start::tracer(config),
             tcp: start::tcp(Arc::clone(&host)),
+            usage: start::usage(config),
+            blocks: start::blocks(Arc::clone(&host)),
             tls: started.tls,
+            kubernetes: started.kubernetes,
             host,
             sink,
         });
@@ -135,6 +138,8 @@ impl Worker {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
             let since = std::mem::replace(&mut last, Instant::now()).elapsed();
+            // Before the processes that run in them.
+            self.observer.take_pods();
             pause = pause_after(self.drain(), since);
             self.turn_window();
             self.tick();

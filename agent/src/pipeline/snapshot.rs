@@ -5,49 +5,40 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sonde_common::{event::block::LatencyKey, hist::Log2};
+use sonde_common::event::tcp::AcceptQueue;
 
-use super::{counts::SyscallReader, observer::Observer};
+use super::{
+    counts::SyscallReader,
+    disk::BlockReader,
+    drops::{DROPS, DropReader},
+    observer::Observer,
+};
 use crate::{
-    aggregate::{cardinality::collect_usage, log2},
+    aggregate::{cardinality::collect_usage, usage::Reading},
+    clock::Clock,
     kernel::{attach::Programs, map, ring::Ring, sweep},
-    metric::{Attributes, Collector, Descriptor, Family, Snapshot, Unit, Value},
-    probe::{block, syscall},
+    metric::{Collector, Descriptor, Family, Snapshot},
+    probe::{block, drop, sched, syscall},
     selfmon,
 };
 
-/// Time from runnable to running.
-pub const RUN_QUEUE_LATENCY: Descriptor = Descriptor::histogram(
-    "system.cpu.run_queue.latency",
-    "Time that tasks waited for a CPU once they were runnable (tracepoints sched_wakeup, sched_switch)",
-    Unit::Seconds,
-);
-
-/// Time from issue to completion.
-pub const DISK_LATENCY: Descriptor = Descriptor::histogram(
-    "system.disk.operation.latency",
-    "Time that block requests spent at the device, from issue to completion (tracepoints block_rq_issue, block_rq_complete)",
-    Unit::Seconds,
-);
-
-/// Metrics that the kernel side's histograms give.
-pub const DESCRIPTORS: &[&Descriptor] = &[&RUN_QUEUE_LATENCY, &DISK_LATENCY];
-
-const BLOCK_ISSUED: &str = "BLOCK_ISSUED";
-const BLOCK_LATENCY: &str = "BLOCK_LATENCY";
+/// Metrics that are told as the kernel side counts them.
+pub const DESCRIPTORS: &[&Descriptor] = &[&DROPS];
 
 /// The kernel side, loaded, with the reading end of its ring.
 pub(super) struct Kernel {
     pub(super) programs: Programs,
     pub(super) ring: Ring,
     pub(super) syscalls: SyscallReader,
+    pub(super) blocks: BlockReader,
+    pub(super) drops: DropReader,
     pub(super) detached: bool,
 }
 
 impl Kernel {
     /// Whether a program was attached and, for one that the agent runs, still can be run.
     fn has(&self, program: &str) -> bool {
-        self.programs.is_attached(program) && !(self.detached && program.ends_with("_sweep"))
+        self.programs.is_attached(program) && !(self.detached && program.contains("_sweep"))
     }
 
     /// Detaches the programs: nothing new comes after that, what they counted stays.
@@ -63,7 +54,7 @@ impl Kernel {
     }
 
     /// Brings everything that is read rather than told up to now: open connections, system call
-    /// counts. How many entries the maps held that were read whole.
+    /// counts, block I/O. How many entries the maps held that were read whole.
     fn read(&mut self, observer: &mut Observer) -> Vec<(&'static str, usize)> {
         let mut filled = Vec::new();
         if self.has("tcp_sweep") {
@@ -80,49 +71,47 @@ impl Kernel {
                 Err(error) => tracing::warn!(%error, "open connections are not counted"),
             }
         }
+        self.read_tasks(observer);
+        if self.has("tcp_listener_sweep")
+            && let Some(queues) = report("accept queues", self.accept_queues())
+        {
+            filled.push((sweep::LISTENERS, queues.0.len()));
+            observer.accept_queues(&queues.0, queues.1);
+        }
         if self.programs.is_served(syscall::EXIT) {
             let result = self.syscalls.read(self.programs.ebpf_mut(), observer);
             filled.extend(report("system calls", result).into_iter().flatten());
         }
+        if self.programs.is_served(block::ISSUE) {
+            let result = self.blocks.read(self.programs.ebpf_mut(), observer);
+            filled.extend(report("block I/O", result).into_iter().flatten());
+        }
         filled
+    }
+
+    fn read_tasks(&self, observer: &mut Observer) {
+        let Some(program) = sched::SWEEPS.into_iter().find(|program| self.has(program)) else {
+            return;
+        };
+        let mut reading = Reading::default();
+        let result = sweep::tasks(self.programs.ebpf(), program, |task, process| {
+            reading.add(task, process);
+        });
+        if report("tasks", result).is_some() {
+            observer.tasks(&reading, self.programs.is_served(sched::SWITCH));
+        }
+    }
+
+    /// The accept queues, and when that was, `CLOCK_MONOTONIC` in nanoseconds.
+    fn accept_queues(&self) -> anyhow::Result<(Vec<AcceptQueue>, u64)> {
+        let queues = sweep::accept_queues(self.programs.ebpf())?;
+        Ok((queues, Clock::monotonic_now()?))
     }
 
     fn collect(&self, collector: &mut Collector) -> Result<(), map::Error> {
         let ebpf = self.programs.ebpf();
         selfmon::collect_programs(&self.programs, collector);
-        selfmon::collect_ring(ebpf, &self.ring, collector)?;
-        self.collect_histograms(collector)
-    }
-
-    /// Adds what the kernel side has told apart by size alone, and the fill of its maps.
-    fn collect_histograms(&self, collector: &mut Collector) -> Result<(), map::Error> {
-        let ebpf = self.programs.ebpf();
-        let mut waits = Log2::EMPTY;
-        for copies in map::per_cpu::<Log2>(ebpf, "RUN_QUEUE_LATENCY", 1)? {
-            copies.iter().for_each(|copy| waits.merge(copy));
-        }
-        if let Some(histogram) = log2::histogram(&waits, &log2::FINE) {
-            let value = Value::Histogram(histogram);
-            collector.push(&RUN_QUEUE_LATENCY, Attributes::none(), value);
-        }
-        if !self.programs.is_served(block::ISSUE) {
-            return Ok(());
-        }
-        let latencies = map::entries::<LatencyKey, Log2>(ebpf, BLOCK_LATENCY)?;
-        let told = latencies.len();
-        for (key, latency) in latencies {
-            if let Some(histogram) = log2::histogram(&latency, &log2::FINE) {
-                collector.push(
-                    &DISK_LATENCY,
-                    super::disk::attributes(key),
-                    Value::Histogram(histogram),
-                );
-            }
-        }
-        // In flight at the devices: few.
-        let issued = map::count(ebpf, BLOCK_ISSUED)?;
-        let filled = [(BLOCK_LATENCY, told), (BLOCK_ISSUED, issued)];
-        selfmon::collect_fill(ebpf, filled, collector)
+        selfmon::collect_ring(ebpf, &self.ring, collector)
     }
 }
 
@@ -143,20 +132,30 @@ pub(super) fn take(
     let began = Instant::now();
     let mut collector = Collector::new(Arc::clone(&observer.host), start);
     selfmon::collect_build(&mut collector);
-    selfmon::process::collect(start, &mut collector);
     if let Some(kernel) = kernel {
         let filled = kernel.read(observer);
         let ebpf = kernel.programs.ebpf();
         let fill = selfmon::collect_fill(ebpf, filled, &mut collector);
         report("fill of kernel maps", fill);
         report("kernel maps", kernel.collect(&mut collector));
+        kernel.blocks.collect(observer, &mut collector);
+        if kernel.programs.is_attached(drop::PROGRAM) {
+            let drops = kernel.drops.collect(kernel.programs.ebpf(), &mut collector);
+            report("dropped packets", drops);
+        }
     }
     observer.requests_in_flight();
     observer.red.collect(&mut collector);
     observer.calls.collect(&mut collector);
     observer.tcp.collect(&mut collector);
+    observer.accept_queues.collect(&mut collector);
     observer.syscalls.collect(&mut collector);
     observer.lifecycle.collect(&mut collector);
+    observer.usage.collect(&mut collector);
+    selfmon::collect_usage(&observer.usage, &mut collector);
+    if !observer.usage.is_known() {
+        selfmon::process::collect(start, &mut collector);
+    }
     observer.name_uncovered();
     observer.uncovered.collect(&mut collector);
     if let Some(tls) = &observer.tls {
@@ -168,8 +167,11 @@ pub(super) fn take(
         .into_iter()
         .chain(observer.calls.usage())
         .chain(observer.tcp.usage())
+        .chain(observer.accept_queues.usage())
         .chain(observer.syscalls.usage())
+        .chain(observer.blocks.usage())
         .chain(observer.lifecycle.usage())
+        .chain([observer.usage.usage()])
         .chain(observer.uncovered.usage());
     collect_usage(usages, &mut collector);
     let in_flight = observer.connections.in_flight();
@@ -180,6 +182,11 @@ pub(super) fn take(
         &mut collector,
     );
     selfmon::collect_processes(&observer.processes.counters(), &mut collector);
+    if let Some(kubernetes) = &observer.kubernetes {
+        kubernetes.collect(&mut collector);
+    }
+    selfmon::collect_renames(&observer.renames, observer.renames_untold, &mut collector);
+    collector.rename(&observer.renames);
     collector.absorb(resources);
     extra(&mut collector);
     tracing::debug!(duration = ?began.elapsed(), "snapshot");

@@ -2,23 +2,30 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use super::{counts::SyscallReader, hooks, paths, sampler, snapshot::Kernel as LoadedKernel};
+use super::{
+    counts::SyscallReader, disk::BlockReader, drops::DropReader, hooks, kubernetes, paths, sampler,
+    snapshot::Kernel as LoadedKernel,
+};
 use crate::{
     aggregate::{
+        block::{Blocks, Numbers},
+        cardinality::Limits as SeriesLimits,
         red::{Red, RedLimits},
         route::RouteLimits,
         span::{Sampler, Tracer},
         tcp::{Tcp, TcpLimits},
+        usage::Usages,
     },
     capability::{self, Held, KernelVersion, Lack},
     cli,
     clock::Clock,
     config::{
-        Config,
-        value::{Statistics, SyscallDurations},
+        Config, Paths,
+        value::{Statistics, SyscallDurations, UsageBy},
     },
     enrich::{
         host,
+        kubernetes::Kubernetes,
         listener::Listeners,
         process::{Limits as ProcessLimits, Processes},
     },
@@ -26,7 +33,7 @@ use crate::{
         attach::{Programs, Settings},
         feature::Kernel,
         ring::Ring,
-        sys,
+        sweep, sys,
     },
     l7::{Connections, Limits, headers::Selection},
     metric::Resource,
@@ -35,6 +42,9 @@ use crate::{
 };
 use anyhow::Context as _;
 use sonde_common::event::connection::TABLE_ENTRIES;
+
+/// The first kernel without `BLK_STS_ZONE_RESOURCE`.
+const WITHOUT_ZONE_RESOURCE: KernelVersion = KernelVersion::new(6, 10, 0);
 
 /// Every how many system calls one is timed when durations are sampled.
 const SAMPLED: u32 = 64;
@@ -47,6 +57,7 @@ pub(super) struct Started {
     pub(super) processes: Processes,
     pub(super) listeners: Listeners,
     pub(super) tls: Option<Tls>,
+    pub(super) kubernetes: Option<Kubernetes>,
 }
 
 impl Started {
@@ -58,7 +69,7 @@ impl Started {
             tracing::warn!("{warning}");
         }
         let root = sampler::root(config);
-        let host = host::resource(&root);
+        let host = kubernetes::node(&config.kubernetes, host::resource(&root));
         let clock = Clock::read().context("can't read CLOCK_MONOTONIC")?;
         let mut processes = Processes::new(&root, Arc::clone(&host), ProcessLimits::default());
         let (kernel, tls) = attach(config, listening)?.unzip();
@@ -66,6 +77,7 @@ impl Started {
         let reports = kernel.as_ref().map(|kernel| kernel.programs.reports());
         let hooks = hooks::summary(reports, &families(config));
         tracing::info!("sonde {}: {hooks}", env!("CARGO_PKG_VERSION"));
+        let kubernetes = kubernetes::start(&config.kubernetes, &mut processes)?;
         // After attaching, so that a process which starts in between is seen by one of the two.
         while !processes.sweep(now, 1024) {}
         let listeners = Listeners::read(&root.procfs);
@@ -73,6 +85,7 @@ impl Started {
         Ok(Self {
             kernel,
             tls: tls.flatten(),
+            kubernetes,
             clock,
             host,
             processes,
@@ -150,7 +163,7 @@ fn attach(
         Ok(mut programs) => {
             programs.own_listeners(listening)?;
             let tls = watch_tls(config, &mut programs, &held, version)?;
-            Some((ready(programs)?, tls))
+            Some((ready(programs, &kernel, &config.path)?, tls))
         }
         Err(error) => {
             let error = cli::problems(&error).join("; ");
@@ -204,16 +217,23 @@ fn watch_tls(
     Ok(Some(tls))
 }
 
-fn ready(mut programs: Programs) -> anyhow::Result<LoadedKernel> {
+fn ready(mut programs: Programs, kernel: &Kernel, paths: &Paths) -> anyhow::Result<LoadedKernel> {
     for unserved in hooks::unserved(programs.reports()) {
         let (hooks, reason) = (unserved.hooks, unserved.reason);
         tracing::warn!(hooks, reason, "hooks are not served: {}", unserved.lost);
+    }
+    if programs.is_attached("tcp_file_sweep")
+        && let Err(error) = sweep::find_listeners(programs.ebpf())
+    {
+        tracing::warn!(%error, "accept queues of sockets that listen already are not told");
     }
     let ring = Ring::take(programs.ebpf_mut())?;
     Ok(LoadedKernel {
         programs,
         ring,
         syscalls: SyscallReader::default(),
+        blocks: BlockReader::new(&paths.sysfs),
+        drops: DropReader::new(kernel, &paths.procfs),
         detached: false,
     })
 }
@@ -266,7 +286,31 @@ pub(super) fn tracer(config: &Config) -> Tracer {
     Tracer::new(sampler.unwrap_or_default())
 }
 
+/// What services use: counted from now on.
+pub(super) fn usage(config: &Config) -> Usages {
+    // Where there is no such clock, all processes are taken for new ones.
+    let (now, page) = (Clock::since_boot().unwrap_or(0), procfs::page_size());
+    match config.sched.by {
+        UsageBy::Service => Usages::new(SeriesLimits::default(), now, page),
+        UsageBy::Process => Usages::by_process(now, page),
+    }
+}
+
 /// The TCP aggregation.
 pub(super) fn tcp(host: Arc<Resource>) -> Tcp {
     Tcp::new(TcpLimits::default(), host)
+}
+
+/// The aggregation of block I/O.
+pub(super) fn blocks(host: Arc<Resource>) -> Blocks {
+    let limits = SeriesLimits {
+        per_service: 500,
+        total: 10_000,
+    };
+    // An unknown version is taken for a new one.
+    let numbers = match KernelVersion::current() {
+        Ok(version) if version < WITHOUT_ZONE_RESOURCE => Numbers::WithZoneResource,
+        _ => Numbers::WithoutZoneResource,
+    };
+    Blocks::new(limits, numbers, host)
 }

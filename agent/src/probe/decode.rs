@@ -22,6 +22,7 @@ pub fn decode(bytes: &[u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Malf
         Kind::Exec => sink(Event::Exec(record(bytes)?.0)),
         Kind::Fork => sink(Event::Fork(record(bytes)?.0)),
         Kind::Exit => sink(Event::Exit(record(bytes)?.0)),
+        Kind::ExitRest => sink(Event::ExitRest(record(bytes)?.0)),
         Kind::OomKill => sink(Event::OomKill(record(bytes)?.0)),
         Kind::TcpClosed => sink(Event::TcpClosed(record(bytes)?.0)),
         Kind::TcpConnectFailed => sink(Event::TcpConnectFailed(record(bytes)?.0)),

@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod decode;
+pub mod drop;
 pub mod http;
 pub mod process;
 pub mod sched;
@@ -53,15 +54,17 @@ pub struct Family {
     pub maps: &'static [&'static str],
 }
 
-/// All families, in the order in which they are attached.
+/// All families, in the order in which they are attached: what a thread has used is added up by
+/// `sched` before `process` tells of its process's end.
 pub const FAMILIES: &[&Family] = &[
+    &sched::FAMILY,
     &process::FAMILY,
     &syscall::FAMILY,
     &tcp::FAMILY,
     &http::FAMILY,
     &tls::FAMILY,
-    &sched::FAMILY,
     &block::FAMILY,
+    &drop::FAMILY,
 ];
 
 /// The usual pair: `tp_btf` where the kernel has types, else `raw_tp`.

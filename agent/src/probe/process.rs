@@ -34,12 +34,11 @@ pub const FAMILY: Family = Family {
             name: "sched_process_exit",
             required: false,
             lost: "process exits and crashes are not counted",
-            any_of: &tracepoint(
-                "sched_process_exit",
-                "process_exit",
-                "process_exit_raw",
-                with_types,
-            ),
+            any_of: &[
+                Attach::tp_btf("process_exit", "sched_process_exit", with_task_storage),
+                Attach::tp_btf("process_exit_table", "sched_process_exit", with_types),
+                Attach::raw_tp("process_exit_raw", "sched_process_exit", with_types),
+            ],
         },
         Hook {
             name: "mark_victim",
@@ -53,6 +52,16 @@ pub const FAMILY: Family = Family {
     ],
     maps: &[],
 };
+
+/// Programs that can name a task's storage.
+fn with_task_storage(kernel: &Kernel) -> Result<(), String> {
+    with_types(kernel)?;
+    if kernel.has_task_storage() {
+        Ok(())
+    } else {
+        Err("programs can't keep states on tasks (kernel 5.12)".to_owned())
+    }
+}
 
 /// Since 6.9 the tracepoint passes the task.
 fn victim_is_task(kernel: &Kernel) -> Result<(), String> {

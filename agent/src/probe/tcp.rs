@@ -1,6 +1,6 @@
 //! TCP connections.
 
-use super::{Family, Hook, with_socket_tracepoints, without_socket_tracepoints};
+use super::{Family, Hook, with_socket_tracepoints, with_types, without_socket_tracepoints};
 use crate::kernel::attach::{Attach, Via};
 
 /// The two ways of a hook whose connection states live on the socket or in a table.
@@ -63,6 +63,22 @@ pub const FAMILY: Family = Family {
                 Via::StorageIterator,
                 with_socket_tracepoints,
             )],
+        },
+        Hook {
+            name: "listeners",
+            required: false,
+            lost: "accept queues are not told",
+            any_of: &[Attach::new(
+                "tcp_listener_sweep",
+                Via::MapIterator,
+                with_types,
+            )],
+        },
+        Hook {
+            name: "files",
+            required: false,
+            lost: "accept queues of sockets that listened before are not told",
+            any_of: &[Attach::new("tcp_file_sweep", Via::FileIterator, with_types)],
         },
     ],
     maps: &[],

@@ -53,6 +53,7 @@ fn what_is_reported_is_in_it() {
         exited: 0,
         instances: 0,
         cgroups: 0,
+        pods: 0,
         losses: Losses::default(),
     };
     selfmon::collect_processes(&processes, &mut collector);

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::{
     Error, Registration, Resource, Root, Use,
-    method::{Signal, amount},
-    read,
+    interval::{Interval, Timed},
+    method::{Signal, amount, counter},
+    per_cpu, read,
 };
 use crate::metric::{Descriptor, Unit};
 
@@ -22,6 +23,17 @@ static LIMIT: Descriptor = amount(
     Unit::Count("{entry}"),
 );
 
+static EVENTS: Descriptor = counter(
+    "system.network.conntrack.events",
+    "Counters of connection tracking under their kernel names (/proc/net/stat/nf_conntrack)",
+    Unit::Count("{event}"),
+);
+
+static TURNED_AWAY: Signal = Signal {
+    name: "turned_away_rate",
+    help: "Packets dropped, and entries that found no room or made room for others (/proc/net/stat/nf_conntrack, drop, early_drop, insert_failed)",
+};
+
 static DROP: Signal = Signal {
     name: "drop",
     help: "Packets dropped because the table was full or memory short (/proc/net/stat/nf_conntrack, drop)",
@@ -37,17 +49,37 @@ static INSERT_FAILED: Signal = Signal {
 
 pub(super) const REGISTRATION: Registration = Registration {
     name: NAME,
-    metrics: &[&ENTRIES, &LIMIT],
-    saturation: &[],
-    errors: &[&DROP, &EARLY_DROP, &INSERT_FAILED],
-    open: || Box::new(Conntrack),
+    metrics: &[&ENTRIES, &LIMIT, &EVENTS],
+    saturation: &[&TURNED_AWAY],
+    errors: &ERRORS,
+    open: || Box::<Conntrack>::default(),
 };
 
-#[derive(Debug)]
-struct Conntrack;
+/// Those that still count: `new`, `ignore` and the like have been 0 since 4.9. `chainlength` counts what
+/// was refused because its chain was too long.
+const REPORTED: &[&str] = &[
+    "found",
+    "invalid",
+    "insert",
+    "insert_failed",
+    "drop",
+    "early_drop",
+    "icmp_error",
+    "clashres",
+    "chainlength",
+    "search_restart",
+];
+
+const ERRORS: [&Signal; 3] = [&DROP, &EARLY_DROP, &INSERT_FAILED];
+
+#[derive(Debug, Default)]
+struct Conntrack {
+    /// What was turned away.
+    last: Option<Timed<u64>>,
+}
 
 impl Resource for Conntrack {
-    fn sample(&mut self, root: &Root, _now: Instant) -> Result<Option<Use>, Error> {
+    fn sample(&mut self, root: &Root, now: Instant) -> Result<Option<Use>, Error> {
         let mut report = Use::new(NAME);
         let settings = root.procfs.join("sys/net/netfilter");
         let Some(entries) = read::number::<u64>(&settings.join("nf_conntrack_count"))? else {
@@ -59,46 +91,34 @@ impl Resource for Conntrack {
         report.count(&LIMIT, [], limit);
         report.utilization(None, limit.map(|limit| entries as f64 / limit as f64));
 
-        let text = read::text(&read::net(root, "stat/nf_conntrack"));
+        let text = read::net(root, "stat/nf_conntrack");
         if let Some(text) = report.skipped.or_skip(text) {
-            for signal in [&DROP, &EARLY_DROP, &INSERT_FAILED] {
-                report.errors(None, signal, sum(&text, signal.name));
-            }
+            self.events(&text, now, &mut report);
         }
         Ok(Some(report))
     }
 }
 
-/// Sum of a column over the CPUs; a line of names, then a line of hexadecimal numbers for each CPU.
-fn sum(text: &str, name: &str) -> Option<u64> {
-    let mut lines = text.lines();
-    let column = lines
-        .next()?
-        .split_ascii_whitespace()
-        .position(|heading| heading == name)?;
-    lines
-        .map(|line| {
-            let field = line.split_ascii_whitespace().nth(column)?;
-            u64::from_str_radix(field, 16).ok()
-        })
-        .try_fold(None, |sum: Option<u64>, value| {
-            Some(Some(sum.unwrap_or(0).saturating_add(value?)))
-        })
-        .flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_found_by_name_and_summed_over_cpus() {
-        let text =
-            "entries drop early_drop\n0000000a 00000001 00000010\n0000000a 0000000f 00000000\n";
-        assert_eq!(sum(text, "drop"), Some(16));
-        assert_eq!(sum(text, "early_drop"), Some(16));
-        assert_eq!(sum(text, "insert_failed"), None);
-        assert_eq!(sum("drop\n", "drop"), None);
-        assert_eq!(sum("drop\nzz\n", "drop"), None);
+impl Conntrack {
+    fn events(&mut self, text: &str, now: Instant, report: &mut Use) {
+        for name in REPORTED {
+            let attributes = [("event", (*name).into())];
+            report.count(&EVENTS, attributes, per_cpu::sum(text, name));
+        }
+        let mut turned_away = None;
+        for signal in ERRORS {
+            let count = per_cpu::sum(text, signal.name);
+            report.errors(None, signal, count);
+            if let Some(count) = count {
+                turned_away = Some(count.saturating_add(turned_away.unwrap_or(0)));
+            }
+        }
+        let now = turned_away.map(|value| Timed { at: now, value });
+        if let Some(now) = &now
+            && let Some(interval) = Interval::between(self.last.as_ref(), now)
+        {
+            report.saturation(None, &TURNED_AWAY, interval.rate(|count| *count));
+        }
+        self.last = now;
     }
 }

@@ -21,6 +21,12 @@ pub enum Error {
         /// What would have been read.
         limit: u64,
     },
+    /// A driver was asked and keeps silent.
+    #[error("{from} does not answer")]
+    NoAnswer {
+        /// Who was asked.
+        from: &'static str,
+    },
     /// The file says nothing that can be used.
     #[error("{path} has no {expected}", path = path.display())]
     Malformed {

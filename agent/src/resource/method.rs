@@ -9,7 +9,8 @@ use crate::metric::{Attributes, Collector, Descriptor, Point, Unit, Value};
 pub static UTILIZATION: Descriptor = gauge(
     "use.utilization",
     "Share of the resource that is in use; a series without device is the whole resource, and more \
-     than 1 means a limit below what is in use",
+     than 1 means a limit below what is in use. A cgroup has several, told apart by signal: \
+     cpu_quota, memory_limit (of the working set) and thread_limit",
     Unit::Ratio,
 );
 
@@ -18,6 +19,14 @@ pub static SATURATION: Descriptor = gauge(
     "use.saturation",
     "Work that waits for the resource or is turned away by it; the end of the signal is its unit: \
      _share a part of 1, _rate events per second, _length waiting items",
+    Unit::None,
+);
+
+/// Whose work waits, or makes others' wait: the twin of [`SATURATION`] that names services.
+pub static SATURATION_BY_SERVICE: Descriptor = gauge(
+    "use.saturation.by_service",
+    "Share of a service in the work that a resource has waiting or turns away; the end of the signal is \
+     its unit, as in use_saturation",
     Unit::None,
 );
 
@@ -194,6 +203,25 @@ impl Use {
             value,
         });
     }
+}
+
+/// What failed for whom: the twin of [`USE_ERRORS`] that names services.
+pub static ERRORS_BY_SERVICE: Descriptor = counter(
+    "use.errors.by_service",
+    "What a service was refused by a resource, or lost with it, by signal",
+    Unit::None,
+);
+
+/// Attributes of a service's point in [`SATURATION_BY_SERVICE`] and [`ERRORS_BY_SERVICE`].
+#[must_use]
+pub fn by_service(resource: &'static str, device: Option<&str>, signal: &Signal) -> Attributes {
+    [
+        ("resource", resource.into()),
+        ("signal", signal.name.into()),
+    ]
+    .into_iter()
+    .chain(device.map(|device| ("device", device.into())))
+    .collect()
 }
 
 /// Describes a counter.

@@ -4,25 +4,31 @@
 //! conventions' names and the three `use.*` metrics. To add one: a file here, a line in
 //! [`RESOURCES`].
 
+mod cgroup;
+mod clock;
 mod conntrack;
 mod cpu;
 mod disk;
 mod error;
 mod file_descriptors;
 mod filesystem;
+mod hardware;
 mod interval;
 mod memory;
 mod method;
 mod network;
+mod per_cpu;
 mod pressure;
 mod processes;
 mod read;
 mod run_queue;
 mod runner;
+mod snmp;
 mod swap;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 use std::time::Instant;
 
@@ -31,7 +37,10 @@ pub use crate::root::Root;
 
 pub use self::{
     error::Error,
-    method::{SATURATION, Signal, USE_ERRORS, UTILIZATION, Use},
+    method::{
+        ERRORS_BY_SERVICE, SATURATION, SATURATION_BY_SERVICE, Signal, USE_ERRORS, UTILIZATION, Use,
+        by_service,
+    },
     runner::{OWN_METRICS, Resources},
 };
 
@@ -70,9 +79,15 @@ pub const RESOURCES: &[Registration] = &[
     disk::REGISTRATION,
     network::REGISTRATION,
     tcp::REGISTRATION,
+    udp::REGISTRATION,
     file_descriptors::REGISTRATION,
     conntrack::REGISTRATION,
+    clock::REGISTRATION,
     processes::REGISTRATION,
+    cgroup::REGISTRATION,
+    hardware::thermal::REGISTRATION,
+    hardware::power::REGISTRATION,
+    hardware::gpu::REGISTRATION,
     filesystem::REGISTRATION,
 ];
 

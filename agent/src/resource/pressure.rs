@@ -26,13 +26,14 @@ pub(super) static FULL: Signal = Signal {
     help: "Share of the time since the last snapshot in which every task that had work waited for it (/proc/pressure/*, full total)",
 };
 
-const MICROSECONDS: f64 = 1e6;
+/// Of `total=` in a second.
+pub(super) const MICROSECONDS: f64 = 1e6;
 
 /// Total stall times in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pressure {
-    some: Option<u64>,
-    full: Option<u64>,
+    pub(super) some: Option<u64>,
+    pub(super) full: Option<u64>,
 }
 
 impl Pressure {
@@ -47,18 +48,22 @@ impl Pressure {
         let Some(text) = read::text(&path)? else {
             return Ok(None);
         };
-        let mut pressure = Self {
-            some: total(&text, "some"),
-            full: total(&text, "full"),
-        };
-        if pressure.some.is_none() {
+        let Some(mut pressure) = Self::parse(&text) else {
             return Err(read::malformed(&path, "total of some"));
-        }
+        };
         // The system as a whole can't be without any running task: the kernel writes zeros.
         if resource == "cpu" {
             pressure.full = None;
         }
         Ok(Some(pressure))
+    }
+
+    /// What a file says; `None` when it lacks the line that all kernels write.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Some(Self {
+            some: Some(total(text, "some")?),
+            full: total(text, "full"),
+        })
     }
 
     /// Adds the stall times of `resource`.

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
     str::FromStr,
 };
 
@@ -62,8 +62,14 @@ impl Skipped {
 /// The text of a file; `None` where the kernel hasn't got it. Bytes that are not UTF-8 become
 /// U+FFFD, so that one bad name does not hide its neighbours.
 pub(super) fn text(path: &Path) -> Result<Option<String>, Error> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    contents(path, File::open(path))
+}
+
+fn contents(path: &Path, opened: io::Result<File>) -> Result<Option<String>, Error> {
+    /// Room for most files at once: these tell no size, so reading would begin with a few bytes.
+    const USUAL: usize = 8 << 10;
+    let mut bytes = Vec::with_capacity(USUAL);
+    let read = opened.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
     let Some(length) = present(path, read)? else {
         return Ok(None);
     };
@@ -85,6 +91,13 @@ pub(super) fn head<const N: usize>(path: &Path) -> Result<Option<String>, Error>
     let read = File::open(path).and_then(|mut file| file.read(&mut bytes));
     let head = present(path, read)?.and_then(|length| bytes.get(..length));
     Ok(head.map(|head| String::from_utf8_lossy(head).into_owned()))
+}
+
+/// A file that holds a name or another short text, which is told in a label: what is longer than
+/// any real one is cut.
+pub(super) fn word(path: &Path) -> Result<Option<String>, Error> {
+    let head = head::<128>(path)?;
+    Ok(head.map(|text| text.trim().to_owned()))
 }
 
 /// Sorts out what is no failure.
@@ -118,26 +131,24 @@ pub(super) fn malformed(path: &Path, expected: &'static str) -> Error {
     }
 }
 
-/// A file below `/proc/net` as the host's first process sees it. `/proc/net` itself follows the
-/// reader's network namespace, which in a container is not the host's.
-pub(super) fn net(root: &Root, name: &str) -> PathBuf {
-    first_readable([
-        root.procfs.join("1/net").join(name),
-        root.procfs.join("net").join(name),
-    ])
+/// The text of a file below `/proc/net` as the host's first process sees it. `/proc/net` itself
+/// follows the reader's network namespace, which in a container is not the host's.
+pub(super) fn net(root: &Root, name: &str) -> Result<Option<String>, Error> {
+    let [best, fallback] = ["1/net", "net"].map(|net| root.procfs.join(net).join(name));
+    of_first(&best, &fallback)
 }
 
 /// The mounts as the host's first process sees them, for the same reason.
-pub(super) fn mountinfo(root: &Root) -> PathBuf {
-    first_readable(["1/mountinfo", "self/mountinfo"].map(|name| root.procfs.join(name)))
+pub(super) fn mountinfo(root: &Root) -> Result<Option<String>, Error> {
+    let [best, fallback] = ["1/mountinfo", "self/mountinfo"].map(|name| root.procfs.join(name));
+    of_first(&best, &fallback)
 }
 
 /// Opening is the question: with hidepid the first may be listed and yet be closed to us.
-fn first_readable([best, fallback]: [PathBuf; 2]) -> PathBuf {
-    if File::open(&best).is_ok() {
-        best
-    } else {
-        fallback
+fn of_first(best: &Path, fallback: &Path) -> Result<Option<String>, Error> {
+    match File::open(best) {
+        Ok(file) => contents(best, Ok(file)),
+        Err(_) => text(fallback),
     }
 }
 

@@ -19,6 +19,11 @@ static DURATION: Descriptor = gauge(
     "How long reading the resource took for this snapshot",
     Unit::Seconds,
 );
+static LAST_READ: Descriptor = gauge(
+    "sonde.resource.last_read.timestamp",
+    "When the resource had been read for this snapshot, Unix time; it had begun to be sonde.resource.duration before",
+    Unit::Seconds,
+);
 static FAILURES: Descriptor = counter(
     "sonde.resource.failures",
     "Snapshots for which the resource could not be read",
@@ -31,7 +36,7 @@ static SKIPPED: Descriptor = counter(
 );
 
 /// What the agent reports about reading resources.
-pub const OWN_METRICS: &[&Descriptor] = &[&UP, &DURATION, &FAILURES, &SKIPPED];
+pub const OWN_METRICS: &[&Descriptor] = &[&UP, &DURATION, &LAST_READ, &FAILURES, &SKIPPED];
 
 /// The enabled resources with their last samples.
 pub struct Resources {
@@ -140,6 +145,10 @@ impl Enabled {
             attributes.clone(),
             Value::Float(duration.as_secs_f64()),
         );
+        if let Ok(time) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            let time = Value::Float(time.as_secs_f64());
+            collector.push(&LAST_READ, attributes.clone(), time);
+        }
         collector.push(&FAILURES, attributes.clone(), Value::Integer(self.failures));
         collector.push(&SKIPPED, attributes, Value::Integer(self.skipped));
     }

@@ -171,7 +171,10 @@ fn fields<const N: usize>(path: &Path, report: &mut Use) -> Option<[u64; N]> {
 }
 
 fn traffic(last: Option<&Timed<Vmstat>>, now: &Timed<Vmstat>, report: &mut Use) {
-    for (direction, pages) in [("in", now.value.swap_in), ("out", now.value.swap_out)] {
+    for (direction, pages) in [
+        ("in", now.value.get("pswpin")),
+        ("out", now.value.get("pswpout")),
+    ] {
         let attributes = [
             ("system.paging.direction", direction.into()),
             ("system.paging.fault.type", "major".into()),
@@ -179,9 +182,9 @@ fn traffic(last: Option<&Timed<Vmstat>>, now: &Timed<Vmstat>, report: &mut Use) 
         report.count(&OPERATIONS, attributes, pages);
     }
     if let Some(interval) = Interval::between(last, now) {
-        let read = interval.rate(|vmstat| vmstat.swap_in);
+        let read = interval.rate(|vmstat| vmstat.get("pswpin"));
         report.saturation(None, &SWAP_IN, read);
-        let written = interval.rate(|vmstat| vmstat.swap_out);
+        let written = interval.rate(|vmstat| vmstat.get("pswpout"));
         report.saturation(None, &SWAP_OUT, written);
     }
 }

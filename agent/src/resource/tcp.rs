@@ -1,12 +1,13 @@
 //! The TCP stack: sockets, memory, listen queues, retransmissions, what it had to throw away.
 
-use std::{collections::HashMap, time::Instant};
+use std::time::Instant;
 
 use super::{
     Error, Registration, Resource, Root, Use,
     interval::{Interval, Timed},
     method::{Signal, amount, counter},
-    read::{self, Skipped},
+    read,
+    snmp::{self, Counters, Sockets, ratio},
 };
 use crate::metric::{Descriptor, Unit};
 
@@ -26,6 +27,11 @@ static MEMORY_LIMIT: Descriptor = amount(
     "system.network.tcp.memory.limit",
     "Most that the buffers of TCP sockets may take (/proc/sys/net/ipv4/tcp_mem, third value)",
     Unit::Bytes,
+);
+static ESTABLISHED: Descriptor = amount(
+    "system.network.tcp.established",
+    "Connections that are established or wait for this side to close (/proc/net/snmp, Tcp CurrEstab)",
+    Unit::Count("{connection}"),
 );
 static EVENTS: Descriptor = counter(
     "system.network.tcp.events",
@@ -81,7 +87,7 @@ static ABORT_MEMORY: Signal = Signal {
 
 pub(super) const REGISTRATION: Registration = Registration {
     name: NAME,
-    metrics: &[&SOCKETS, &MEMORY, &MEMORY_LIMIT, &EVENTS],
+    metrics: &[&SOCKETS, &ESTABLISHED, &MEMORY, &MEMORY_LIMIT, &EVENTS],
     saturation: &[
         &ORPHANS,
         &RETRANSMITS,
@@ -100,8 +106,12 @@ pub(super) const REGISTRATION: Registration = Registration {
     open: || Box::<Tcp>::default(),
 };
 
+/// The one number of the MIB that isn't a counter.
+const CURRENT: &str = "CurrEstab";
+
 /// What `system.network.tcp.events` reports of the stack's many counters.
 const REPORTED: &[&str] = &[
+    CURRENT,
     "ActiveOpens",
     "PassiveOpens",
     "AttemptFails",
@@ -110,6 +120,7 @@ const REPORTED: &[&str] = &[
     "OutSegs",
     "RetransSegs",
     "InErrs",
+    "InCsumErrors",
     "OutRsts",
     "ListenOverflows",
     "ListenDrops",
@@ -117,6 +128,7 @@ const REPORTED: &[&str] = &[
     "RcvPruned",
     "OfoPruned",
     "SyncookiesSent",
+    "SyncookiesRecv",
     "SyncookiesFailed",
     "TCPAbortOnMemory",
     "TCPAbortOnTimeout",
@@ -124,9 +136,13 @@ const REPORTED: &[&str] = &[
     "TCPFastRetrans",
     "TCPLostRetransmit",
     "TCPMemoryPressures",
+    "TCPOFODrop",
+    "TCPRcvCollapsed",
     "TCPRcvQDrop",
     "TCPReqQFullDrop",
+    "TCPSpuriousRTOs",
     "TCPSynRetrans",
+    "TCPTimeWaitOverflow",
     "TCPTimeouts",
     "TCPZeroWindowDrop",
 ];
@@ -141,41 +157,6 @@ const ERRORS: [(&Signal, &str); 6] = [
 ];
 
 #[derive(Debug, Default)]
-struct Counters(HashMap<&'static str, u64>);
-
-impl Counters {
-    fn get(&self, name: &str) -> Option<u64> {
-        self.0.get(name).copied()
-    }
-
-    /// Reads one protocol of `/proc/net/snmp` or `/proc/net/netstat`: a line of names, then one of
-    /// values. By hand, since `procfs::net::Snmp` wants every protocol that it knows and there is
-    /// none for netstat.
-    fn read(&mut self, text: &str, protocol: &str, skipped: &mut Skipped) {
-        let mut lines = text
-            .lines()
-            .filter_map(|line| line.strip_prefix(protocol)?.strip_prefix(':'));
-        let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
-            skipped.one();
-            return;
-        };
-        let mut values = values.split_ascii_whitespace();
-        for name in names.split_ascii_whitespace() {
-            let value = values.next();
-            let Some(reported) = REPORTED.iter().find(|reported| **reported == name) else {
-                continue;
-            };
-            match value.and_then(|value| value.parse().ok()) {
-                Some(value) => {
-                    self.0.insert(reported, value);
-                }
-                None => skipped.one(),
-            }
-        }
-    }
-}
-
-#[derive(Debug, Default)]
 struct Tcp {
     last: Option<Timed<Counters>>,
 }
@@ -183,19 +164,21 @@ struct Tcp {
 impl Resource for Tcp {
     fn sample(&mut self, root: &Root, now: Instant) -> Result<Option<Use>, Error> {
         let mut report = Use::new(NAME);
-        let path = read::net(root, "sockstat");
-        let Some(text) = read::text(&path)? else {
+        let Some(text) = read::net(root, "sockstat")? else {
             return Ok(None);
         };
-        let Some(sockets) = Sockets::parse(&text) else {
-            return Err(read::malformed(&path, "TCP line"));
+        let Some(sockets) = Sockets::parse(&text, "TCP") else {
+            return Err(read::malformed(
+                &root.procfs.join("net/sockstat"),
+                "TCP line",
+            ));
         };
-        sockets.report(root, &mut report);
+        room(&sockets, root, &mut report);
         let mut counters = Counters::default();
         for (file, protocol) in [("snmp", "Tcp"), ("netstat", "TcpExt")] {
-            let text = read::text(&read::net(root, file));
-            if let Some(text) = report.skipped.or_skip(text) {
-                counters.read(&text, protocol, &mut report.skipped);
+            let skipped = &mut report.skipped;
+            if let Some(text) = snmp::text(root, file, skipped) {
+                counters.columns(&text, protocol, REPORTED, skipped);
             }
         }
         let now = Timed {
@@ -211,58 +194,29 @@ impl Resource for Tcp {
     }
 }
 
-/// `TCP: inuse 4 orphan 0 tw 8 alloc 4 mem 292` of `/proc/net/sockstat`; memory in pages.
-struct Sockets<'a>(HashMap<&'a str, u64>);
-
-impl<'a> Sockets<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let line = text.lines().find_map(|line| line.strip_prefix("TCP:"))?;
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        let pairs = fields.chunks_exact(2).filter_map(|pair| match pair {
-            [name, value] => Some((*name, value.parse().ok()?)),
-            _ => None,
-        });
-        let sockets: HashMap<_, _> = pairs.collect();
-        (!sockets.is_empty()).then_some(Self(sockets))
+fn room(sockets: &Sockets<'_>, root: &Root, report: &mut Use) {
+    for (state, field) in [
+        ("inuse", "inuse"),
+        ("orphan", "orphan"),
+        ("time_wait", "tw"),
+        ("allocated", "alloc"),
+    ] {
+        let attributes = [("network.connection.state", state.into())];
+        report.count(&SOCKETS, attributes, sockets.get(field));
     }
-
-    fn get(&self, name: &str) -> Option<u64> {
-        self.0.get(name).copied()
-    }
-
-    fn report(&self, root: &Root, report: &mut Use) {
-        for (state, field) in [
-            ("inuse", "inuse"),
-            ("orphan", "orphan"),
-            ("time_wait", "tw"),
-            ("allocated", "alloc"),
-        ] {
-            let attributes = [("network.connection.state", state.into())];
-            report.count(&SOCKETS, attributes, self.get(field));
-        }
-        let settings = root.procfs.join("sys/net/ipv4");
-        let limit = read::text(&settings.join("tcp_mem"));
-        let limit = report.skipped.or_skip(limit);
-        let limit = limit.and_then(|text| read::numbers::<3>(&text));
-        let limit = limit.map(|[_low, _pressure, high]| high);
-        let used = self.get("mem");
-        let bytes = |pages: u64| pages.checked_mul(procfs::page_size());
-        report.count(&MEMORY, [], used.and_then(bytes));
-        report.count(&MEMORY_LIMIT, [], limit.and_then(bytes));
-        report.utilization(None, ratio(used, limit));
-        let most = read::number(&settings.join("tcp_max_orphans"));
-        let most = report.skipped.or_skip(most);
-        report.saturation(None, &ORPHANS, ratio(self.get("orphan"), most));
-    }
-}
-
-fn ratio(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
-    let whole = whole.filter(|whole| *whole > 0)?;
-    Some(part? as f64 / whole as f64)
+    let limit = snmp::memory_limit(root, "tcp_mem", &mut report.skipped);
+    let used = sockets.get("mem");
+    report.count(&MEMORY, [], used.and_then(snmp::bytes));
+    report.count(&MEMORY_LIMIT, [], limit.and_then(snmp::bytes));
+    report.utilization(None, ratio(used, limit));
+    let most = read::number(&root.procfs.join("sys/net/ipv4/tcp_max_orphans"));
+    let most = report.skipped.or_skip(most);
+    report.saturation(None, &ORPHANS, ratio(sockets.get("orphan"), most));
 }
 
 fn raw(counters: &Counters, report: &mut Use) {
-    for name in REPORTED {
+    report.count(&ESTABLISHED, [], counters.get(CURRENT));
+    for name in REPORTED.iter().filter(|name| **name != CURRENT) {
         let attributes = [("event", (*name).into())];
         report.count(&EVENTS, attributes, counters.get(name));
     }

@@ -1,10 +1,13 @@
 //! The resources over fixture trees: exact values, what is absent, and hostile files.
 
+mod cgroups;
+mod damaged;
 mod golden;
 mod hostile;
+mod hosts;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
@@ -13,7 +16,8 @@ use std::{
 };
 
 use super::{
-    OWN_METRICS, RESOURCES, Resources, Root, SATURATION, Signal, USE_ERRORS, UTILIZATION, names,
+    OWN_METRICS, RESOURCES, Resources, Root, SATURATION, Signal, USE_ERRORS, UTILIZATION, Use,
+    names,
 };
 use crate::metric::{Attributes, Collector, Descriptor, Kind, Resource as Owner, Snapshot, Value};
 
@@ -24,12 +28,28 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
 }
 
-fn root(tree: &Path) -> Root {
+pub(super) fn root(tree: &Path) -> Root {
     Root {
         procfs: tree.join("proc"),
         sysfs: tree.join("sys"),
         rootfs: tree.join("root"),
     }
+}
+
+/// Every series of one sample, as [`render`] writes them.
+pub(super) fn rendered(report: Use) -> String {
+    let host = Arc::new(Owner {
+        attributes: Attributes::none(),
+        identity: Attributes::none(),
+    });
+    let mut collector = Collector::new(host, SystemTime::UNIX_EPOCH);
+    report.collect(None, &mut collector);
+    render(&collector.finish(SystemTime::UNIX_EPOCH))
+}
+
+/// Whether a resource tells of its tree alone; statvfs(3) and adjtimex(2) tell of the build machine.
+fn is_of_the_tree(name: &str) -> bool {
+    !["clock", "filesystem"].contains(&name)
 }
 
 /// A tree that a test may change: a copy of a fixture.
@@ -64,12 +84,17 @@ fn snapshot(resources: &mut Resources, now: Instant) -> Snapshot {
     collector.finish(SystemTime::UNIX_EPOCH)
 }
 
-/// One line for each series, sorted: `name{key="value"} number`. Durations and the room of the
-/// build machine's own filesystems are left out.
+/// One line for each series, sorted: `name{key="value"} number`. How long reading took, and when
+/// that was, are left out.
 fn render(snapshot: &Snapshot) -> String {
     let mut lines = Vec::new();
     for family in &snapshot.families {
-        if family.descriptor.name == "sonde.resource.duration" {
+        if [
+            "sonde.resource.duration",
+            "sonde.resource.last_read.timestamp",
+        ]
+        .contains(&family.descriptor.name)
+        {
             continue;
         }
         for point in &family.points {
@@ -126,7 +151,7 @@ fn every_saturation_signal_tells_its_unit_by_its_end() {
 #[test]
 fn every_metric_is_described_in_one_place() {
     let raw = RESOURCES.iter().flat_map(|resource| resource.metrics);
-    let mut seen = std::collections::BTreeMap::new();
+    let mut seen = BTreeMap::new();
     for descriptor in raw.chain(OWN_METRICS).chain([&&UTILIZATION]) {
         assert!(!descriptor.help.ends_with('.'), "{}", descriptor.name);
         let known = seen.insert(descriptor.name, *descriptor);
@@ -139,19 +164,14 @@ fn every_metric_is_described_in_one_place() {
 }
 
 /// What the registrations promise, and so the reference that is written from them, is what is
-/// reported; filesystems depend on the host and have tests of their own.
+/// reported; filesystems depend on the host, GPUs on a library: they have tests of their own.
 #[test]
 fn registrations_name_exactly_what_is_reported() -> io::Result<()> {
-    let directory = copy_of("server")?;
-    let later = fixtures().join("server-10s");
-    for registration in RESOURCES.iter().filter(|one| one.name != "filesystem") {
-        let mut resource = Resources::new(root(directory.path()), |name| name == registration.name);
-        let now = Instant::now();
-        snapshot(&mut resource, now);
-        overlay(&later, directory.path())?;
-        let snapshot = snapshot(&mut resource, now + LATER);
-        overlay(&fixtures().join("server"), directory.path())?;
-
+    for registration in RESOURCES
+        .iter()
+        .filter(|one| !["filesystem", "gpu"].contains(&one.name))
+    {
+        let snapshot = second_snapshot(registration.name)?;
         let own = OWN_METRICS.iter().map(|descriptor| descriptor.name);
         let method = [&UTILIZATION, &SATURATION, &USE_ERRORS].map(|descriptor| descriptor.name);
         let reported: BTreeSet<_> = snapshot
@@ -179,6 +199,24 @@ fn registrations_name_exactly_what_is_reported() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The second snapshot of one resource, on a host that has all of it.
+fn second_snapshot(name: &str) -> io::Result<Snapshot> {
+    let host: Option<hosts::Host> = match name {
+        "cgroup" => Some(hosts::kubernetes_v2),
+        "thermal" | "power" => Some(hosts::big_server),
+        _ => None,
+    };
+    let directory = host.map_or_else(|| copy_of("server"), hosts::directory_of)?;
+    let mut resource = Resources::new(root(directory.path()), |enabled| enabled == name);
+    let now = Instant::now();
+    snapshot(&mut resource, now);
+    match host {
+        Some(host) => host(hosts::Moment::Later).write(directory.path())?,
+        None => overlay(&fixtures().join("server-10s"), directory.path())?,
+    }
+    Ok(snapshot(&mut resource, now + LATER))
 }
 
 fn signals_of(snapshot: &Snapshot, metric: &Descriptor) -> BTreeSet<String> {

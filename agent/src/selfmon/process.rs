@@ -1,33 +1,26 @@
-//! The agent as a process: what it takes from the host.
+//! The agent as a process: what it takes from the host, where it isn't known of all processes.
 
 use std::{fs, io, sync::Arc, time::SystemTime};
 
 use procfs::process::Process;
 
-use crate::metric::{Attributes, Collector, Descriptor, Kind, Point, Resource, Unit, Value};
+#[cfg(test)]
+use crate::metric::Descriptor;
+use crate::{
+    aggregate::usage::descriptors::{CPU, DESCRIPTORS_OPEN, MEMORY, THREADS, UPTIME, VIRTUAL},
+    metric::{Attributes, Collector, Point, Resource, Value},
+};
 
-macro_rules! descriptors {
-    ($($constant:ident = $kind:ident $name:literal, $unit:expr, $help:literal;)+) => {
-        $(const $constant: Descriptor = Descriptor {
-            name: $name,
-            help: $help,
-            unit: $unit,
-            kind: Kind::$kind,
-        };)+
-
-        /// All of them, for the reference.
-        pub const DESCRIPTORS: &[&Descriptor] = &[$(&$constant),+];
-    };
-}
-
-descriptors! {
-    CPU = Counter "process.cpu.time", Unit::Seconds, "CPU time of the process, by mode (/proc/PID/stat utime, stime)";
-    MEMORY = UpDownCounter "process.memory.usage", Unit::Bytes, "Resident memory of the process (/proc/PID/stat rss)";
-    VIRTUAL = UpDownCounter "process.memory.virtual", Unit::Bytes, "Address space of the process (/proc/PID/stat vsize)";
-    THREADS = UpDownCounter "process.thread.count", Unit::Count("{thread}"), "Threads of the process (/proc/PID/stat num_threads)";
-    DESCRIPTORS_OPEN = UpDownCounter "process.unix.file_descriptor.count", Unit::Count("{file_descriptor}"), "Open file descriptors of the process (/proc/PID/fd)";
-    UPTIME = Gauge "process.uptime", Unit::Seconds, "Time since the agent started";
-}
+/// All of them.
+#[cfg(test)]
+const ALL: &[&Descriptor] = &[
+    &CPU,
+    &MEMORY,
+    &VIRTUAL,
+    &THREADS,
+    &DESCRIPTORS_OPEN,
+    &UPTIME,
+];
 
 /// Adds what the agent takes; what can't be read is left out.
 pub fn collect(start: SystemTime, collector: &mut Collector) {
@@ -104,7 +97,7 @@ mod tests {
             .iter()
             .map(|family| family.descriptor.name)
             .collect();
-        for descriptor in DESCRIPTORS {
+        for descriptor in ALL {
             assert!(names.contains(&descriptor.name), "{}", descriptor.name);
         }
         let memory = families

@@ -130,3 +130,22 @@ fn json_lines_are_json() {
         (Some("hello"), Some("a\"b\n"))
     );
 }
+
+#[test]
+fn objects_that_cannot_be_read_are_not_written_down() {
+    let written = tempfile::NamedTempFile::new().unwrap();
+    let writer = written.reopen().unwrap();
+    let layer = format_layer(LogFormat::Text, std::sync::Arc::new(writer), false);
+    let subscriber = tracing_subscriber::registry()
+        .with(layer)
+        .with(without_objects());
+    with_default(subscriber, || {
+        warn!(target: "kube_client::client", "{{\"password\":\"hunter2\"}}");
+        warn!("the Kubernetes API doesn't answer");
+    });
+    let text = std::fs::read_to_string(written.path()).unwrap();
+    assert!(
+        text.contains("doesn't answer") && !text.contains("hunter2"),
+        "{text}"
+    );
+}

@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod connection;
+pub mod drop;
 pub mod http;
 pub mod process;
 pub mod sched;

@@ -1,5 +1,6 @@
 //! Processes: fork, exec, exit, OOM kills.
 
+use super::sched::Usage;
 use crate::{header::Header, pod};
 
 /// `TASK_COMM_LEN` of the kernel.
@@ -70,6 +71,22 @@ pub struct Exit {
     pub pad: u32,
     /// The command name, NUL-padded.
     pub comm: [u8; COMM],
+    /// Nanoseconds from its start to its end.
+    pub lifetime: u64,
+    /// What it used in its life.
+    pub usage: Usage,
+}
+
+/// `Kind::ExitRest`: what a thread used that found its process's end told already.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitRest {
+    /// Common header; tgid is the process.
+    pub header: Header,
+    /// See [`Fork::start_time`].
+    pub start_time: u64,
+    /// What the thread used in its life.
+    pub usage: Usage,
 }
 
 /// `Kind::OomKill`: the kernel chose a victim. The header's tgid is the task that ran out.
@@ -86,7 +103,8 @@ pub struct OomKill {
 
 const _: () = assert!(size_of::<Fork>() == 64);
 const _: () = assert!(size_of::<Exec>() == 24 + 16 + 8 + 16 + 8 + 128 + 256);
-const _: () = assert!(size_of::<Exit>() == 56);
+const _: () = assert!(size_of::<Exit>() == 64 + size_of::<Usage>());
+const _: () = assert!(size_of::<ExitRest>() == 32 + size_of::<Usage>());
 const _: () = assert!(size_of::<OomKill>() == 32);
 
-pod!(Fork, Exec, Exit, OomKill);
+pod!(Fork, Exec, Exit, ExitRest, OomKill);

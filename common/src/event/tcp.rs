@@ -134,10 +134,58 @@ pub struct ConnectFailed {
     pub pad: u32,
 }
 
+/// Most listening sockets that are followed.
+pub const LISTENERS: u32 = 1024;
+
+/// A socket that listens, by its address in the kernel.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// When it began to listen, `CLOCK_MONOTONIC` in nanoseconds; 0 for one that did before the
+    /// programs.
+    pub since: u64,
+    /// Thread group that made it listen, or that had it open first.
+    pub tgid: u32,
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// Local port.
+    pub port: u16,
+    /// Explicit padding.
+    pub pad: [u16; 3],
+}
+
+/// The queue of a socket that listens, at one moment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptQueue {
+    /// Whose queue it is.
+    pub listener: Listener,
+    /// Address of the socket: with `since` it tells listeners apart.
+    pub socket: u64,
+    /// Connections that wait to be accepted (`sk_ack_backlog`).
+    pub length: u32,
+    /// The backlog asked for, at most net.core.somaxconn (`sk_max_ack_backlog`). One more has room.
+    pub limit: u32,
+    /// Connection requests that were dropped in its life (`sk_drops`).
+    pub drops: u32,
+    /// Explicit padding.
+    pub pad: u32,
+}
+
+const _: () = assert!(size_of::<Listener>() == 24);
+const _: () = assert!(size_of::<AcceptQueue>() == 48);
 const _: () = assert!(size_of::<Info>() == 8);
 const _: () = assert!(size_of::<Arrival>() == 16);
 const _: () = assert!(size_of::<Totals>() == 96);
 const _: () = assert!(size_of::<Closed>() == 128);
 const _: () = assert!(size_of::<ConnectFailed>() == 80);
 
-pod!(Info, Arrival, Totals, Closed, ConnectFailed);
+pod!(
+    Info,
+    Arrival,
+    Totals,
+    Closed,
+    ConnectFailed,
+    Listener,
+    AcceptQueue
+);

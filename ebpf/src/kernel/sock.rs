@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_jiffies64;
 use sonde_common::{
     event::{
         http::{NOT_QUEUED, Tuple},
-        tcp::{Arrival, Info},
+        tcp::{Arrival, Info, Listener},
     },
     field::Field,
 };
@@ -44,6 +44,36 @@ impl<A: Access> Sock<A> {
     #[inline(always)]
     pub(crate) fn state(&self) -> u8 {
         self.get(Field::SockState).unwrap_or(0)
+    }
+
+    /// Whether it waits for connections.
+    #[inline(always)]
+    pub(crate) fn is_listening(&self) -> bool {
+        const LISTEN: u8 = 10;
+        self.state() == LISTEN
+    }
+
+    /// Who made it listen, and where.
+    #[inline(always)]
+    pub(crate) fn listener(&self, since: u64, tgid: u32) -> Listener {
+        let net: *const u8 = self.probe(Field::SockNet).unwrap_or(core::ptr::null());
+        Listener {
+            since,
+            tgid,
+            netns: probe(net, Field::NetInum).unwrap_or(0),
+            port: self.local_port(),
+            pad: [0; 3],
+        }
+    }
+
+    /// Length and limit of its accept queue, and what was dropped there.
+    #[inline(always)]
+    pub(crate) fn accept_queue(&self) -> Option<[u32; 3]> {
+        Some([
+            self.probe(Field::SockAckBacklog)?,
+            self.probe(Field::SockMaxAckBacklog)?,
+            self.probe(Field::SockDrops)?,
+        ])
     }
 
     /// Whether its life is over.

@@ -3,13 +3,12 @@
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel as read_kernel;
 use sonde_common::field::Field;
 
-use super::{Access, Probed, Sock, Task, offset, probe, probe_pointer};
+use super::{Access, Descriptors, Files, Probed, Sock, Task, offset, probe, probe_pointer};
 
 impl<A: Access> Task<A> {
     #[inline(always)]
-    fn follow<B: Access>(&self, field: Field) -> Option<Task<B>> {
-        let pointer: *const u8 = self.get(field)?;
-        (!pointer.is_null()).then(|| Task::new(pointer))
+    pub(super) fn relative(&self, field: Field) -> Option<Self> {
+        self.pointer(field).map(Self::new)
     }
 
     /// Thread id.
@@ -33,7 +32,7 @@ impl<A: Access> Task<A> {
     /// Start of the thread group's leader on the boot-time clock, nanoseconds.
     #[inline(always)]
     pub(crate) fn start_time(&self) -> u64 {
-        self.follow::<A>(Field::TaskGroupLeader)
+        self.relative(Field::TaskGroupLeader)
             .and_then(|leader| leader.get(Field::TaskStartBoottime))
             .unwrap_or(0)
     }
@@ -41,7 +40,7 @@ impl<A: Access> Task<A> {
     /// Parent process.
     #[inline(always)]
     pub(crate) fn parent(&self) -> u32 {
-        self.follow::<A>(Field::TaskRealParent)
+        self.relative(Field::TaskRealParent)
             .map_or(0, |parent| parent.tgid())
     }
 
@@ -112,33 +111,63 @@ impl<A: Access> Task<A> {
     /// The `struct sock` behind a file descriptor, when that is a socket.
     #[inline(always)]
     pub(crate) fn socket(&self, descriptor: u32) -> Option<Sock<Probed>> {
-        const S_IFMT: u16 = 0o170_000;
-        const S_IFSOCK: u16 = 0o140_000;
-        let files = self.pointer(Field::TaskFiles)?;
-        let table = probe_pointer(files, Field::FilesFdt)?;
-        let limit: u32 = probe(table, Field::FdtableMaxFds)?;
+        socket_of_file(self.file(descriptor)?)
+    }
+
+    /// Whether a file descriptor is a socket.
+    #[inline(always)]
+    pub(crate) fn is_socket(&self, descriptor: u32) -> bool {
+        self.file(descriptor).is_some_and(is_socket)
+    }
+
+    /// The `struct file` behind a file descriptor.
+    #[inline(always)]
+    fn file(&self, descriptor: u32) -> Option<*const u8> {
+        let table = self.descriptors()?;
+        let limit: u32 = table.get(Field::FdtableMaxFds)?;
         if descriptor >= limit {
             return None;
         }
-        let array = probe_pointer(table, Field::FdtableFd)?;
+        let array: *const u8 = table.get(Field::FdtableFd)?;
         let slot = array.wrapping_add(descriptor as usize * size_of::<usize>());
         // SAFETY: the helper checks the address.
-        let file: *const u8 = unsafe { Probed::load(slot, 0) }?;
-        let inode = probe_pointer(file, Field::FileInode)?;
-        let mode: u16 = probe(inode, Field::InodeMode)?;
-        if mode & S_IFMT != S_IFSOCK {
-            return None;
-        }
-        let socket = probe_pointer(file, Field::FilePrivateData)?;
-        let sk = probe_pointer(socket, Field::SocketSk)?;
-        Some(Sock::new(sk))
+        unsafe { Probed::load(slot, 0) }
+    }
+
+    /// Its table of file descriptors.
+    #[inline(always)]
+    pub(super) fn descriptors(&self) -> Option<Descriptors<A>> {
+        let files = Files::<A>::new(self.pointer(Field::TaskFiles)?);
+        let table: *const u8 = files.get(Field::FilesFdt)?;
+        (!table.is_null()).then(|| Descriptors::new(table))
     }
 
     #[inline(always)]
-    fn pointer(&self, field: Field) -> Option<*const u8> {
+    pub(super) fn pointer(&self, field: Field) -> Option<*const u8> {
         let pointer: *const u8 = self.get(field)?;
         (!pointer.is_null()).then_some(pointer)
     }
+}
+
+/// The `struct sock` of a `struct file`, when that is a socket.
+#[inline(always)]
+pub(crate) fn socket_of_file(file: *const u8) -> Option<Sock<Probed>> {
+    if !is_socket(file) {
+        return None;
+    }
+    let socket = probe_pointer(file, Field::FilePrivateData)?;
+    let sk = probe_pointer(socket, Field::SocketSk)?;
+    Some(Sock::new(sk))
+}
+
+/// Whether a `struct file` is a socket.
+#[inline(always)]
+fn is_socket(file: *const u8) -> bool {
+    const S_IFMT: u16 = 0o170_000;
+    const S_IFSOCK: u16 = 0o140_000;
+    let mode: Option<u16> =
+        probe_pointer(file, Field::FileInode).and_then(|inode| probe(inode, Field::InodeMode));
+    mode.is_some_and(|mode| mode & S_IFMT == S_IFSOCK)
 }
 
 /// The path given to exec, from `struct linux_binprm`.

@@ -1,9 +1,10 @@
 //! One module per probe family: programs and their maps.
 
 mod block;
+mod drop;
 mod http;
-mod process;
-mod sched;
+pub(crate) mod process;
+pub(crate) mod sched;
 mod syscall;
 mod tcp;
 mod tls;

@@ -2,13 +2,16 @@
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
-    helpers::{bpf_probe_read_kernel_str_bytes, generated::bpf_probe_read_user},
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel_str_bytes, generated::bpf_probe_read_user},
     macros::{btf_tracepoint, map, raw_tracepoint},
     maps::{LruHashMap, PerCpuArray},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
 use sonde_common::{
-    event::process::{ARGS, Exec, Exit, FILENAME, Fork, OomKill},
+    event::{
+        process::{ARGS, Exec, Exit, ExitRest, FILENAME, Fork, OomKill},
+        sched::Usage,
+    },
     fault::Fault,
     header::Kind,
 };
@@ -17,11 +20,20 @@ use crate::{
     current::is_self,
     emit::{header, send},
     kernel::{Access, Direct, Probed, Task, binprm_filename},
+    probe::sched::usage,
+    thread::{Nowhere, Storage, Store, Table},
 };
 
 /// [`Exec`] is larger than a program's stack.
 #[map]
 static EXEC: PerCpuArray<Exec> = PerCpuArray::with_max_entries(1, 0);
+
+/// [`Exit`] and [`ExitRest`] are larger than what else stands on the stack leaves room for.
+#[map]
+static EXIT: PerCpuArray<Exit> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+static EXIT_REST: PerCpuArray<ExitRest> = PerCpuArray::with_max_entries(1, 0);
 
 /// A process: a pid is given again, but not with the same start.
 #[repr(C)]
@@ -30,6 +42,17 @@ struct Process {
     start_time: u64,
     tgid: u32,
     pad: u32,
+}
+
+impl Process {
+    #[inline(always)]
+    fn of<A: Access>(task: &Task<A>) -> Self {
+        Self {
+            start_time: task.start_time(),
+            tgid: task.tgid(),
+            pad: 0,
+        }
+    }
 }
 
 /// Processes whose end has just been told.
@@ -125,41 +148,92 @@ fn on_exec<A: Access>(task: &Task<A>, binprm: *const u8) {
 /// `sched_process_exit(task, ...)`
 #[btf_tracepoint(function = "sched_process_exit")]
 pub(crate) fn process_exit(ctx: BtfTracePointContext) -> i32 {
-    on_exit(&Task::<Direct>::new(ctx.arg(0)));
+    on_exit::<Storage>(&Task::new(ctx.arg(0)));
+    0
+}
+
+/// The same before 5.12.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub(crate) fn process_exit_table(ctx: BtfTracePointContext) -> i32 {
+    on_exit::<Table>(&Task::new(ctx.arg(0)));
     0
 }
 
 /// The same through helpers.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn process_exit_raw(ctx: RawTracePointContext) -> i32 {
-    on_exit(&Task::<Probed>::new(ctx.arg(0)));
+    on_exit::<Nowhere>(&Task::new(ctx.arg(0)));
     0
 }
 
 #[inline(always)]
-fn on_exit<A: Access>(task: &Task<A>) {
+fn on_exit<S: Store>(task: &Task<S::Access>) {
     let tgid = task.tgid();
     if task.live_threads() != 0 || is_self(tgid) {
         return;
     }
-    let process = Process {
-        start_time: task.start_time(),
-        tgid,
-        pad: 0,
+    let process = Process::of(task);
+    let Some(record) = EXIT.get_ptr_mut(0) else {
+        return;
     };
+    // SAFETY: this CPU's own copy, and one run of the program at a time has it.
+    let record = unsafe { &mut *record };
+    record.usage = Usage::EMPTY;
+    usage::add::<S>(&mut record.usage, task);
     if !ends_now(&process) {
+        if !task.is_leader() {
+            rest(tgid, process.start_time, &record.usage);
+            if let Some(thread) = S::find(task) {
+                S::remove(thread);
+            }
+        }
         return;
     }
-    let mut record = Exit {
-        header: header(Kind::Exit),
-        start_time: process.start_time,
-        status: task.exit_code(),
-        pad: 0,
-        comm: [0; 16],
-    };
+    if let Some(leader) = task.leader() {
+        if !task.is_leader() {
+            usage::add::<S>(&mut record.usage, &leader);
+        }
+        usage::add_dead::<S>(&mut record.usage, &leader);
+        record.lifetime = age(&leader);
+        S::bury(&leader);
+    }
+    record.header = header(Kind::Exit);
     record.header.tgid = tgid;
+    record.start_time = process.start_time;
+    record.status = task.exit_code();
+    record.pad = 0;
+    record.comm = [0; 16];
     task.comm(&mut record.comm);
-    send(Kind::Exit, &record, Fault::RingProcess);
+    send(Kind::Exit, record, Fault::RingProcess);
+}
+
+/// Nanoseconds since a task started.
+#[inline(always)]
+fn age<A: Access>(task: &Task<A>) -> u64 {
+    // SAFETY: the helper takes nothing and always succeeds.
+    unsafe { bpf_ktime_get_ns() }.saturating_sub(task.monotonic_start())
+}
+
+/// Tells what a thread has used that was late for its process's end.
+#[inline(always)]
+fn rest(tgid: u32, start_time: u64, usage: &Usage) {
+    let Some(record) = EXIT_REST.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's own copy, and one run of the program at a time has it.
+    let record = unsafe { &mut *record };
+    record.header = header(Kind::ExitRest);
+    record.header.tgid = tgid;
+    record.start_time = start_time;
+    record.usage = *usage;
+    send(Kind::ExitRest, record, Fault::RingProcess);
+}
+
+/// Whether the end of a task's process has been told: what the task used is then told by itself.
+#[inline(always)]
+pub(crate) fn is_told<A: Access>(task: &Task<A>) -> bool {
+    // SAFETY: only whether there is an entry is looked at.
+    unsafe { ENDED.get(&Process::of(task)) }.is_some()
 }
 
 /// Whether this is the first thread to find that none lives any more. Before kernel 6.16 a thread

@@ -1,9 +1,12 @@
 //! TCP connection lifecycle: `inet_sock_set_state`, and who sent a reset.
 
+pub(crate) mod iterator;
+mod listener;
+
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_seq_write},
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns},
     macros::{btf_tracepoint, raw_tracepoint},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
@@ -130,8 +133,12 @@ fn current_tgid() -> u32 {
 
 #[inline(always)]
 fn listening<A: Access>(sk: &Sock<A>) {
-    if is_self(current_tgid()) {
+    let tgid = current_tgid();
+    if is_self(tgid) {
         connection::remember_own(&connection::listener(&sk.tuple()));
+    } else {
+        // SAFETY: the helper takes nothing and always succeeds.
+        listener::begins(sk, unsafe { bpf_ktime_get_ns() }, tgid);
     }
 }
 
@@ -140,6 +147,7 @@ fn listening_ended<A: Access>(sk: &Sock<A>) {
     if is_self(current_tgid()) {
         connection::forget_own(&connection::listener(&sk.tuple()));
     }
+    listener::ends(sk);
 }
 
 #[inline(always)]
@@ -295,27 +303,10 @@ fn totals<A: Access>(sk: &Sock<A>, connection: &Connection) -> Totals {
     }
 }
 
-/// Arguments of a `bpf_sk_storage_map` iterator program (kernel 5.9).
-#[repr(C)]
-struct StorageIterator {
-    meta: *const IteratorMeta,
-    map: *const u8,
-    sk: *const u8,
-    value: *mut u8,
-}
-
-/// `struct bpf_iter_meta`
-#[repr(C)]
-struct IteratorMeta {
-    seq: *mut u8,
-    session: u64,
-    number: u64,
-}
-
 /// Writes the totals of every open connection to the reader of the iterator.
 #[unsafe(link_section = "iter/bpf_sk_storage_map")]
 #[unsafe(no_mangle)]
-extern "C" fn tcp_sweep(ctx: *const StorageIterator) -> i32 {
+extern "C" fn tcp_sweep(ctx: *const iterator::Storage) -> i32 {
     // SAFETY: the kernel's context of this program type; null members are checked.
     unsafe {
         let (sk, value) = ((*ctx).sk, (*ctx).value.cast::<Connection>());
@@ -329,11 +320,7 @@ extern "C" fn tcp_sweep(ctx: *const StorageIterator) -> i32 {
             return 0;
         }
         let record = totals(&Sock::<Direct>::new(sk), connection);
-        bpf_seq_write(
-            (*(*ctx).meta).seq.cast(),
-            (&raw const record).cast_mut().cast(),
-            size_of::<Totals>() as u32,
-        );
+        iterator::write((*ctx).meta, &record);
     }
     0
 }

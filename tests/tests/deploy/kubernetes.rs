@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use k8s_openapi::api::{
     apps::v1::DaemonSet,
     core::v1::{Container, Namespace, PodSpec, Service, ServiceAccount},
+    rbac::v1::{ClusterRole, ClusterRoleBinding},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -70,6 +71,51 @@ fn manifests_fit_the_schema_and_belong_together() {
     for (label, value) in selectors.into_iter().flatten() {
         assert_eq!(labels.get(label), Some(value));
     }
+}
+
+#[test]
+fn the_agent_may_ask_for_what_it_asks_for_and_no_more() {
+    let role: ClusterRole = manifest("clusterrole.yaml");
+    let rules = role.rules.as_ref().expect("rules");
+    let granted: Vec<_> = rules
+        .iter()
+        .map(|rule| {
+            let all = |list: &Option<Vec<String>>| list.clone().unwrap_or_default().join(",");
+            let verbs = rule.verbs.join(",");
+            (all(&rule.api_groups), all(&rule.resources), verbs)
+        })
+        .collect();
+    // As `enrich/kubernetes` asks: a list and a watch of pods, Jobs by name.
+    let expected = [("", "pods", "list,watch"), ("batch", "jobs", "get")];
+    let owned = |(group, resources, verbs): (&str, &str, &str)| {
+        (group.to_owned(), resources.to_owned(), verbs.to_owned())
+    };
+    assert_eq!(granted, expected.map(owned));
+    let binding: ClusterRoleBinding = manifest("clusterrolebinding.yaml");
+    assert_eq!(Some(&binding.role_ref.name), role.metadata.name.as_ref());
+    let account: ServiceAccount = manifest("serviceaccount.yaml");
+    let subjects = binding.subjects.as_ref().expect("subjects");
+    let [subject] = subjects.as_slice() else {
+        panic!("one subject, not {}", subjects.len());
+    };
+    assert_eq!(Some(&subject.name), account.metadata.name.as_ref());
+    assert_eq!(subject.namespace, account.metadata.namespace);
+    let daemon_set: DaemonSet = manifest("daemonset.yaml");
+    assert_eq!(pod(&daemon_set).automount_service_account_token, Some(true));
+}
+
+#[test]
+fn the_agent_knows_its_node() {
+    let daemon_set: DaemonSet = manifest("daemonset.yaml");
+    let variables = agent(pod(&daemon_set)).env.as_ref().expect("variables");
+    let setting = sonde::config::setting::find("kubernetes.node-name").expect("a setting");
+    let variable = variables
+        .iter()
+        .find(|variable| Some(variable.name.as_str()) == setting.otel)
+        .expect("the node's name");
+    let source = variable.value_from.as_ref().expect("the downward API");
+    let field = source.field_ref.as_ref().expect("a field");
+    assert_eq!(field.field_path, "spec.nodeName");
 }
 
 #[test]

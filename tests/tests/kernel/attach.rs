@@ -62,7 +62,7 @@ fn every_hook_is_served(observed: &mut Observed) -> Result<()> {
                 for (via, reason) in reasons {
                     println!("        {via}: {reason}");
                 }
-                if report.hook.required || !only_with_socket_storage(hook) {
+                if report.hook.required || !only_on_later_kernels(hook) {
                     missing.push(format!("{family}/{hook}"));
                 }
             }
@@ -84,9 +84,9 @@ fn verified(programs: &Programs, name: &str) -> String {
     }
 }
 
-/// What kernels before 6.3 do in another way.
-fn only_with_socket_storage(hook: &str) -> bool {
-    hook == "connections"
+/// What kernels before 6.3 do in another way, and what kernels before 5.17 can't.
+fn only_on_later_kernels(hook: &str) -> bool {
+    ["connections", "kfree_skb"].contains(&hook)
 }
 
 /// The first way is loaded, but there is no such event.

@@ -25,15 +25,17 @@
 )]
 
 mod attach;
+mod block;
 mod child;
+mod drops;
 mod harness;
-mod host;
 mod http;
 mod loss;
 mod maps;
 mod observed;
 mod process;
 mod programs;
+mod sched;
 mod sys;
 mod syscalls;
 mod tcp;
@@ -55,6 +57,7 @@ const TESTS: &[&[Test]] = &[
     process::TESTS,
     tcp::bytes::TESTS,
     tcp::ends::TESTS,
+    tcp::listen::TESTS,
     tcp::state::TESTS,
     tcp::whose::TESTS,
     http::bodies::TESTS,
@@ -75,7 +78,12 @@ const TESTS: &[&[Test]] = &[
     uring::TESTS,
     ways::TESTS,
     loss::TESTS,
-    host::TESTS,
+    sched::TESTS,
+    drops::TESTS,
+    block::TESTS,
+    block::failing::TESTS,
+    block::limited::TESTS,
+    block::writeback::TESTS,
 ];
 
 /// What the children do.
@@ -85,6 +93,7 @@ const WORKLOADS: &[&[Workload]] = &[
     process::WORKLOADS,
     tcp::bytes::WORKLOADS,
     tcp::ends::WORKLOADS,
+    tcp::listen::WORKLOADS,
     tcp::state::WORKLOADS,
     tcp::whose::WORKLOADS,
     http::bodies::WORKLOADS,
@@ -105,7 +114,9 @@ const WORKLOADS: &[&[Workload]] = &[
     uring::WORKLOADS,
     ways::WORKLOADS,
     loss::WORKLOADS,
-    host::WORKLOADS,
+    sched::WORKLOADS,
+    drops::WORKLOADS,
+    block::WORKLOADS,
 ];
 
 fn main() -> ExitCode {

@@ -30,6 +30,18 @@ pub(crate) fn set_option(socket: RawFd, level: c_int, name: c_int, value: c_int)
     checked(unsafe { libc::setsockopt(socket, level, name, value.cast(), size) } as isize).map(drop)
 }
 
+/// `listen(2)`, also once more to change the backlog.
+pub(crate) fn listen(socket: RawFd, backlog: c_int) -> io::Result<()> {
+    // SAFETY: takes no pointers.
+    checked(unsafe { libc::listen(socket, backlog) } as isize).map(drop)
+}
+
+/// `ioctl(2)` with a number.
+pub(crate) fn control(fd: RawFd, request: libc::c_ulong, value: RawFd) -> io::Result<usize> {
+    // SAFETY: the requests that the tests make take numbers.
+    checked(unsafe { libc::ioctl(fd, request, value) } as isize)
+}
+
 /// Makes `close` reset the connection: `SO_LINGER` of no time.
 pub(crate) fn reset_on_close(socket: &TcpStream) -> io::Result<()> {
     let linger = libc::linger {

@@ -7,6 +7,7 @@ use sonde_common::event::tcp::{Closed, Role, Totals};
 
 pub(crate) mod bytes;
 pub(crate) mod ends;
+pub(crate) mod listen;
 pub(crate) mod state;
 pub(crate) mod whose;
 

@@ -1,6 +1,7 @@
 //! A kernel program that does nothing: what attaching costs, before any work is done.
 
 use std::{
+    ffi::CStr,
     io, mem,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
@@ -39,8 +40,8 @@ pub(super) struct Empty {
 }
 
 impl Empty {
-    /// Attaches it to `sys_exit`, which every system call passes.
-    pub(super) fn at_sys_exit() -> io::Result<Self> {
+    /// Attaches it to a tracepoint.
+    pub(super) fn at(tracepoint: &'static CStr) -> io::Result<Self> {
         let load = Load {
             prog_type: BPF_PROG_TYPE_RAW_TRACEPOINT,
             insn_cnt: INSTRUCTIONS,
@@ -49,7 +50,7 @@ impl Empty {
         };
         let program = bpf(BPF_PROG_LOAD, &load)?;
         let open = Open {
-            name: c"sys_exit".as_ptr() as u64,
+            name: tracepoint.as_ptr() as u64,
             prog_fd: program.as_raw_fd().cast_unsigned(),
             padding: 0,
         };

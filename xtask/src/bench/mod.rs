@@ -12,6 +12,7 @@ mod latency;
 mod load;
 mod report;
 mod scrape;
+mod switch;
 mod syscall;
 mod throughput;
 
@@ -63,6 +64,11 @@ const BENCHES: &[Bench] = &[
         name: "syscall",
         about: "time of a system call, against an attached program that does nothing",
         run: syscall::run,
+    },
+    Bench {
+        name: "switch",
+        about: "time of a context switch, against an attached program that does nothing",
+        run: switch::run,
     },
     Bench {
         name: "throughput",

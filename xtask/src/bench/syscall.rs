@@ -30,7 +30,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
         rounds.push(Round {
             bare: time_per_call(),
             empty: {
-                let _empty = Empty::at_sys_exit().context("attaching the empty program")?;
+                let _empty = Empty::at(c"sys_exit").context("attaching the empty program")?;
                 time_per_call()
             },
             counts: with_agent(plan, "off")?,

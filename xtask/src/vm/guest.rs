@@ -16,7 +16,7 @@ const COMMANDS: [&str; 3] = [
     // Which hooks this kernel has, for the log; it fails when the main job can't run.
     "sonde check",
     // One test at a time: they count what the whole machine does.
-    "kernel-tests --test-threads=1",
+    "kernel-tests --test-threads=1 $TESTS",
 ];
 
 /// Marks the lines of `init` among those of the programs.
@@ -31,11 +31,23 @@ pub(super) struct GuestFile {
 /// The programs of a guest, the same for every kernel.
 pub(super) struct Guest {
     pub(super) files: Vec<GuestFile>,
+    /// Which tests are run, separated by spaces; all, if empty.
+    tests: String,
+}
+
+/// A filter as the command line takes it: parts of tests' names, nothing that a shell would see to.
+pub(super) fn filter(text: &str) -> Result<String, String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_:".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_name) {
+        Ok(text.to_owned())
+    } else {
+        Err("letters, digits, `_` and `:` are in the names of tests".to_owned())
+    }
 }
 
 impl Guest {
     /// Builds the agent and its kernel-facing tests.
-    pub(super) fn build() -> Result<Self> {
+    pub(super) fn build(tests: &[String]) -> Result<Self> {
         sh::run(sh::cargo().args(["build", "--release", "--package", "sonde"]))?;
         let file = |host, name: &str| GuestFile {
             host,
@@ -45,20 +57,24 @@ impl Guest {
         for (package, target, name) in TESTS {
             files.push(file(test_binary(package, target)?, name));
         }
-        Ok(Self { files })
+        Ok(Self {
+            files,
+            tests: tests.join(" "),
+        })
     }
-}
 
-/// The script that the kernel starts.
-pub(super) fn init() -> String {
-    let run = |(index, command): (usize, &&str)| {
-        format!(
-            "echo '{MARK} start {index}'\n{command} </dev/null\necho \"{MARK} end {index} $?\"\n"
-        )
-    };
-    let commands: String = COMMANDS.iter().enumerate().map(run).collect();
-    // QEMU is told to end rather than to reboot.
-    format!("{INIT}{commands}sync\nreboot -f\n")
+    /// The script that the kernel starts.
+    pub(super) fn init(&self) -> String {
+        let run = |(index, command): (usize, &&str)| {
+            format!(
+                "echo '{MARK} start {index}'\n{command} </dev/null\necho \"{MARK} end {index} $?\"\n"
+            )
+        };
+        let commands: String = COMMANDS.iter().enumerate().map(run).collect();
+        let tests = &self.tests;
+        // QEMU is told to end rather than to reboot.
+        format!("{INIT}TESTS='{tests}'\n{commands}sync\nreboot -f\n")
+    }
 }
 
 /// Brings up what a Linux program expects. `SONDE` names the agent for the tests.

@@ -9,11 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    Kernel,
-    guest::{self, Guest},
-    modules,
-};
+use super::{Kernel, guest::Guest, modules};
 use crate::{sh, toolchain};
 
 /// Writes it into the directory and gives its path.
@@ -38,7 +34,7 @@ pub(super) fn build(kernel: &Kernel, guest: &Guest, directory: &Path) -> Result<
         order.push('\n');
     }
     root.write("/modules/order", order.as_bytes())?;
-    root.write("/init", guest::init().as_bytes())?;
+    root.write("/init", guest.init().as_bytes())?;
     root.pack(&directory.join("initramfs"))
 }
 

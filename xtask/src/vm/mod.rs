@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Base address of a Debian mirror, for machines whose own apt sources name none
     #[arg(long, env = "SONDE_DEBIAN_MIRROR")]
     mirror: Option<String>,
+    /// Only tests whose names have this in them; may be given several times
+    #[arg(long, value_name = "FILTER", value_parser = guest::filter)]
+    test: Vec<String>,
 }
 
 impl Default for Args {
@@ -50,6 +53,7 @@ impl Default for Args {
             timeout: TIMEOUT,
             accel: ACCEL.to_owned(),
             mirror: None,
+            test: Vec::new(),
         }
     }
 }
@@ -60,7 +64,7 @@ pub(crate) fn vm(args: &Args) -> Result<()> {
         bail!("the kernel matrix runs on x86-64 only: it boots Debian's kernels for that");
     }
     let kernels = archive::kernels(&args.kernels, args.mirror.as_deref())?;
-    let guest = Guest::build()?;
+    let guest = Guest::build(&args.test)?;
     let mut failed = Vec::new();
     for kernel in &kernels {
         if !boot(kernel, &guest, args)? {

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// A disk for the block layer's tests, and devices and delays for the network's.
-const WANTED: [&str; 4] = ["virtio_pci", "virtio_blk", "sch_netem", "veth"];
+/// Disks for the block layer's tests, and devices and delays for the network's.
+const WANTED: [&str; 5] = ["virtio_pci", "virtio_blk", "loop", "sch_netem", "veth"];
 
 /// A module as `insmod` takes it.
 pub(super) struct Module {

@@ -209,6 +209,33 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> Table<K, V> {
             .chain(&mut self.global)
     }
 
+    /// Takes out the series whose keys `are` says: the services that they were of, and their values.
+    pub fn take(&mut self, are: impl Fn(K) -> bool) -> Vec<(ServiceId, V)> {
+        if !self.index.keys().any(|(_, key)| are(*key)) {
+            return Vec::new();
+        }
+        let mut taken = Vec::new();
+        let mut values: Vec<_> = self.values.drain(..).map(Some).collect();
+        self.index.retain(|(service, key), index| {
+            let Some(value) = values.get_mut(*index).and_then(Option::take) else {
+                return false;
+            };
+            if are(*key) {
+                taken.push((*service, value));
+                return false;
+            }
+            *index = self.values.len();
+            self.values.push(value);
+            true
+        });
+        for (service, _) in &taken {
+            if let Some(owner) = self.services.get_mut(service) {
+                owner.series = owner.series.saturating_sub(1);
+            }
+        }
+        taken
+    }
+
     /// Forgets the series of services that are gone.
     pub fn forget(&mut self, gone: &HashSet<ServiceId>) {
         if gone.is_empty() {

@@ -178,3 +178,24 @@ fn usage_is_told_by_family() {
         ]
     );
 }
+
+#[test]
+fn series_that_are_taken_out_make_room() {
+    let mut services = Services::new(5);
+    let mut table: Table<u8, u64> = Table::new("test", LIMITS);
+    let id = services.id(&resource(1), || UNIX_EPOCH);
+    for key in 1..=3 {
+        *table.observe(id, Some(key)) += u64::from(key);
+    }
+    let taken = table.take(|key| key != 2);
+    assert_eq!(taken.iter().map(|(_, value)| value).sum::<u64>(), 4);
+    assert_eq!(table.len(), 1);
+    for key in 2..=4 {
+        *table.observe(id, Some(key)) += 10;
+    }
+    let own: Vec<_> = table
+        .iter()
+        .map(|(slot, value)| (slot.key(), *value))
+        .collect();
+    assert_eq!(own, [(Some(2), 12), (Some(3), 10), (Some(4), 10)]);
+}

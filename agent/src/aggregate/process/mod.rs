@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::Signal as Number;
 use sonde_common::event::process::{Exit, Fork, OomKill};
 
 use super::{
@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     enrich::Renewed,
     metric::{AttributeValue, Attributes, Collector, Descriptor, Resource, Unit, Value},
+    resource::{ERRORS_BY_SERVICE, Signal, by_service},
     signal::{LogRecord, Severity},
 };
 
@@ -32,8 +33,26 @@ pub const EXITS: Descriptor = Descriptor::counter(
     Unit::Count("{process}"),
 );
 
+/// Processes that lived for a moment.
+pub const SHORT_LIVED: Descriptor = Descriptor::counter(
+    "process.short_lived",
+    "Processes that ended within 50 ms of their start: readers of /proc miss them",
+    Unit::Count("{process}"),
+);
+
 /// All of them, for the reference.
-pub const DESCRIPTORS: &[&Descriptor] = &[&STARTS, &EXITS];
+pub const DESCRIPTORS: &[&Descriptor] = &[&STARTS, &EXITS, &SHORT_LIVED];
+
+static OOM_KILL: Signal = Signal {
+    name: "oom_kill",
+    help: "Processes of the service that the kernel ended because memory ran out, of the host or of a cgroup",
+};
+
+/// Resource and signal of each kind of point in `use.errors.by_service`, for the reference.
+pub const SIGNALS: &[(&str, &Signal)] = &[("memory", &OOM_KILL)];
+
+/// A process that lives for less has lived for a moment, nanoseconds.
+const MOMENT: u64 = 50_000_000;
 
 /// Bit of a wait status: the process dumped core (`wait(2)`, `WCOREDUMP`).
 const CORE_DUMPED: u32 = 0x80;
@@ -75,7 +94,7 @@ impl Ending {
 
 /// `SIGSEGV` and so on (`signal(7)`); `signal_N` for real-time signals.
 fn signal_name(signal: u8) -> String {
-    Signal::try_from(i32::from(signal)).map_or_else(
+    Number::try_from(i32::from(signal)).map_or_else(
         |_| format!("signal_{signal}"),
         |signal| signal.as_str().to_owned(),
     )
@@ -87,8 +106,9 @@ pub struct Processes {
     services: Services,
     starts: Table<(), u64>,
     exits: Table<Ending, u64>,
-    /// Processes that an OOM kill ends and that have not ended yet.
-    victims: HashSet<u32>,
+    short_lived: Table<(), u64>,
+    /// Processes that an OOM kill ends and that have not ended yet, with their cgroups.
+    victims: HashMap<u32, Option<String>>,
 }
 
 impl Default for Processes {
@@ -105,7 +125,8 @@ impl Processes {
             services: Services::new(limits.total),
             starts: Table::new("process.starts", limits),
             exits: Table::new("process.exits", limits),
-            victims: HashSet::new(),
+            short_lived: Table::new("process.short_lived", limits),
+            victims: HashMap::new(),
         }
     }
 
@@ -119,10 +140,11 @@ impl Processes {
         *self.starts.observe(service, Some(())) += 1;
     }
 
-    /// Remembers whom the kernel is about to end for want of memory.
-    pub fn oom_killed(&mut self, kill: &OomKill) {
+    /// Remembers whom the kernel is about to end for want of memory, and which cgroup that memory is
+    /// charged to.
+    pub fn oom_killed(&mut self, kill: &OomKill, cgroup: Option<String>) {
         if self.victims.len() < VICTIMS {
-            self.victims.insert(kill.victim);
+            self.victims.insert(kill.victim, cgroup);
         }
     }
 
@@ -133,9 +155,10 @@ impl Processes {
         resource: &Arc<Resource>,
         clock: &Clock,
     ) -> Option<LogRecord> {
-        let was_victim = self.victims.remove(&exit.header.tgid);
+        let victim = self.victims.remove(&exit.header.tgid);
+        let was_victim = victim.is_some();
         let ending = match Ending::of_status(exit.status) {
-            Ending::Signal(signal) if was_victim && i32::from(signal) == Signal::SIGKILL as i32 => {
+            Ending::Signal(signal) if was_victim && i32::from(signal) == Number::SIGKILL as i32 => {
                 Ending::Oom
             }
             other => other,
@@ -144,7 +167,14 @@ impl Processes {
             .services
             .id(resource, || clock.system_time(exit.header.time));
         *self.exits.observe(service, Some(ending)) += 1;
-        record(exit, ending, resource, clock)
+        if exit.lifetime < MOMENT {
+            *self.short_lived.observe(service, Some(())) += 1;
+        }
+        let record = record(exit, ending, resource, clock)?;
+        Some(match victim.flatten() {
+            Some(cgroup) if ending == Ending::Oom => record.with("process.linux.cgroup", cgroup),
+            _ => record,
+        })
     }
 
     /// Adds all series.
@@ -156,6 +186,16 @@ impl Processes {
         for (slot, count) in self.exits.iter() {
             Series::new(collector, &self.services, &slot, Ending::attributes)
                 .push(&EXITS, Value::Integer(*count));
+            if slot.key() == Some(Ending::Oom) {
+                Series::new(collector, &self.services, &slot, |_| {
+                    by_service("memory", None, &OOM_KILL)
+                })
+                .push(&ERRORS_BY_SERVICE, Value::Integer(*count));
+            }
+        }
+        for (slot, count) in self.short_lived.iter() {
+            Series::new(collector, &self.services, &slot, |()| Attributes::none())
+                .push(&SHORT_LIVED, Value::Integer(*count));
         }
     }
 
@@ -169,12 +209,17 @@ impl Processes {
         let gone = self.services.retain(keep);
         self.starts.forget(&gone);
         self.exits.forget(&gone);
+        self.short_lived.forget(&gone);
     }
 
     /// What is held, for the agent's own metrics.
     #[must_use]
-    pub fn usage(&self) -> [Usage; 2] {
-        [self.starts.usage(), self.exits.usage()]
+    pub fn usage(&self) -> [Usage; 3] {
+        [
+            self.starts.usage(),
+            self.exits.usage(),
+            self.short_lived.usage(),
+        ]
     }
 }
 
@@ -221,13 +266,13 @@ fn record(
 /// Signals that end a program for a fault of its own.
 fn is_crash(signal: u8) -> bool {
     matches!(
-        Signal::try_from(i32::from(signal)),
-        Ok(Signal::SIGSEGV
-            | Signal::SIGABRT
-            | Signal::SIGBUS
-            | Signal::SIGILL
-            | Signal::SIGFPE
-            | Signal::SIGSYS)
+        Number::try_from(i32::from(signal)),
+        Ok(Number::SIGSEGV
+            | Number::SIGABRT
+            | Number::SIGBUS
+            | Number::SIGILL
+            | Number::SIGFPE
+            | Number::SIGSYS)
     )
 }
 

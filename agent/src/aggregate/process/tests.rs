@@ -1,7 +1,7 @@
 use std::time::UNIX_EPOCH;
 
 use sonde_common::{
-    event::process::COMM,
+    event::{process::COMM, sched::Usage},
     header::{Header, Kind as RecordKind},
 };
 
@@ -36,6 +36,8 @@ fn exit(tgid: u32, status: u32) -> Exit {
         status,
         pad: 0,
         comm: *b"wor\nker\xff\0garbage",
+        lifetime: 0,
+        usage: Usage::EMPTY,
     }
 }
 
@@ -100,10 +102,12 @@ fn a_crash_is_told_once() {
 #[test]
 fn an_oom_kill_is_told_from_a_kill() {
     let mut processes = Processes::default();
-    processes.oom_killed(&oom_kill(42));
+    processes.oom_killed(&oom_kill(42), Some("/shop.slice".to_owned()));
     assert_eq!(ended(&mut processes, 41, 9), None);
     let record = ended(&mut processes, 42, 9).unwrap();
     assert_eq!(record.event_name, "process.oom_kill");
+    let cgroup = record.attributes.get("process.linux.cgroup");
+    assert_eq!(cgroup, Some(&"/shop.slice".into()));
     assert_eq!(
         told(&processes, "process.exits"),
         [
@@ -116,7 +120,7 @@ fn an_oom_kill_is_told_from_a_kill() {
 #[test]
 fn fault_16_a_victims_number_is_not_the_next_ones() {
     let mut processes = Processes::default();
-    processes.oom_killed(&oom_kill(42));
+    processes.oom_killed(&oom_kill(42), Some("/shop.slice".to_owned()));
     processes.started(&fork(42), &resource("shop"), &clock());
     assert_eq!(ended(&mut processes, 42, 9), None);
 }
@@ -125,7 +129,7 @@ fn fault_16_a_victims_number_is_not_the_next_ones() {
 fn victims_that_are_waited_for_are_bounded() {
     let mut processes = Processes::default();
     for victim in 0..10_000 {
-        processes.oom_killed(&oom_kill(victim));
+        processes.oom_killed(&oom_kill(victim), None);
     }
     assert_eq!(processes.victims.len(), VICTIMS);
 }

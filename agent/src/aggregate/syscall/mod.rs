@@ -4,7 +4,11 @@ mod name;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use sonde_common::{
     event::syscall::{CountKey, DurationKey},
@@ -21,6 +25,7 @@ use crate::{
     enrich::Renewed,
     errno,
     metric::{Attributes, Collector, Descriptor, Resource, Unit, Value},
+    resource::{ERRORS_BY_SERVICE, Signal, by_service},
 };
 
 /// System calls made.
@@ -41,6 +46,55 @@ pub const DURATION: Descriptor = Descriptor::histogram(
     "Time in system calls, of those that were timed",
     Unit::Seconds,
 );
+
+/// Calls that failed because there was no more of something.
+struct Refusal {
+    resource: &'static str,
+    signal: &'static Signal,
+    /// Whether this call with this errno is one.
+    is: fn(u32, i32) -> bool,
+}
+
+const REFUSALS: [Refusal; 3] = [
+    Refusal {
+        resource: "file_descriptors",
+        signal: &EMFILE,
+        is: |_, error| error == libc::EMFILE,
+    },
+    Refusal {
+        resource: "file_descriptors",
+        signal: &ENFILE,
+        is: |_, error| error == libc::ENFILE,
+    },
+    Refusal {
+        resource: "processes",
+        signal: &FORK_REFUSED,
+        is: |number, error| {
+            const FORKS: [libc::c_long; 2] = [libc::SYS_clone, libc::SYS_clone3];
+            error == libc::EAGAIN && FORKS.contains(&number.into())
+        },
+    },
+];
+
+static EMFILE: Signal = Signal {
+    name: "emfile",
+    help: "System calls of the service that failed because a process had as many descriptors open as it may (EMFILE)",
+};
+static ENFILE: Signal = Signal {
+    name: "enfile",
+    help: "System calls of the service that failed because the host had as many files open as it may (ENFILE)",
+};
+static FORK_REFUSED: Signal = Signal {
+    name: "fork_refused",
+    help: "Processes and threads that the service could not start, for a limit of its user, of its cgroup or of the host (EAGAIN of clone and clone3)",
+};
+
+/// Resource and signal of each kind of point in `use.errors.by_service`, for the reference.
+pub const SIGNALS: &[(&str, &Signal)] = &[
+    (REFUSALS[0].resource, REFUSALS[0].signal),
+    (REFUSALS[1].resource, REFUSALS[1].signal),
+    (REFUSALS[2].resource, REFUSALS[2].signal),
+];
 
 /// All of them, for the reference.
 pub const DESCRIPTORS: &[&Descriptor] = &[&CALLS, &ERRORS, &DURATION];
@@ -157,11 +211,33 @@ impl Syscalls {
             })
             .push(&ERRORS, Value::Integer(*count));
         }
+        self.collect_refusals(collector);
         for (slot, durations) in self.durations.iter() {
             if let Some(histogram) = log2::histogram(durations, &log2::COARSE) {
                 Series::new(collector, &self.services, &slot, of_call)
                     .push(&DURATION, Value::Histogram(histogram));
             }
+        }
+    }
+
+    /// Adds what the errors say of resources, by service.
+    fn collect_refusals(&self, collector: &mut Collector) {
+        let mut refusals = BTreeMap::<_, u64>::new();
+        for (slot, count) in self.errors.iter() {
+            let Some((number, error)) = slot.key() else {
+                continue;
+            };
+            let is = |refusal: &Refusal| (refusal.is)(number, error.into());
+            if let Some(index) = REFUSALS.iter().position(is) {
+                *refusals.entry(slot.map(|_| index)).or_default() += count;
+            }
+        }
+        for (slot, count) in refusals {
+            Series::new(collector, &self.services, &slot, |index| {
+                let refusal = &REFUSALS[index];
+                by_service(refusal.resource, None, refusal.signal)
+            })
+            .push(&ERRORS_BY_SERVICE, Value::Integer(count));
         }
     }
 

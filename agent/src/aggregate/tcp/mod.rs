@@ -1,6 +1,7 @@
 //! TCP connections to metrics: the open ones at each reading, the others when they end.
 
 mod descriptors;
+pub mod listen;
 mod peer;
 mod progress;
 #[cfg(test)]

@@ -53,6 +53,26 @@ words! {
 }
 
 words! {
+    /// What has series of its own of what processes use.
+    UsageBy, "one of service, process",
+    /// Each service.
+    Service = "service",
+    /// Each process, and of each service the processes that have ended.
+    Process = "process",
+}
+
+words! {
+    /// Whether this node's pods are watched.
+    Kubernetes, "one of auto, on, off",
+    /// In a pod of a cluster, or where it is said whom to ask.
+    Auto = "auto",
+    /// Yes; that it can't be is an error.
+    On = "on",
+    /// No.
+    Off = "off",
+}
+
+words! {
     /// How much the agent says about itself.
     LogLevel, "one of off, error, warn, info, debug, trace",
     /// Nothing.

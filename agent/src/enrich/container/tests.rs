@@ -35,7 +35,11 @@ const ROWS: &[Row] = &[
     ("/ecs/prod/0123456789abcdef0123456789abcdef/ID", Some("ID"), None, None, None),
     ("/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-2532581104",
         Some("0123456789abcdef0123456789abcdef-2532581104"), None, None, None),
+    // Amazon ECS on cgroup v2, rootless Docker.
+    ("/ecs.slice/ecs-0123456789abcdef0123456789abcdef.slice/docker-ID.scope", Some("ID"), DOCKER, None, None),
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-ID.scope", Some("ID"), DOCKER, None, None),
     // containerd without Kubernetes.
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/nerdctl-ID.scope", Some("ID"), CONTAINERD, None, None),
     ("/default/ID", Some("ID"), CONTAINERD, None, None),
     ("/system.slice/nerdctl-ID.scope", Some("ID"), CONTAINERD, None, None),
     // Kubernetes, cgroupfs driver.
@@ -63,6 +67,16 @@ const ROWS: &[Row] = &[
     ("/docker/OUTER/kubelet/kubepods/burstable/podUID/ID", Some("ID"), None, Some(Qos::Burstable), None),
     ("/system.slice/docker-OUTER.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-podUID_.slice/cri-containerd-ID.scope",
         Some("ID"), CONTAINERD, Some(Qos::BestEffort), None),
+    ("/docker/OUTER/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUID_.slice/cri-containerd-ID.scope",
+        Some("ID"), CONTAINERD, Some(Qos::Guaranteed), None),
+    ("/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-podUID_.slice/cri-containerd-ID.scope",
+        Some("ID"), CONTAINERD, Some(Qos::Burstable), None),
+    ("/machine.slice/libpod-OUTER.scope/container/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUID_.slice/crio-ID.scope",
+        Some("ID"), CRI_O, Some(Qos::Guaranteed), None),
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_.slice/cri-containerd-OUTER.scope/docker/ID",
+        Some("ID"), DOCKER, Some(Qos::Burstable), None),
+    // From within a cgroup namespace of its own (the agent's pod).
+    ("/../../kubepods-besteffort-podUID_.slice/cri-containerd-ID.scope", Some("ID"), CONTAINERD, Some(Qos::BestEffort), None),
     ("/docker/OUTER/docker/ID", Some("ID"), DOCKER, None, None),
     ("/system.slice/docker-OUTER.scope/docker/ID", Some("ID"), DOCKER, None, None),
     ("/kubepods/burstable/podUID/OUTER/docker/ID", Some("ID"), DOCKER, Some(Qos::Burstable), None),

@@ -11,7 +11,6 @@ use crate::enrich::{
     image::{self, Image, Source},
     instance::Member,
     observe::{self, Observed},
-    runtime::Names,
     start::StartTime,
 };
 
@@ -33,8 +32,9 @@ impl Processes {
         } else {
             let placement = self.cgroups.find(record.cgroup, time, &mut self.losses);
             let placement = placement.unwrap_or_default();
-            let names = self.names_of(&placement);
-            Arc::new(Image::named(&text(&record.comm), &placement, &names))
+            let (names, membership) = self.names_of(&placement);
+            let comm = text(&record.comm);
+            Arc::new(Image::named(&comm, &placement, &names, membership))
         };
         self.insert(child, start, time, image);
     }
@@ -77,7 +77,7 @@ impl Processes {
         if !was_known && self.any_live(tgid).is_none() {
             // Neither its start nor its program was told; its name still says something.
             let comm = text(&record.comm);
-            let image = Image::named(&comm, &Placement::default(), &Names::default());
+            let image = Image::named(&comm, &Placement::default(), &Arc::default(), None);
             let since = self.free_since(tgid);
             self.insert(tgid, start, since, Arc::new(image));
             self.retire(tgid, time);
@@ -114,7 +114,7 @@ impl Processes {
         let observed = observe::observe(&self.procfs, tgid, Some(start), &mut self.losses);
         let before = self.live(tgid, start).map(|live| Arc::clone(&live.image));
         let placement = self.placement_of(record, observed.as_ref(), before.as_deref());
-        let names = self.names_of(&placement);
+        let (names, membership) = self.names_of(&placement);
         let declared = match (&observed, &before) {
             (Some(observed), _) if !observed.stat.is_zombie => observed.declared.clone(),
             (_, Some(before)) => before.declared().clone(),
@@ -133,6 +133,7 @@ impl Processes {
             declared: &declared,
             placement: &placement,
             names: &names,
+            membership,
             executable: linked.or_else(|| told_executable(record, args)).as_deref(),
             args,
             directory,

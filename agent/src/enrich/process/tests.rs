@@ -2,13 +2,17 @@
 
 mod description;
 mod faults;
+mod kubernetes;
 mod lifetime;
 mod restart;
 
 use std::fs;
 
 use sonde_common::{
-    event::process::{ARGS, COMM, Exec, Exit, FILENAME, Fork},
+    event::{
+        process::{ARGS, COMM, Exec, Exit, FILENAME, Fork},
+        sched::Usage,
+    },
     header::{Header, Kind},
 };
 
@@ -142,6 +146,8 @@ fn exit(tgid: u32, start_ticks: u64, time: u64) -> Exit {
         status: 0,
         pad: 0,
         comm: padded(b"ending"),
+        lifetime: 0,
+        usage: Usage::EMPTY,
     }
 }
 

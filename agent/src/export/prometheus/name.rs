@@ -72,6 +72,8 @@ fn unit(descriptor: &Descriptor) -> Option<&'static str> {
         Unit::Ratio => (descriptor.kind == Kind::Gauge).then_some("ratio"),
         Unit::Hertz => Some("hertz"),
         Unit::Celsius => Some("celsius"),
+        Unit::Joules => Some("joules"),
+        Unit::Watts => Some("watts"),
     }
 }
 
@@ -167,6 +169,13 @@ mod tests {
                 Kind::Gauge,
                 "system_cpu_frequency_hertz",
             ),
+            (
+                "hw.energy",
+                Unit::Joules,
+                Kind::Counter,
+                "hw_energy_joules_total",
+            ),
+            ("hw.power", Unit::Watts, Kind::Gauge, "hw_power_watts"),
             (
                 "hw.temperature",
                 Unit::Celsius,

@@ -59,77 +59,13 @@ impl SeriesSet {
                     if kind == Kind::Gauge {
                         *into = Cow::Borrowed(*point);
                     } else {
-                        add(into.to_mut(), point);
+                        into.to_mut().add(point);
                     }
                 }
             }
         }
         series
     }
-}
-
-/// Adds the value of `other`.
-fn add(point: &mut Point, other: &Point) {
-    point.start = point.start.min(other.start);
-    match (&mut point.value, &other.value) {
-        (Value::Integer(sum), Value::Integer(more)) => *sum = sum.saturating_add(*more),
-        (Value::Histogram(sum), Value::Histogram(more)) => {
-            add_histogram(sum, more);
-            point.exemplars.extend_from_slice(&other.exemplars);
-        }
-        (sum, more) => {
-            if let (Some(left), Some(right)) = (scalar(sum), scalar(more)) {
-                *sum = Value::Float(left + right);
-            }
-        }
-    }
-}
-
-fn scalar(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(number) => Some(*number as f64),
-        Value::Float(number) => Some(*number),
-        Value::Histogram(_) => None,
-    }
-}
-
-/// Adds two distributions on the bounds that both have, which is exact whatever their bounds are.
-fn add_histogram(sum: &mut Histogram, more: &Histogram) {
-    if sum.bounds == more.bounds {
-        for (count, other) in sum.counts.iter_mut().zip(&more.counts) {
-            *count = count.saturating_add(*other);
-        }
-    } else {
-        let common: Vec<f64> = sum
-            .bounds
-            .iter()
-            .copied()
-            .filter(|bound| more.bounds.contains(bound))
-            .collect();
-        let mut counts = coarsen(sum, &common);
-        for (count, other) in counts.iter_mut().zip(coarsen(more, &common)) {
-            *count = count.saturating_add(other);
-        }
-        sum.counts = counts;
-        sum.bounds = common.into();
-    }
-    sum.sum += more.sum;
-}
-
-/// The counts of `histogram` on some of its own bounds.
-fn coarsen(histogram: &Histogram, bounds: &[f64]) -> Vec<u64> {
-    let mut counts = vec![0_u64; bounds.len() + 1];
-    for (index, count) in histogram.counts.iter().enumerate() {
-        let bound = histogram
-            .bounds
-            .get(index)
-            .copied()
-            .unwrap_or(f64::INFINITY);
-        // As many places as bounds, and one: a bound that is above all of them has the last.
-        let place = &mut counts[bounds.partition_point(|common| *common < bound)];
-        *place = place.saturating_add(*count);
-    }
-    counts
 }
 
 /// The newest exemplar of each bucket; as many places as the histogram has counts.

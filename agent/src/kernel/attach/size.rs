@@ -19,5 +19,12 @@ pub(super) fn unused<'a>(
         .iter()
         .any(|family| ["tcp", "http"].contains(&family.name));
     let table = followed && kernel.btf.is_ok() && !kernel.has_socket_tracepoints();
-    of_families.chain((!table).then_some(TABLE))
+    let threads = families.iter().any(|family| family.name == "sched");
+    let threads = threads && kernel.btf.is_ok() && !kernel.has_task_storage();
+    of_families.chain((!table).then_some(TABLE)).chain(
+        (!threads)
+            .then_some(["THREAD_TABLE", "DEAD_TABLE"])
+            .into_iter()
+            .flatten(),
+    )
 }

@@ -3,7 +3,7 @@
 use aya::{
     Btf,
     programs::{
-        BtfTracePoint, Iter, Program, RawTracePoint, TracePoint, UProbe,
+        BtfTracePoint, Iter, Program, ProgramError, RawTracePoint, TracePoint, UProbe,
         raw_trace_point::RawTracePointLinkId, tp_btf::BtfTracePointLinkId,
     },
 };
@@ -22,6 +22,12 @@ pub enum Via {
     PerfTracepoint(&'static str, &'static str),
     /// Iterator over the entries of a socket storage map; run by the agent, not by the kernel.
     StorageIterator,
+    /// Iterator over all threads; run by the agent as well.
+    TaskIterator,
+    /// Iterator over the entries of another map.
+    MapIterator,
+    /// Iterator over the open files of all processes.
+    FileIterator,
     /// Uprobes: these programs are loaded, and attached to files as those are found
     /// ([`crate::tls`]), by links that hold many.
     UprobeLinks(&'static [&'static str]),
@@ -37,7 +43,9 @@ impl Via {
             Self::BtfTracepoint(_) => "tp_btf",
             Self::RawTracepoint(_) => "raw_tp",
             Self::PerfTracepoint(..) => "tp",
-            Self::StorageIterator => "iter",
+            Self::StorageIterator | Self::TaskIterator | Self::MapIterator | Self::FileIterator => {
+                "iter"
+            }
             Self::UprobeLinks(_) => "uprobe_multi",
             Self::Uprobes(_) => "uprobe",
         }
@@ -54,8 +62,10 @@ impl Via {
             (Self::PerfTracepoint(..), _) => {
                 <&mut TracePoint>::try_from(program).and_then(TracePoint::load)
             }
-            (Self::StorageIterator, Some(types)) => <&mut Iter>::try_from(program)
-                .and_then(|program| program.load("bpf_sk_storage_map", types)),
+            (Self::StorageIterator, Some(types)) => iterator(program, "bpf_sk_storage_map", types),
+            (Self::TaskIterator, Some(types)) => iterator(program, "task", types),
+            (Self::MapIterator, Some(types)) => iterator(program, "bpf_map_elem", types),
+            (Self::FileIterator, Some(types)) => iterator(program, "task_file", types),
             (Self::Uprobes(_) | Self::UprobeLinks(_), _) => {
                 <&mut UProbe>::try_from(program).and_then(UProbe::load)
             }
@@ -74,10 +84,19 @@ impl Via {
             Self::PerfTracepoint(category, name) => <&mut TracePoint>::try_from(program)
                 .and_then(|program| program.attach(category, name).map(|_| Link::Whole)),
             // Attached to its map each time that it is run; to each file as it is found.
-            Self::StorageIterator | Self::Uprobes(_) | Self::UprobeLinks(_) => Ok(Link::Whole),
+            Self::StorageIterator
+            | Self::TaskIterator
+            | Self::MapIterator
+            | Self::FileIterator
+            | Self::Uprobes(_)
+            | Self::UprobeLinks(_) => Ok(Link::Whole),
         };
         result.map_err(|error| explain(&error))
     }
+}
+
+fn iterator(program: &mut Program, target: &str, types: &Btf) -> Result<(), ProgramError> {
+    <&mut Iter>::try_from(program)?.load(target, types)
 }
 
 /// A program's attachment.

@@ -76,6 +76,10 @@ fn sample() -> Vec<u8> {
     );
     let pointer = writer.item("", kind::PTR, 0, common, &[]);
     let arguments = [0, pointer, 0, pointer, 0, int];
+    let (one, nine) = (writer.string("ONE"), writer.string("NINE"));
+    // Declared somewhere without its members, defined elsewhere.
+    writer.item("number", kind::ENUM, 0, 4, &[]);
+    writer.item("number", kind::ENUM, 2, 4, &[one, 1, nine, 9]);
     let prototype = writer.item("", kind::FUNC_PROTO, 3, 0, &arguments);
     let pointer = writer.item("", kind::PTR, 0, prototype, &[]);
     writer.item("btf_trace_thing", kind::TYPEDEF, 0, pointer, &[]);
@@ -108,12 +112,22 @@ fn tracepoint_prototypes_tell_count_and_kind_of_arguments() {
 }
 
 #[test]
+fn enumerations_name_numbers() {
+    let btf = Btf::parse(sample()).unwrap();
+    let expected = [(1, "ONE".to_owned()), (9, "NINE".to_owned())];
+    assert_eq!(btf.enumeration("number"), expected);
+    assert!(btf.enumeration("other").is_empty());
+    assert!(btf.enumeration("outer").is_empty(), "a structure");
+}
+
+#[test]
 fn every_cut_of_the_file_is_an_error_or_a_smaller_set_never_a_panic() {
     let whole = sample();
     for length in 0..whole.len() {
         if let Ok(btf) = Btf::parse(whole[..length].to_vec()) {
             let _ = btf.offset("outer", "common.second");
             let _ = btf.tracepoint_arguments("thing");
+            let _ = btf.enumeration("number");
         }
     }
 }
@@ -128,6 +142,7 @@ fn flipped_bytes_never_panic() {
             if let Ok(btf) = Btf::parse(data) {
                 let _ = btf.offset("outer", "common.second");
                 let _ = btf.argument_is_pointer("thing", 1);
+                let _ = btf.enumeration("number");
             }
         }
     }

@@ -94,14 +94,16 @@ struct Filesystem {
 impl Resource for Filesystem {
     fn sample(&mut self, root: &Root, _now: Instant) -> Result<Option<Use>, Error> {
         let mut report = Use::new(NAME);
-        let path = read::mountinfo(root);
-        let Some(text) = read::text(&path)? else {
+        let Some(text) = read::mountinfo(root)? else {
             return Ok(None);
         };
         let mounts = mount::parse(&text, &mut report.skipped);
         if mounts.is_empty() {
             if report.skipped() > 0 {
-                return Err(read::malformed(&path, "mount point"));
+                return Err(read::malformed(
+                    &root.procfs.join("self/mountinfo"),
+                    "mount point",
+                ));
             }
             return Ok(None);
         }

@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) static PROCESSED: Descriptor = counter(
     "system.network.softnet.processed",
-    "Packets that the receive softirq has handled (/proc/net/softnet_stat, column 1)",
+    "Packets that each logical CPU's receive softirq has handled (/proc/net/softnet_stat, column 1)",
     Unit::Count("{packet}"),
 );
 pub(super) static DROPPED: Descriptor = counter(
@@ -66,7 +66,7 @@ impl Softnet {
             cpus: last.map(|last| last.cpus.clone()).unwrap_or_default(),
             backlog: None,
         };
-        let text = skipped.or_skip(read::text(&read::net(root, "softnet_stat")));
+        let text = skipped.or_skip(read::net(root, "softnet_stat"));
         softnet.update(&text.unwrap_or_default(), skipped);
         softnet
     }
@@ -92,9 +92,12 @@ impl Softnet {
     }
 
     pub(super) fn report(&self, interval: Option<&Interval<'_, Self>>, report: &mut Use) {
-        report.count(&PROCESSED, [], self.sum(|counters| counters.processed));
-        report.count(&DROPPED, [], self.sum(|counters| counters.dropped));
-        report.count(&SQUEEZED, [], self.sum(|counters| counters.squeezed));
+        for (cpu, counters) in &self.cpus {
+            let attributes = || [("cpu.logical_number", i64::from(*cpu).into())];
+            report.count(&PROCESSED, attributes(), counters.processed);
+            report.count(&DROPPED, attributes(), counters.dropped);
+            report.count(&SQUEEZED, attributes(), counters.squeezed);
+        }
         let backlog = self.backlog.map(|length| length as f64);
         report.saturation(None, &BACKLOG, backlog);
         let Some(interval) = interval else { return };

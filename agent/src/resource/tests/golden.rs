@@ -5,8 +5,7 @@ use super::*;
 /// Two snapshots of `tree`, ten seconds apart, with `later` laid over it for the second.
 fn two_snapshots(tree: &str, later: Option<&str>) -> io::Result<[String; 2]> {
     let directory = copy_of(tree)?;
-    // statvfs(3) would tell of the build machine.
-    let mut resources = Resources::new(root(directory.path()), |name| name != "filesystem");
+    let mut resources = Resources::new(root(directory.path()), is_of_the_tree);
     let now = Instant::now();
     let first = snapshot(&mut resources, now);
     if let Some(later) = later {
@@ -48,6 +47,177 @@ fn a_minimal_virtual_machine_ten_seconds_apart() -> io::Result<()> {
     Ok(())
 }
 
+/// A host that is written from a description, ten seconds later; nothing of it is skipped.
+fn assert_host(host: hosts::Host, name: &str) -> io::Result<()> {
+    let [_, second] = hosts::two_snapshots(host)?;
+    for line in second.lines() {
+        assert!(
+            !line.starts_with("sonde.resource.skipped") || line.ends_with(" 0"),
+            "{line}"
+        );
+    }
+    assert_golden(&second, name);
+    Ok(())
+}
+
+#[test]
+fn a_kubernetes_node_with_cgroup_v2_ten_seconds_apart() -> io::Result<()> {
+    assert_host(hosts::kubernetes_v2, "kubernetes-v2-10s.txt")
+}
+
+#[test]
+fn a_kubernetes_node_with_cgroup_v1_ten_seconds_apart() -> io::Result<()> {
+    assert_host(hosts::kubernetes_v1, "kubernetes-v1-10s.txt")
+}
+
+#[test]
+fn a_hybrid_container_host_ten_seconds_apart() -> io::Result<()> {
+    assert_host(hosts::container_host, "containers-10s.txt")
+}
+
+/// What is told of 128 CPUs and 24 disks is told in full of a few; of the others it is counted.
+fn sampled(rendered: &str) -> String {
+    const SAMPLE: [&str; 8] = ["0", "3", "127", "cpu0", "cpu127", "sda", "sdx", "bond0"];
+    let mut counts = std::collections::BTreeMap::new();
+    let mut kept = String::new();
+    for line in rendered.split_inclusive('\n') {
+        let (name, labels) = line.split_once('{').expect("a name and labels");
+        *counts.entry(name).or_insert(0_u32) += 1;
+        let many = ["cpu.logical_number", "device", "hw.id", "system.device"];
+        let is_kept = many.iter().all(|label| {
+            let value = labels.split([',', '{']).find_map(|pair| {
+                pair.strip_prefix(label)?
+                    .strip_prefix("=\"")?
+                    .split('"')
+                    .next()
+            });
+            let is_many = |value: &str| {
+                ["cpu", "sd", "cooling", "coretemp"]
+                    .iter()
+                    .any(|kind| value.starts_with(kind))
+                    || value.parse::<u32>().is_ok()
+            };
+            value.is_none_or(|value| {
+                SAMPLE.contains(&value)
+                    || !is_many(value)
+                    || value.ends_with("/temp1")
+                    || value.ends_with("device127")
+            })
+        });
+        if is_kept {
+            kept += line;
+        }
+    }
+    let counts = counts
+        .iter()
+        .map(|(name, count)| format!("series of {name} {count}\n"));
+    counts.collect::<String>() + &kept
+}
+
+#[test]
+fn a_big_server_ten_seconds_apart() -> io::Result<()> {
+    let [_, second] = hosts::two_snapshots(hosts::big_server)?;
+    assert_golden(&sampled(&second), "big-server-10s.txt");
+    Ok(())
+}
+
+/// By hand from `hosts/server.rs` and `hosts/machine.rs`.
+#[test]
+fn the_method_on_a_big_server() -> io::Result<()> {
+    let [_, second] = hosts::two_snapshots(hosts::big_server)?;
+    let expected = [
+        // 20, 40, 60 and 80 % in turns.
+        (r#"use.utilization{device="cpu0",resource="cpu"}"#, 0.2),
+        (r#"use.utilization{device="cpu127",resource="cpu"}"#, 0.8),
+        (r#"use.utilization{resource="cpu"}"#, 0.5),
+        (r#"use.utilization{device="sdx",resource="disk"}"#, 0.5),
+        // 125 MB in ten seconds on 50 Gbit/s, and on 25.
+        (
+            r#"use.utilization{device="bond0",resource="network"}"#,
+            0.002,
+        ),
+        (
+            r#"use.utilization{device="eth1",resource="network"}"#,
+            0.004,
+        ),
+        (
+            r#"system.network.bond.links{network.bond.link.state="up",network.interface.name="bond0"}"#,
+            2.0,
+        ),
+        // 45 of 100 degrees, and 70 of 90 as the limit that comes first.
+        (
+            r#"use.utilization{device="coretemp.0/temp1",resource="thermal"}"#,
+            0.45,
+        ),
+        (
+            r#"use.utilization{device="thermal_zone0",resource="thermal"}"#,
+            0.7,
+        ),
+        (
+            r#"use.saturation{device="cooling_device5",resource="thermal",signal="cooling_share"}"#,
+            0.3,
+        ),
+        (
+            r#"use.errors{device="coretemp.1/temp1",resource="thermal",signal="critical_temperature"}"#,
+            1.0,
+        ),
+        // 2,000 J over an overflow in ten seconds, of 250 W.
+        (
+            r#"hw.power{hw.id="intel-rapl:0",hw.name="package-0",hw.type="cpu"}"#,
+            200.0,
+        ),
+        (
+            r#"use.utilization{device="intel-rapl:0",resource="power"}"#,
+            0.8,
+        ),
+        (
+            r#"hw.energy{hw.id="intel-rapl:0",hw.name="package-0",hw.type="cpu"}"#,
+            263_643.328_85,
+        ),
+        (
+            r#"use.saturation{device="0000:41:00.0/power1",resource="power",signal="power_cap_length"}"#,
+            1.0,
+        ),
+        (
+            r#"use.utilization{device="0000:41:00.0/power1",resource="power"}"#,
+            0.96,
+        ),
+        (r#"use.utilization{device="ups",resource="power"}"#, 0.1),
+        (
+            r#"use.errors{device="ups",resource="power",signal="unhealthy"}"#,
+            2.0,
+        ),
+    ];
+    for (series, expected) in expected {
+        let measured = value(&second, series);
+        let close = measured.is_some_and(|measured| (measured - expected).abs() < 1e-6);
+        assert!(close, "{series}: {measured:?}, expected {expected}");
+    }
+    for line in second
+        .lines()
+        .filter(|line| line.starts_with("sonde.resource.skipped"))
+    {
+        assert!(line.ends_with(" 0"), "{line}");
+    }
+    // intel_powerclamp that is off, an NVMe without a limit, a broken sensor.
+    for none in [
+        r#"use.saturation{device="cooling_device128""#,
+        r#"hw.temperature.limit{hw.id="nvme0/temp1""#,
+        r#"hw.temperature{hw.id="hwmon5/temp1""#,
+    ] {
+        assert!(!second.contains(none), "{none}");
+    }
+    Ok(())
+}
+
+fn assert_values(rendered: &str, expected: &[(&str, f64)]) {
+    for (series, expected) in expected {
+        let measured = value(rendered, series);
+        let close = measured.is_some_and(|measured| (measured - expected).abs() < 1e-9);
+        assert!(close, "{series}: {measured:?}, expected {expected}");
+    }
+}
+
 /// The values of the method, worked out by hand from the two trees.
 #[test]
 fn the_method_on_a_server() -> io::Result<()> {
@@ -87,6 +257,15 @@ fn the_method_on_a_server() -> io::Result<()> {
             r#"use.saturation{resource="memory",signal="direct_reclaim_rate"}"#,
             3.0,
         ),
+        (
+            r#"use.saturation{resource="memory",signal="compaction_stall_rate"}"#,
+            2.0,
+        ),
+        // 50 anonymous and 950 file pages.
+        (
+            r#"use.saturation{resource="memory",signal="refault_rate"}"#,
+            100.0,
+        ),
         (r#"use.errors{resource="memory",signal="oom_kill"}"#, 3.0),
         (
             r#"use.errors{device="mc1",resource="memory",signal="ecc_uncorrected"}"#,
@@ -110,6 +289,27 @@ fn the_method_on_a_server() -> io::Result<()> {
             r#"use.errors{device="sda",resource="disk",signal="io_error"}"#,
             31.0,
         ),
+        // 2 of sdb1 and 5 of sdc1.
+        (
+            r#"use.errors{device="md0",resource="disk",signal="raid_read_error"}"#,
+            7.0,
+        ),
+        (r#"use.utilization{resource="file_descriptors"}"#, 0.005),
+        (
+            r#"use.saturation{resource="processes",signal="uninterruptible_length"}"#,
+            1.0,
+        ),
+    ];
+    assert_values(&second, &expected);
+    // Rates need two samples.
+    assert_eq!(value(&first, r#"use.utilization{resource="cpu"}"#), None);
+    Ok(())
+}
+
+#[test]
+fn the_method_on_a_servers_network() -> io::Result<()> {
+    let [_, second] = two_snapshots("server", Some("server-10s"))?;
+    let expected = [
         // 6.25e9 bytes in 10 s on a link of 1.25e9 bytes/s.
         (r#"use.utilization{device="eth0",resource="network"}"#, 0.5),
         (
@@ -124,6 +324,33 @@ fn the_method_on_a_server() -> io::Result<()> {
             r#"use.errors{device="eth0",resource="network",signal="receive_error"}"#,
             5.0,
         ),
+        (
+            r#"use.errors{device="eth1",resource="network",signal="bond_link_failure"}"#,
+            3.0,
+        ),
+        (
+            r#"use.errors{device="eth1",resource="network",signal="carrier_loss"}"#,
+            1.0,
+        ),
+        (
+            r#"use.utilization{device="arp_cache",resource="network"}"#,
+            0.25,
+        ),
+        (
+            r#"use.errors{device="arp_cache",resource="network",signal="neighbour_table_full"}"#,
+            3.0,
+        ),
+        // 6 over IPv4, 9 over IPv6.
+        (r#"use.errors{resource="network",signal="no_route"}"#, 15.0),
+        // 50 over IPv4, 10 over IPv6.
+        (
+            r#"use.saturation{resource="udp",signal="receive_buffer_drop_rate"}"#,
+            6.0,
+        ),
+        (
+            r#"use.errors{resource="udp",signal="receive_buffer_drop"}"#,
+            80.0,
+        ),
         // 2920 of 365000 pages; 400 of 40000 segments; 20 overflows in 10 s.
         (r#"use.utilization{resource="tcp"}"#, 0.008),
         (
@@ -134,22 +361,15 @@ fn the_method_on_a_server() -> io::Result<()> {
             r#"use.saturation{resource="tcp",signal="listen_overflow_rate"}"#,
             2.0,
         ),
-        (r#"use.utilization{resource="file_descriptors"}"#, 0.005),
-        (
-            r#"use.saturation{resource="processes",signal="uninterruptible_length"}"#,
-            1.0,
-        ),
         (r#"use.utilization{resource="conntrack"}"#, 0.25),
-        // 0x00 + 0x10 + 0x20.
-        (r#"use.errors{resource="conntrack",signal="drop"}"#, 48.0),
+        // 0x00 + 0x10 + 0x34, 20 of them within 10 s.
+        (r#"use.errors{resource="conntrack",signal="drop"}"#, 68.0),
+        (
+            r#"use.saturation{resource="conntrack",signal="turned_away_rate"}"#,
+            2.0,
+        ),
     ];
-    for (series, expected) in expected {
-        let measured = value(&second, series);
-        let close = measured.is_some_and(|measured| (measured - expected).abs() < 1e-9);
-        assert!(close, "{series}: {measured:?}, expected {expected}");
-    }
-    // Rates need two samples.
-    assert_eq!(value(&first, r#"use.utilization{resource="cpu"}"#), None);
+    assert_values(&second, &expected);
     Ok(())
 }
 
@@ -157,9 +377,12 @@ fn the_method_on_a_server() -> io::Result<()> {
 fn counters_that_wrap_or_step_back_stay_right() -> io::Result<()> {
     let [_, second] = two_snapshots("server", Some("server-10s"))?;
     // cpu0's 32-bit softnet counter went from 0xffffff00 to 0x100.
-    let processed = (1_u64 << 32) + 0x100 + 500_500 + 400_300;
+    let processed = (1_u64 << 32) + 0x100;
     assert_eq!(
-        value(&second, "system.network.softnet.processed{}"),
+        value(
+            &second,
+            r#"system.network.softnet.processed{cpu.logical_number="0"}"#
+        ),
         Some(processed as f64)
     );
     // A device that was replaced: the counters start again, so there is no rate.
@@ -180,7 +403,7 @@ fn counters_that_wrap_or_step_back_stay_right() -> io::Result<()> {
 fn back_in_time() -> io::Result<[String; 2]> {
     let directory = copy_of("server")?;
     overlay(&fixtures().join("server-10s"), directory.path())?;
-    let mut resources = Resources::new(root(directory.path()), |name| name != "filesystem");
+    let mut resources = Resources::new(root(directory.path()), is_of_the_tree);
     let now = Instant::now();
     let first = snapshot(&mut resources, now);
     overlay(&fixtures().join("server"), directory.path())?;
@@ -201,6 +424,12 @@ fn what_a_host_lacks_is_absent_and_no_failure() -> io::Result<()> {
         "use.utilization{device=\"eth0\"",
         "waiting_length",
         "ecc_",
+        "hugepages",
+        ".raid.",
+        ".bond.",
+        "neighbour",
+        "ipv6",
+        ".carrier{",
     ] {
         assert!(!minimal.contains(lacking), "{lacking} in\n{minimal}");
     }

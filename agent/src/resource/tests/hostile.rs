@@ -1,8 +1,8 @@
 //! Row 28: corrupt, vanishing and absurd files.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::path::PathBuf;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::*;
 
@@ -10,14 +10,25 @@ fn numbers_are_sane(rendered: &str) -> Result<(), String> {
     for line in rendered.lines() {
         let (series, number) = line.rsplit_once(' ').ok_or("a line without a number")?;
         let number: f64 = number.parse().map_err(|_| format!("no number: {line}"))?;
-        if !number.is_finite() || number < 0.0 {
+        let may_be_below_zero = series.starts_with("hw.temperature{");
+        if !number.is_finite() || number < 0.0 && !may_be_below_zero {
             return Err(line.to_owned());
         }
         let is_share = series.starts_with("use.utilization") || series.contains("_share\"");
         // A limit may be lowered below what is in use.
-        let has_limit = ["tcp", "processes", "conntrack", "file_descriptors"]
-            .iter()
-            .any(|name| series.contains(&format!("resource={name:?}")));
+        let has_limit = [
+            "tcp",
+            "processes",
+            "conntrack",
+            "file_descriptors",
+            "cgroup",
+            "thermal",
+            "power",
+            "udp",
+            "network",
+        ]
+        .iter()
+        .any(|name| series.contains(&format!("resource={name:?}")));
         if is_share && !has_limit && number > 1.0 {
             return Err(line.to_owned());
         }
@@ -64,7 +75,7 @@ fn fault_28_corrupt_files_are_skipped_and_counted_and_leave_the_rest() -> io::Re
         assert!(own("skipped", name) > Some(0.0), "{name} in\n{rendered}");
     }
     // What has nothing left says so, in both snapshots.
-    for name in ["tcp", "file_descriptors", "processes", "conntrack"] {
+    for name in ["tcp", "udp", "file_descriptors", "processes", "conntrack"] {
         assert_eq!(own("up", name), Some(0.0), "{name} in\n{rendered}");
         assert_eq!(own("failures", name), Some(2.0), "{name} in\n{rendered}");
     }
@@ -83,7 +94,7 @@ fn fault_28_corrupt_files_are_skipped_and_counted_and_leave_the_rest() -> io::Re
 #[test]
 fn fault_28_files_that_vanish_take_only_their_values_along() -> io::Result<()> {
     let directory = copy_of("server")?;
-    let mut resources = Resources::new(root(directory.path()), |name| name != "filesystem");
+    let mut resources = Resources::new(root(directory.path()), is_of_the_tree);
     let now = Instant::now();
     snapshot(&mut resources, now);
     for gone in ["pressure", "411", "vmstat", "schedstat", "net/netstat"] {
@@ -142,26 +153,28 @@ fn the_network_is_that_of_the_first_process_where_that_can_be_read() -> io::Resu
     Ok(())
 }
 
-/// Every file of the server's tree, below its root.
-fn files() -> Vec<PathBuf> {
-    fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(directory).expect("the fixture can be listed") {
-            let path = entry.expect("the fixture can be listed").path();
-            if path.is_dir() {
-                walk(&path, files);
-            } else {
-                files.push(path);
-            }
+/// Hosts whose files are damaged.
+const VICTIMS: [fn() -> io::Result<tempfile::TempDir>; 5] = [
+    || copy_of("server"),
+    || hosts::directory_of(hosts::kubernetes_v2),
+    || hosts::directory_of(hosts::kubernetes_v1),
+    || hosts::directory_of(hosts::container_host),
+    || hosts::directory_of(hosts::hardware),
+];
+
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("the host can be listed") {
+        let path = entry.expect("the host can be listed").path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.is_file() {
+            files.push(path);
         }
     }
-    let server = fixtures().join("server");
-    let mut files = Vec::new();
-    walk(&server, &mut files);
     files.sort();
     files
-        .iter()
-        .filter_map(|file| Some(file.strip_prefix(&server).ok()?.to_owned()))
-        .collect()
 }
 
 /// What may happen to a file.
@@ -210,31 +223,45 @@ impl Damage {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
-    #[test]
-    fn fault_28_no_damage_to_any_file_panics_or_makes_numbers_up(
-        file in prop::sample::select(files()),
-        damage in damage(),
-        also_before in any::<bool>(),
-    ) {
-        static TREE: OnceLock<tempfile::TempDir> = OnceLock::new();
-        let directory = TREE.get_or_init(|| copy_of("server").expect("the fixture can be copied"));
-        let path = directory.path().join(file);
-        let good = fs::read(&path).unwrap();
-        let mut bytes = good.clone();
-        damage.apply(&mut bytes);
-        if also_before {
-            fs::write(&path, &bytes).unwrap();
-        }
-        let mut resources = Resources::new(root(directory.path()), |name| name != "filesystem");
-        let now = Instant::now();
-        snapshot(&mut resources, now);
-        fs::write(&path, &bytes).unwrap();
-        let rendered = render(&snapshot(&mut resources, now + LATER));
-        fs::write(&path, good).unwrap();
-        prop_assert!(no_series_twice(&rendered), "{}", rendered);
-        numbers_are_sane(&rendered).map_err(TestCaseError::fail)?;
+/// Reads the host twice, with `file` damaged the second time or both.
+fn read_damaged(
+    host: &Path,
+    file: &Path,
+    damage: &Damage,
+    also_before: bool,
+) -> io::Result<String> {
+    let good = fs::read(file)?;
+    let mut bytes = good.clone();
+    damage.apply(&mut bytes);
+    if also_before {
+        fs::write(file, &bytes)?;
     }
+    let mut resources = Resources::new(root(host), is_of_the_tree);
+    let now = Instant::now();
+    snapshot(&mut resources, now);
+    fs::write(file, &bytes)?;
+    let rendered = render(&snapshot(&mut resources, now + LATER));
+    fs::write(file, good)?;
+    Ok(rendered)
+}
+
+#[test]
+fn fault_28_no_damage_to_any_file_panics_or_makes_numbers_up() {
+    let hosts = VICTIMS.map(|write| write().expect("the host can be written"));
+    let of = |index: usize| {
+        let files = files(hosts[index].path()).into_iter();
+        files.map(move |file| (index, file))
+    };
+    let files: Vec<_> = (0..hosts.len()).flat_map(of).collect();
+    let config = ProptestConfig {
+        source_file: Some(file!()),
+        ..ProptestConfig::with_cases(512)
+    };
+    let strategy = (prop::sample::select(files), damage(), any::<bool>());
+    let result = TestRunner::new(config).run(&strategy, |((host, file), damage, also_before)| {
+        let rendered = read_damaged(hosts[host].path(), &file, &damage, also_before)?;
+        prop_assert!(no_series_twice(&rendered), "{rendered}");
+        numbers_are_sane(&rendered).map_err(TestCaseError::fail)
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
 }

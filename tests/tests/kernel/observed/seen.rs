@@ -6,7 +6,7 @@ use sonde::{
 };
 use sonde_common::event::{
     http::{Direction, flag},
-    process::{Exec, Exit, Fork, OomKill},
+    process::{Exec, Exit, ExitRest, Fork, OomKill},
     tcp::{Closed, ConnectFailed, Info},
     tls::Uncovered,
 };
@@ -19,6 +19,7 @@ pub(crate) enum Seen {
     Exec(Box<Exec>),
     Fork(Fork),
     Exit(Exit),
+    ExitRest(ExitRest),
     OomKill(OomKill),
     Closed(Box<Closed>),
     ConnectFailed(ConnectFailed),
@@ -51,6 +52,7 @@ impl Seen {
             Event::Exec(record) => Self::Exec(Box::new(*record)),
             Event::Fork(record) => Self::Fork(*record),
             Event::Exit(record) => Self::Exit(*record),
+            Event::ExitRest(record) => Self::ExitRest(*record),
             Event::OomKill(record) => Self::OomKill(*record),
             Event::TcpClosed(record) => Self::Closed(Box::new(*record)),
             Event::TcpConnectFailed(record) => Self::ConnectFailed(*record),

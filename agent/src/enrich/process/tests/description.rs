@@ -85,7 +85,12 @@ fn a_containers_processes_are_one_instance_with_its_name() {
         Some("docker")
     );
     assert_eq!(get(&owner, "service.instance.id").as_deref(), Some(ID));
-    assert_eq!(owner.identity.get("container.id"), Some(&ID.into()));
+    // By its name it is the same container after it was made anew.
+    assert_eq!(
+        owner.identity.get("container.name"),
+        Some(&"shop-web-1".into())
+    );
+    assert_eq!(owner.identity.get("container.id"), None);
     assert!(Arc::ptr_eq(&owner, &table.owner(43)));
     assert_eq!(table.counters().instances, 1);
 }

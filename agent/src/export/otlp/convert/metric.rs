@@ -52,7 +52,7 @@ impl MetricBuilder {
 
     /// The points of `snapshot` by resource and metric.
     pub(in super::super) fn build(&mut self, snapshot: &Arc<Snapshot>) -> Built {
-        self.deltas.next_export();
+        self.deltas.next_export(snapshot);
         self.successions.next_export(snapshot);
         let mut by_resource: ByResource<Metric> = ByResource::new();
         let mut invalid = 0;

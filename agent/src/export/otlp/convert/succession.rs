@@ -8,7 +8,7 @@
 //! A receiver that keeps only `service.*` of a resource, as Prometheus does, sees a reset.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
     time::SystemTime,
 };
@@ -34,7 +34,7 @@ impl Successions {
         let addresses = by_address(snapshot);
         let present: HashSet<&Arc<Resource>> = addresses.values().copied().collect();
         if let Some(last) = self.last.replace(Arc::clone(snapshot)) {
-            self.find(&last, &present);
+            self.find(&last, snapshot, &present);
         }
         self.begun.retain(|resource, _| present.contains(resource));
         let identities: HashSet<&Attributes> = self
@@ -51,31 +51,55 @@ impl Successions {
     }
 
     /// Remembers what `last` told of the instances that have another resource among `present`.
-    fn find(&mut self, last: &Snapshot, present: &HashSet<&Arc<Resource>>) {
-        let addresses = by_address(last);
+    ///
+    /// An instance's identity may have changed as well, and several may have become one: then the
+    /// sum of what was told of them is what the new stream doesn't tell again.
+    fn find(&mut self, last: &Snapshot, now: &Snapshot, present: &HashSet<&Arc<Resource>>) {
         let by_identity: HashMap<&Attributes, &Arc<Resource>> = present
             .iter()
             .map(|resource| (&resource.identity, *resource))
             .collect();
+        let identity = |old: &'_ Arc<Resource>| {
+            let is_there = by_identity.contains_key(&old.identity);
+            let present = now.renames.present(&old.identity);
+            if is_there {
+                old.identity.clone()
+            } else {
+                present.clone()
+            }
+        };
+        let addresses = by_address(last);
         let mut renewed = HashSet::new();
-        for (address, old) in addresses {
-            if !present.contains(old)
-                && let Some(new) = by_identity.get(&old.identity)
-            {
-                renewed.insert(address);
+        for old in addresses.values().filter(|old| !present.contains(*old)) {
+            let identity = identity(old);
+            if let Some(new) = by_identity.get(&identity) {
                 self.begun.insert(Arc::clone(new), last.time);
+                self.told.retain(|series, _| series.identity != identity);
+                renewed.insert(identity);
             }
         }
+        let identities: HashMap<usize, Attributes> = addresses
+            .iter()
+            .map(|(address, old)| (*address, identity(old)))
+            .filter(|(_, identity)| renewed.contains(identity))
+            .collect();
         for family in &last.families {
             if !matches!(family.descriptor.kind, Kind::Counter | Kind::Histogram) {
                 continue;
             }
             for point in &family.points {
-                if renewed.contains(&Arc::as_ptr(&point.resource).addr()) {
-                    let series = Series::of(family.descriptor.name, point);
-                    self.told.insert(series, point.value.clone());
+                if let Some(identity) = identities.get(&Arc::as_ptr(&point.resource).addr()) {
+                    let series = Series::of(family.descriptor.name, point).named(identity);
+                    self.tell(series, &point.value);
                 }
             }
+        }
+    }
+
+    fn tell(&mut self, series: Series, value: &Value) {
+        match self.told.entry(series) {
+            Entry::Vacant(place) => drop(place.insert(value.clone())),
+            Entry::Occupied(mut place) => place.get_mut().add(value),
         }
     }
 
@@ -113,7 +137,7 @@ mod tests {
     use super::*;
     use crate::{
         export::otlp::tests::fixture::{DURATION, OPEN, REQUESTS, at},
-        metric::{Collector, Histogram},
+        metric::{Collector, Histogram, Renames},
     };
 
     fn shop(pid: i64) -> Arc<Resource> {
@@ -192,6 +216,59 @@ mod tests {
         );
         // Nothing is kept of those that are gone.
         assert_eq!((successions.begun.len(), successions.told.len()), (1, 2));
+    }
+
+    /// What an export tells of the services' requests, by name, as start and value; `renames` says
+    /// which were others before.
+    fn export_named(
+        successions: &mut Successions,
+        time: u64,
+        totals: &[(&'static str, u64)],
+        renames: &Renames,
+    ) -> Vec<(u64, Value)> {
+        let mut collector = Collector::new(shop(0), at(5));
+        for (name, total) in totals {
+            let identity = Attributes::from([("service.name", (*name).into())]);
+            let resource = Arc::new(Resource {
+                attributes: identity.clone(),
+                identity,
+            });
+            let value = Value::Integer(*total);
+            collector.push_for(&REQUESTS, resource, Attributes::none(), value);
+        }
+        collector.rename(&Arc::new(renames.clone()));
+        let snapshot = Arc::new(collector.finish(at(time)));
+        successions.next_export(&snapshot);
+        let points = snapshot.families.iter().flat_map(|family| &family.points);
+        points
+            .map(|point| {
+                let since = successions.since(REQUESTS.name, point);
+                let start = since.start.duration_since(at(0)).expect("after it");
+                (start.as_secs(), since.value)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_told_of_a_service_before_it_was_known_is_not_told_again() {
+        let named = |name: &'static str| Attributes::from([("service.name", name.into())]);
+        let mut renames = Renames::default();
+        let mut successions = Successions::default();
+        export_named(&mut successions, 10, &[("web", 100), ("sh", 7)], &renames);
+        renames.note(&named("web"), &named("shop"), false);
+        let told = export_named(&mut successions, 20, &[("shop", 103), ("sh", 8)], &renames);
+        assert_eq!(told, [(10, Value::Integer(3)), (5, Value::Integer(8))]);
+        // Another one turns out to be part of it: the stream begins anew with both.
+        renames.note(&named("sh"), &named("shop"), true);
+        let told = export_named(
+            &mut successions,
+            30,
+            &[("shop", 104), ("shop", 10)],
+            &renames,
+        );
+        assert_eq!(told, [(20, Value::Integer(3))]);
+        let told = export_named(&mut successions, 40, &[("shop", 120), ("web", 2)], &renames);
+        assert_eq!(told, [(20, Value::Integer(9)), (5, Value::Integer(2))]);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What is sent as the difference from the last export.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use crate::{
     export::otlp::config::TemporalityPreference,
-    metric::{Attributes, Histogram, Kind, Point, Value},
+    metric::{Attributes, Histogram, Kind, Point, Snapshot, Value},
 };
 
 /// Exports for which a series that is missing from the snapshot is still remembered. Without
@@ -36,6 +40,14 @@ impl Series {
             attributes: point.attributes.clone(),
         }
     }
+
+    /// The same series of a service with this identity.
+    pub(super) fn named(self, identity: &Attributes) -> Self {
+        Self {
+            identity: identity.clone(),
+            ..self
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -44,6 +56,16 @@ struct Last {
     time: SystemTime,
     value: Value,
     export: u64,
+}
+
+impl Last {
+    /// Takes in another series that has become one with this one.
+    fn add(&mut self, other: &Self) {
+        self.value.add(&other.value);
+        self.start = self.start.min(other.start);
+        self.time = self.time.max(other.time);
+        self.export = self.export.max(other.export);
+    }
 }
 
 /// A value and the time from which it counts.
@@ -71,11 +93,32 @@ impl Deltas {
         }
     }
 
-    /// Begins a new export, and forgets series that didn't show up for long.
-    pub(super) fn next_export(&mut self) {
+    /// Begins the export of `snapshot`, and forgets series that didn't show up for long. Those of
+    /// services whose identity has changed go on under the new one.
+    pub(super) fn next_export(&mut self, snapshot: &Snapshot) {
+        self.rename(snapshot);
         self.export += 1;
         let oldest = self.export.saturating_sub(REMEMBERED_EXPORTS);
         self.series.retain(|_, last| last.export >= oldest);
+    }
+
+    fn rename(&mut self, snapshot: &Snapshot) {
+        if self.series.is_empty() || snapshot.renames.is_empty() {
+            return;
+        }
+        let points = snapshot.families.iter().flat_map(|family| &family.points);
+        let present: HashSet<&Attributes> = points.map(|point| &point.resource.identity).collect();
+        let renamed = self.series.extract_if(|series, _| {
+            let identity = &series.identity;
+            !present.contains(identity) && snapshot.renames.present(identity) != identity
+        });
+        for (series, last) in renamed.collect::<Vec<_>>() {
+            let identity = snapshot.renames.present(&series.identity).clone();
+            match self.series.entry(series.named(&identity)) {
+                Entry::Vacant(place) => drop(place.insert(last)),
+                Entry::Occupied(mut place) => place.get_mut().add(&last),
+            }
+        }
     }
 
     /// What `point` added since the last export. A series that is new, or began anew, tells its
@@ -135,7 +178,7 @@ pub(super) fn difference(now: &Value, before: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Resource;
+    use crate::metric::{Collector, Descriptor, Renames, Resource, Unit};
     use std::time::Duration;
 
     fn point(start: u64, value: Value) -> Point {
@@ -155,12 +198,66 @@ mod tests {
         }
     }
 
+    const REQUESTS: Descriptor = Descriptor::counter("requests", "Requests", Unit::None);
+
+    fn named(name: &str) -> Arc<Resource> {
+        let identity = Attributes::from([("service.name", name.into())]);
+        Arc::new(Resource {
+            attributes: identity.clone(),
+            identity,
+        })
+    }
+
+    fn empty() -> Snapshot {
+        Collector::new(named("host"), at(0)).finish(at(0))
+    }
+
+    /// What one export tells of the services, by name; `renames` says which were others before.
+    fn export(
+        deltas: &mut Deltas,
+        time: u64,
+        totals: &[(&str, u64)],
+        renames: &Renames,
+    ) -> Vec<Option<Value>> {
+        let mut collector = Collector::new(named("host"), at(5));
+        for (name, total) in totals {
+            let value = Value::Integer(*total);
+            collector.push_for(&REQUESTS, named(name), Attributes::none(), value);
+        }
+        collector.rename(&Arc::new(renames.clone()));
+        let snapshot = collector.finish(at(time));
+        deltas.next_export(&snapshot);
+        let points = snapshot.families.iter().flat_map(|family| &family.points);
+        points
+            .map(|point| Some(deltas.take("requests", point, snapshot.time)?.value))
+            .collect()
+    }
+
+    #[test]
+    fn a_service_that_is_known_better_goes_on_with_its_deltas() {
+        let mut deltas = Deltas::new(TemporalityPreference::Delta);
+        let mut renames = Renames::default();
+        export(&mut deltas, 10, &[("web", 100), ("sh", 7)], &renames);
+        let identity = |name| named(name).identity.clone();
+        renames.note(&identity("web"), &identity("shop"), false);
+        let told = export(&mut deltas, 20, &[("shop", 103), ("sh", 8)], &renames);
+        let integer = |count| Some(Value::Integer(count));
+        assert_eq!(told, [integer(3), integer(1)]);
+        // Another one turns out to be part of it.
+        renames.note(&identity("sh"), &identity("shop"), true);
+        let told = export(&mut deltas, 30, &[("shop", 104), ("shop", 10)], &renames);
+        assert_eq!(told, [integer(3)]);
+        // One that is called as the first one was, is new.
+        let told = export(&mut deltas, 40, &[("shop", 114), ("web", 2)], &renames);
+        assert_eq!(told, [integer(0), integer(2)]);
+    }
+
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     fn take(deltas: &mut Deltas, start: u64, value: Value, time: u64) -> Option<(u64, Value)> {
-        deltas.next_export();
+        deltas.next_export(&empty());
         let since = deltas.take("m", &point(start, value), at(time))?;
         let start = since.start.duration_since(SystemTime::UNIX_EPOCH);
         Some((start.expect("after 1970").as_secs(), since.value))
@@ -198,7 +295,7 @@ mod tests {
     fn a_restarted_service_goes_on_with_its_deltas() {
         let mut deltas = Deltas::new(TemporalityPreference::Delta);
         take(&mut deltas, 5, Value::Integer(100), 10);
-        deltas.next_export();
+        deltas.next_export(&empty());
         let restarted = of_process(2, 5, Value::Integer(103));
         let since = deltas.take("m", &restarted, at(20)).expect("a delta");
         assert_eq!((since.start, since.value), (at(10), Value::Integer(3)));
@@ -234,14 +331,14 @@ mod tests {
     fn memory_of_vanished_series_ends() {
         let mut deltas = Deltas::new(TemporalityPreference::Delta);
         take(&mut deltas, 5, Value::Integer(7), 10);
-        deltas.next_export();
+        deltas.next_export(&empty());
         assert_eq!(
             take(&mut deltas, 5, Value::Integer(8), 20),
             Some((10, Value::Integer(1))),
             "a short absence is no new series"
         );
         for _ in 0..=REMEMBERED_EXPORTS {
-            deltas.next_export();
+            deltas.next_export(&empty());
         }
         assert!(deltas.series.is_empty());
     }

@@ -1,0 +1,178 @@
+//! Who saturates what: `use_saturation_by_service`, beside the host's own numbers.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use sonde_tests::{
+    agent::{Agent, INTERVAL},
+    lab::{Lab, finish},
+};
+
+use crate::support::SERVICE;
+
+const BY_SERVICE: &str = "use_saturation_by_service";
+const BLOCKS: &str = "20000";
+
+/// A file as a loop device.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(lab: &Lab) -> Result<Self> {
+        let file = lab.path().join("disk");
+        File::create(&file)?.set_len(128 << 20)?;
+        let device = finish(Command::new("losetup").args(["--find", "--show"]).arg(file))?;
+        Ok(Self(device.trim().into()))
+    }
+
+    fn name(&self) -> Result<&str> {
+        let name = self.0.file_name().and_then(|name| name.to_str());
+        name.context("a name")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
+    }
+}
+
+/// Reads a disk past the caches, block by block, under a name of its own.
+fn reader(lab: &Lab, program: &Path, disk: &Disk) -> Command {
+    let mut command = lab.command(program);
+    command
+        .arg(format!("if={}", disk.0.display()))
+        .args(["of=/dev/null", "bs=4k", "iflag=direct"])
+        .arg(format!("count={BLOCKS}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// What the host says of a disk's queue, and what its services do in sum.
+fn queue(agent: &Agent, disk: &str) -> Result<(f64, f64)> {
+    let metrics = agent.metrics()?;
+    let labels = [
+        ("resource", "disk"),
+        ("device", disk),
+        ("signal", "queue_length"),
+    ];
+    let host = metrics.sum("use_saturation", &labels).unwrap_or(0.0);
+    let services = metrics.sum(BY_SERVICE, &labels).unwrap_or(0.0);
+    Ok((host, services))
+}
+
+#[test]
+fn who_keeps_a_disk_busy_is_named_and_the_sum_is_the_hosts() -> Result<()> {
+    let lab = Lab::open()?;
+    let disk = Disk::new(&lab)?;
+    let name = disk.name()?;
+    let agent = lab.agent(&[])?;
+    let (program, service) = lab.copy("dd")?;
+    let mut sums = (0.0, 0.0);
+    let mut readings = 0;
+    let mut children = Vec::new();
+    for _ in 0..3 {
+        children.push(lab.start(&mut reader(&lab, &program, &disk), false)?);
+    }
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_mins(1) {
+        thread::sleep(INTERVAL);
+        let (host, services) = queue(&agent, name)?;
+        sums = (sums.0 + host, sums.1 + services);
+        readings += 1;
+        let mut ended = children
+            .iter_mut()
+            .map(sonde_tests::process::Process::ended);
+        if ended.all(|status| status.is_ok_and(|status| status.is_some())) {
+            break;
+        }
+    }
+    agent.two_snapshots()?;
+    let (host, services) = sums;
+    let differ = (host - services).abs() / host;
+    println!("{host} on the host, {services} in services, over {readings} readings");
+    ensure!(host > 0.0 && differ < 0.1, "{host} and {services}");
+
+    let of = [(SERVICE, &*service), ("system_device", name)];
+    let metrics = agent.metrics()?;
+    let blocks: f64 = BLOCKS.parse()?;
+    let moved = metrics.sum("block_io_bytes_total", &of);
+    ensure!(moved == Some(3.0 * blocks * 4096.0), "{moved:?}");
+    let operations = metrics.sum("block_operations_total", &of);
+    ensure!(operations == Some(3.0 * blocks), "{operations:?}");
+    let (host, services) = queue(&agent, name)?;
+    ensure!(host == 0.0 && services == 0.0, "quiet: {host}, {services}");
+    Ok(())
+}
+
+/// Listens with a backlog of 1 and accepts nobody, until it is told to.
+const SLOW: &str = "
+import socket, sys
+server = socket.socket()
+server.bind(('127.0.0.1', 0))
+server.listen(1)
+print(server.getsockname()[1], flush=True)
+sys.stdin.readline()
+while True:
+    server.accept()
+";
+
+#[test]
+fn a_server_that_is_slow_to_accept_is_named_and_a_quick_one_is_not() -> Result<()> {
+    let lab = Lab::open()?;
+    let agent = lab.agent(&[])?;
+    let script = lab.write("slow_accept.py", SLOW)?;
+    let mut command = lab.command("python3");
+    command.arg(&script).stdin(Stdio::piped());
+    let mut server = command.stdout(Stdio::piped()).spawn()?;
+    let result = overflow(&agent, &lab, &mut server);
+    let _ = server.kill();
+    let _ = server.wait();
+    result
+}
+
+fn overflow(agent: &Agent, lab: &Lab, server: &mut std::process::Child) -> Result<()> {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
+    let mut line = String::new();
+    let out = server.stdout.take().context("no output")?;
+    BufReader::new(out).read_line(&mut line)?;
+    let port = line.trim();
+    let address = format!("127.0.0.1:{port}").parse()?;
+    let ours = [("service_namespace", lab.namespace())];
+    let signal = |signal| [ours[0], ("resource", "tcp"), ("signal", signal)];
+    let at = [ours[0], ("server_port", port)];
+    agent.eventually("the listener", |metrics| {
+        let limit = metrics.sum("tcp_accept_queue_limit", &at)?;
+        let length = metrics.sum("tcp_accept_queue_length", &at)?;
+        let drops = metrics.sum("tcp_listen_drops_total", &at)?;
+        ((limit, length, drops) == (1.0, 0.0, 0.0)).then_some(())
+    })?;
+    let quick = Duration::from_millis(300);
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.extend(std::net::TcpStream::connect_timeout(&address, quick));
+    }
+    ensure!(open.len() == 2, "{} connections", open.len());
+    agent.eventually("the full queue", |metrics| {
+        let length = metrics.sum("tcp_accept_queue_length", &at)?;
+        let share = metrics.sum(BY_SERVICE, &signal("accept_queue_share"))?;
+        let drops = metrics.sum("tcp_listen_drops_total", &at)?;
+        (length >= 2.0 && share >= 1.0 && drops >= 2.0).then_some(())
+    })?;
+    let mut input = server.stdin.take().context("no input")?;
+    writeln!(input, "accept")?;
+    agent.eventually("the empty queue", |metrics| {
+        let length = metrics.sum("tcp_accept_queue_length", &at)?;
+        let share = metrics.sum(BY_SERVICE, &signal("accept_queue_share"))?;
+        let rate = metrics.sum(BY_SERVICE, &signal("listen_drop_rate"))?;
+        (length == 0.0 && share == 0.0 && rate == 0.0).then_some(())
+    })?;
+    Ok(())
+}

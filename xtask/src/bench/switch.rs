@@ -1,0 +1,135 @@
+//! The time of a context switch, bare, under an empty program and under the agent's scheduler hook.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Write as _},
+    thread,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::{Pid, pipe},
+};
+
+use super::{
+    Plan,
+    empty::Empty,
+    figure::{Figure, Goal, Kind},
+};
+
+/// Times that a byte goes there and back, a switch each way, between two looks at the clock; and how
+/// often that is done. The least of them stands: what else the machine does only adds to it.
+const ROUND_TRIPS: u32 = 2_000;
+const BATCHES: u32 = 200;
+
+/// One round: nanoseconds per switch of each variant.
+struct Round {
+    bare: f64,
+    empty: f64,
+    agent: f64,
+}
+
+pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
+    let mut rounds = Vec::new();
+    for round in 0..plan.rounds {
+        eprintln!("    round {} of {}", round + 1, plan.rounds);
+        rounds.push(Round {
+            bare: time_per_switch()?,
+            empty: {
+                let _empty = Empty::at(c"sched_switch").context("attaching the empty program")?;
+                time_per_switch()?
+            },
+            agent: {
+                let _agent = plan.agent.start(&ALONE)?;
+                time_per_switch()?
+            },
+        });
+    }
+    let column = |of: fn(&Round) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
+    let figure = |name: &str, base, with, kind, goal| Figure {
+        name: name.to_owned(),
+        unit: "ns",
+        base,
+        with,
+        kind,
+        goal,
+    };
+    let bare = || column(|round| round.bare);
+    let empty = || column(|round| round.empty);
+    let agent = || column(|round| round.agent);
+    Ok(vec![
+        figure(
+            "context switch, empty program / bare",
+            bare(),
+            empty(),
+            Kind::Ratio,
+            None,
+        ),
+        figure(
+            "context switch, agent / empty program",
+            empty(),
+            agent(),
+            Kind::Ratio,
+            None,
+        ),
+        figure(
+            "context switch, agent - empty program",
+            empty(),
+            agent(),
+            Kind::Difference,
+            Some(Goal::AtMost(100.0)),
+        ),
+    ])
+}
+
+/// The scheduler's hooks and nothing else.
+const ALONE: [&str; 5] = [
+    "--no-collector.process",
+    "--no-collector.syscall",
+    "--no-collector.tcp",
+    "--no-collector.http",
+    "--no-collector.block",
+];
+
+/// Nanoseconds per switch between two threads on one CPU that hand a byte to each other.
+fn time_per_switch() -> Result<f64> {
+    let (read_there, write_there) = pipe()?;
+    let (read_back, write_back) = pipe()?;
+    let answer = thread::spawn(move || -> io::Result<()> {
+        stay()?;
+        let (mut read, mut write) = (File::from(read_there), File::from(write_back));
+        let mut byte = [0; 1];
+        while read.read(&mut byte)? == 1 {
+            write.write_all(&byte)?;
+        }
+        Ok(())
+    });
+    let asked = thread::spawn(move || -> io::Result<f64> {
+        stay()?;
+        let (mut write, mut read) = (File::from(write_there), File::from(read_back));
+        let mut byte = [0; 1];
+        let mut least = f64::INFINITY;
+        for _ in 0..BATCHES {
+            let start = Instant::now();
+            for _ in 0..ROUND_TRIPS {
+                write.write_all(&byte)?;
+                read.read_exact(&mut byte)?;
+            }
+            least = least.min(start.elapsed().as_secs_f64());
+        }
+        Ok(least * 1e9 / f64::from(2 * ROUND_TRIPS))
+    });
+    let time = asked.join().expect("it doesn't panic")?;
+    answer.join().expect("it doesn't panic")?;
+    Ok(time)
+}
+
+/// Keeps the calling thread on the first CPU.
+fn stay() -> io::Result<()> {
+    let mut first = CpuSet::new();
+    first.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &first)?;
+    Ok(())
+}
