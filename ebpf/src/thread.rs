@@ -64,6 +64,19 @@ impl<T> TaskStorage<T> {
         };
         (!value.is_null()).then_some(value.cast())
     }
+
+    /// The value, made if there is none. When two CPUs make it at once, the kernel gives the second
+    /// nothing, which then finds the first one's.
+    #[inline(always)]
+    fn get_or_new(&self, task: &Task<Direct>) -> Option<*mut T> {
+        let value = self
+            .get(task, BPF_LOCAL_STORAGE_GET_F_CREATE)
+            .or_else(|| self.get(task, 0));
+        if value.is_none() {
+            fault(Fault::ThreadStateFull);
+        }
+        value
+    }
 }
 
 /// States on the tasks.
@@ -134,11 +147,7 @@ impl Store for Storage {
 
     #[inline(always)]
     fn create(task: &Task<Direct>) -> Option<*mut Thread> {
-        let thread = THREADS.get(task, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        if thread.is_none() {
-            fault(Fault::ThreadStateFull);
-        }
-        thread
+        THREADS.get_or_new(task)
     }
 
     #[inline(always)]
@@ -153,11 +162,7 @@ impl Store for Storage {
 
     #[inline(always)]
     fn dead_or_new(leader: &Task<Direct>) -> Option<*mut Usage> {
-        let dead = DEAD_THREADS.get(leader, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        if dead.is_none() {
-            fault(Fault::ThreadStateFull);
-        }
-        dead
+        DEAD_THREADS.get_or_new(leader)
     }
 
     #[inline(always)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use sonde::probe::FAMILIES;
 use sonde_tests::{exposition::Metrics, lab::Lab, reference};
 
 use crate::support::{curl, nginx};
@@ -118,10 +119,9 @@ fn health_and_readiness_are_told() -> Result<()> {
     assert!(status.success(), "{status}");
     println!("stopped after {took:?}");
     // With nothing to observe, the agent says that it isn't doing its job.
-    let off = ["http", "tcp", "syscall", "process", "sched", "block"];
-    let off: Vec<String> = off
+    let off: Vec<String> = FAMILIES
         .iter()
-        .map(|family| format!("--no-collector.{family}"))
+        .map(|family| format!("--no-collector.{}", family.name))
         .collect();
     let flags: Vec<&str> = off.iter().map(String::as_str).collect();
     let mut agent =

@@ -7,7 +7,10 @@ use std::{
     io::Read as _,
     net::TcpListener,
     os::fd::AsFd as _,
-    sync::{Condvar, Mutex},
+    sync::{
+        Condvar, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -20,13 +23,16 @@ use nix::{
     unistd::{SysconfVar, pipe, sysconf},
 };
 use sonde::{kernel::sweep, probe::sched::SWEEPS};
-use sonde_common::event::{
-    process::Exit,
-    sched::{FIRST_WAIT_BUCKET, Process, Sleep, Usage, WAIT_BUCKETS},
+use sonde_common::{
+    event::{
+        process::Exit,
+        sched::{FIRST_WAIT_BUCKET, Process, Sleep, Usage, WAIT_BUCKETS},
+    },
+    fault::Fault,
 };
 
 use crate::{
-    child::{Child, Workload, hear, tell},
+    child::{Child, Workload, command, hear, tell},
     harness::Test,
     observed::{Observed, Seen},
 };
@@ -43,6 +49,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "sched::threads_leave_what_they_used_to_their_process",
         run: threads_leave_what_they_used_to_their_process,
+    },
+    Test {
+        name: "sched::threads_that_end_at_once_all_count",
+        run: threads_that_end_at_once_all_count,
     },
     Test {
         name: "sched::waiting_tasks_are_counted_and_wait_longer_under_load",
@@ -70,6 +80,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "threads-that-work",
         run: threads_that_work,
+    },
+    Workload {
+        name: "threads-that-end",
+        run: threads_that_end,
     },
 ];
 
@@ -331,6 +345,36 @@ fn threads_leave_what_they_used_to_their_process(observed: &mut Observed) -> Res
     ensure!(lock >= 5 * TIME.as_nanos() as u64, "{lock} ns joining");
     let lifetime = Duration::from_nanos(exit.lifetime);
     ensure!(lifetime >= 6 * TIME && lifetime < 60 * TIME, "{lifetime:?}");
+    Ok(())
+}
+
+/// So many processes one after another, with two threads each that end as nearly at once as they can.
+fn threads_that_end(arguments: &[&str]) -> Result<()> {
+    if let [rounds] = arguments {
+        for _ in 0..rounds.parse()? {
+            ensure!(command("threads-that-end", &[])?.status()?.success());
+        }
+        return Ok(());
+    }
+    let here = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                here.fetch_add(1, Ordering::AcqRel);
+                while here.load(Ordering::Acquire) < 2 {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+fn threads_that_end_at_once_all_count(observed: &mut Observed) -> Result<()> {
+    let before = observed.faults(Fault::ThreadStateFull)?;
+    observed.run("threads-that-end", &["100"])?;
+    let lost = observed.faults(Fault::ThreadStateFull)? - before;
+    ensure!(lost == 0, "{lost} of 200 threads");
     Ok(())
 }
 
