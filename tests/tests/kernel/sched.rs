@@ -340,7 +340,9 @@ fn threads_leave_what_they_used_to_their_process(observed: &mut Observed) -> Res
     let busy = usage.cpu + usage.queued;
     let rested = usage.slept[Sleep::Other as usize];
     let lock = usage.slept[Sleep::Lock as usize];
-    ensure!(busy >= 4 * TIME.as_nanos() as u64, "{busy} ns busy");
+    // What a hypervisor takes from a CPU is no time of the thread on it.
+    let left = 4 * TIME.as_nanos() as u64 * 95 / 100;
+    ensure!(busy >= left, "{busy} ns busy");
     ensure!(rested >= 4 * TIME.as_nanos() as u64, "{rested} ns at rest");
     ensure!(lock >= 5 * TIME.as_nanos() as u64, "{lock} ns joining");
     let lifetime = Duration::from_nanos(exit.lifetime);
