@@ -76,8 +76,7 @@ faults! {
     TlsUnbound = 10 => "tls_unbound", Lost;
     /// Bytes moved in a way that no hook sees (splice out of a socket, `io_uring` before 6.3).
     UnseenBytes = 11 => "unseen_bytes", Lost;
-    /// There was no room for a thread's state, or two threads shared a slot: what it slept for and its
-    /// waits for a CPU are not known.
+    /// There was no room for a thread's state: what it slept for and its waits for a CPU are not known.
     ThreadStateFull = 12 => "thread_state_full", Lost;
     /// No room to follow a block request, or for a disk's latencies.
     BlockMapFull = 13 => "block_map_full", Lost;

@@ -57,6 +57,17 @@ fields! {
     TaskState = "task_struct": "__state" | "state";
     /// What it waited for a CPU so far, nanoseconds; there with `CONFIG_SCHED_INFO`.
     TaskRunDelay = "task_struct": "sched_info.run_delay";
+    /// When it last got a CPU, on the scheduler's clock.
+    TaskLastArrival = "task_struct": "sched_info.last_arrival";
+    /// Since when it waits for a CPU, on the scheduler's clock; 0 when it doesn't.
+    TaskLastQueued = "task_struct": "sched_info.last_queued";
+    /// Its run queue of the fair class, whatever its own class; there with
+    /// `CONFIG_FAIR_GROUP_SCHED`.
+    TaskCfsRq = "task_struct": "se.cfs_rq";
+    /// The run queue of the CPU.
+    CfsRqRq = "cfs_rq": "rq";
+    /// The scheduler's clock of that CPU.
+    RqClock = "rq": "clock";
     /// What it ran so far, nanoseconds.
     TaskRuntime = "task_struct": "se.sum_exec_runtime";
     /// Of that in user mode, as the tick samples it.
@@ -127,12 +138,16 @@ fields! {
     FdtableOpenFds = "fdtable": "open_fds";
     /// Array of open files.
     FdtableFd = "fdtable": "fd";
+    /// What can be done with the file.
+    FileOp = "file": "f_op";
     /// The file's inode.
     FileInode = "file": "f_inode";
     /// For a socket, its `struct socket`.
     FilePrivateData = "file": "private_data";
     /// File type and mode.
     InodeMode = "inode": "i_mode";
+    /// The file that a socket is open as.
+    SocketFile = "socket": "file";
     /// The socket's `struct sock`.
     SocketSk = "socket": "sk";
     /// Address family.

@@ -1,8 +1,11 @@
 //! Who is running: the current task, and whether it is the agent.
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf};
+use aya_ebpf::helpers::{
+    bpf_get_current_pid_tgid,
+    generated::{bpf_get_current_task, bpf_get_current_task_btf},
+};
 
-use crate::kernel::{Direct, Task};
+use crate::kernel::{Direct, Probed, Task};
 
 /// Thread group of the agent, which is never observed; set by it before the programs are loaded.
 #[unsafe(no_mangle)]
@@ -44,6 +47,13 @@ pub(crate) fn is_self(tgid: u32) -> bool {
 pub(crate) fn task() -> Task<Direct> {
     // SAFETY: the current task is always there.
     Task::new(unsafe { bpf_get_current_task_btf() } as *const u8)
+}
+
+/// The scheduler's clock as of this CPU's last look at it.
+#[inline(always)]
+pub(crate) fn clock() -> u64 {
+    // SAFETY: the helper takes nothing and always succeeds.
+    Task::<Probed>::new(unsafe { bpf_get_current_task() } as *const u8).clock()
 }
 
 /// Those of the current task.

@@ -2,7 +2,7 @@
 //!
 //! [`Storage`] keeps them on the tasks (`BPF_MAP_TYPE_TASK_STORAGE`, in tracing programs since
 //! kernel 5.12): found by one pointer, freed with the task, made where no lock of the scheduler is
-//! held. Older kernels use [`Table`], an array indexed by thread id.
+//! held. Older kernels use [`Table`], a map by thread id.
 
 use core::ptr::null;
 
@@ -10,10 +10,10 @@ use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::generated::bpf_task_storage_get,
     macros::{btf_map, map},
-    maps::{Array, HashMap},
+    maps::HashMap,
 };
 use sonde_common::{
-    event::sched::{DEAD, SLEEPS, SLOTS, Thread, Usage, Waits},
+    event::sched::{DEAD, SLEEPS, THREADS as LIVE, Thread, Usage, Waits},
     fault::Fault,
 };
 
@@ -89,7 +89,7 @@ static DEAD_THREADS: TaskStorage<Usage> = TaskStorage::new();
 
 /// States by thread id. The agent makes it small where it isn't used.
 #[map]
-static THREAD_TABLE: Array<Thread> = Array::with_max_entries(SLOTS, 0);
+static THREAD_TABLE: HashMap<u32, Thread> = HashMap::with_max_entries(LIVE, 0);
 
 /// What threads that have ended used, by process.
 #[map]
@@ -98,14 +98,11 @@ static DEAD_TABLE: HashMap<u32, Usage> = HashMap::with_max_entries(DEAD, 0);
 /// In read-only data: much of a program's stack.
 static NEW: Thread = Thread {
     since: 0,
-    away: 0,
     queued: 0,
     sleep: 0,
     ended: 0,
     slept: [0; SLEEPS],
     waits: Waits::EMPTY,
-    tid: 0,
-    pad: 0,
 };
 static NOTHING: Usage = Usage::EMPTY;
 
@@ -116,10 +113,10 @@ pub(crate) trait Store {
 
     /// The state of a thread, if it has one.
     fn find(task: &Task<Self::Access>) -> Option<*mut Thread>;
-    /// A state for a thread that has none, all zero but for the id.
+    /// A new state for a thread, all zero.
     fn create(task: &Task<Self::Access>) -> Option<*mut Thread>;
     /// Forgets a thread that has ended.
-    fn remove(thread: *mut Thread);
+    fn remove(task: &Task<Self::Access>);
     /// What threads of a process used that have ended, by its leader.
     fn dead(leader: &Task<Self::Access>) -> Option<*mut Usage>;
     /// The same, made if there is none.
@@ -131,7 +128,7 @@ pub(crate) trait Store {
 /// States on the tasks.
 pub(crate) enum Storage {}
 
-/// States in an array indexed by thread id.
+/// States in a map by thread id.
 pub(crate) enum Table {}
 
 /// No states: for programs that can't name a task to the kernel.
@@ -151,7 +148,7 @@ impl Store for Storage {
     }
 
     #[inline(always)]
-    fn remove(_: *mut Thread) {
+    fn remove(_: &Task<Direct>) {
         // Goes with its task.
     }
 
@@ -176,33 +173,24 @@ impl Store for Table {
 
     #[inline(always)]
     fn find(task: &Task<Direct>) -> Option<*mut Thread> {
-        let tid = task.pid();
-        let slot = THREAD_TABLE.get_ptr_mut(tid & (SLOTS - 1))?;
-        // SAFETY: a live map value.
-        (unsafe { (*slot).tid } == tid).then_some(slot)
+        THREAD_TABLE.get_ptr_mut(&task.pid())
     }
 
     #[inline(always)]
     fn create(task: &Task<Direct>) -> Option<*mut Thread> {
         let tid = task.pid();
-        let slot = THREAD_TABLE.get_ptr_mut(tid & (SLOTS - 1))?;
-        // SAFETY: a live map value. Whoever finds it free first has it; that two do at once is as
-        // unlikely as it is harmless: one of them doesn't find its id.
-        unsafe {
-            if (*slot).tid != 0 && (*slot).tid != tid {
-                fault(Fault::ThreadStateFull);
-                return None;
-            }
-            *slot = NEW;
-            (*slot).tid = tid;
+        // Whatever stands there is of another thread, which had the same id.
+        let _ = THREAD_TABLE.insert(&tid, &NEW, 0);
+        let thread = THREAD_TABLE.get_ptr_mut(&tid);
+        if thread.is_none() {
+            fault(Fault::ThreadStateFull);
         }
-        Some(slot)
+        thread
     }
 
     #[inline(always)]
-    fn remove(thread: *mut Thread) {
-        // SAFETY: a live map value.
-        unsafe { (*thread).tid = 0 };
+    fn remove(task: &Task<Direct>) {
+        let _ = THREAD_TABLE.remove(&task.pid());
     }
 
     #[inline(always)]
@@ -245,7 +233,7 @@ impl Store for Nowhere {
     }
 
     #[inline(always)]
-    fn remove(_: *mut Thread) {}
+    fn remove(_: &Task<Probed>) {}
 
     #[inline(always)]
     fn dead(_: &Task<Probed>) -> Option<*mut Usage> {

@@ -101,13 +101,21 @@ impl Kernel {
         size.map_or(0, |size| THREAD_SIZE - size)
     }
 
-    /// Whether the scheduler adds up how long each task waits for a CPU (`CONFIG_SCHED_INFO`).
-    pub fn has_run_delay(&self) -> Result<(), String> {
-        match &self.btf {
-            Err(error) => Err(format!("no kernel types: {error}")),
-            Ok(btf) if btf.offset("task_struct", "sched_info.run_delay").is_some() => Ok(()),
-            Ok(_) => Err("the kernel has no CONFIG_SCHED_INFO".to_owned()),
+    /// Whether the scheduler adds up how long each task waits for a CPU, and a task leads to its
+    /// CPU's clock.
+    pub fn has_task_times(&self) -> Result<(), String> {
+        const MEMBERS: [(&str, &str, &str); 2] = [
+            ("task_struct", "sched_info.run_delay", "CONFIG_SCHED_INFO"),
+            ("cfs_rq", "rq", "CONFIG_FAIR_GROUP_SCHED"),
+        ];
+        let btf = self.btf.as_ref();
+        let btf = btf.map_err(|error| format!("no kernel types: {error}"))?;
+        for (structure, member, option) in MEMBERS {
+            if btf.offset(structure, member).is_none() {
+                return Err(format!("the kernel has no {option}"));
+            }
         }
+        Ok(())
     }
 
     /// Number of the first reason for which a packet is dropped; none where the kernel tells no

@@ -60,7 +60,7 @@ const fn by_store(name: &'static str, storage: &'static str, table: &'static str
 
 /// Kernel 5.12 and later.
 pub(super) fn with_storage(kernel: &Kernel) -> Result<(), String> {
-    kernel.has_run_delay()?;
+    kernel.has_task_times()?;
     if kernel.has_task_storage() {
         Ok(())
     } else {
@@ -70,7 +70,7 @@ pub(super) fn with_storage(kernel: &Kernel) -> Result<(), String> {
 
 /// Kernels before 5.12.
 pub(super) fn without_storage(kernel: &Kernel) -> Result<(), String> {
-    kernel.has_run_delay()?;
+    kernel.has_task_times()?;
     if kernel.has_task_storage() {
         Err("only used where states can't be kept on tasks".to_owned())
     } else {

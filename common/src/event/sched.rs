@@ -6,9 +6,8 @@
 
 use crate::{hist, pod};
 
-/// Slots for threads where their states don't live on the tasks, indexed by thread id; a power of
-/// two.
-pub const SLOTS: u32 = 8_192;
+/// Threads that have states where these don't live on the tasks.
+pub const THREADS: u32 = 16_384;
 /// Processes of which threads have ended, where their sums don't live on the tasks.
 pub const DEAD: u32 = 1_024;
 
@@ -81,10 +80,8 @@ impl Waits {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// When it left its CPU: `CLOCK_MONOTONIC` in nanoseconds; 0 while it has one.
+    /// When it last left its CPU, on the scheduler's clock; 0 before it has had one.
     pub since: u64,
-    /// For how long it had been away when it got the CPU that it has; 0 once that is sorted out.
-    pub away: u64,
     /// The scheduler's sum of its waits, as far as they are sorted out.
     pub queued: u64,
     /// What it left its CPU for: a [`Sleep`].
@@ -96,10 +93,6 @@ pub struct Thread {
     pub slept: [u64; SLEEPS],
     /// Its waits for a CPU.
     pub waits: Waits,
-    /// Thread id, where several may have one slot.
-    pub tid: u32,
-    /// Explicit padding.
-    pub pad: u32,
 }
 
 /// What a thread, or a process, has used so far.
@@ -189,7 +182,7 @@ pub struct Process {
 pub const UNKNOWN_DESCRIPTORS: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Waits>() == 120);
-const _: () = assert!(size_of::<Thread>() == 32 + 32 + 120 + 8);
+const _: () = assert!(size_of::<Thread>() == 24 + 32 + 120);
 const _: () = assert!(size_of::<Usage>() == 14 * 8 + 120);
 const _: () = assert!(size_of::<Task>() == 16 + size_of::<Usage>());
 const _: () = assert!(size_of::<Process>() == 40);

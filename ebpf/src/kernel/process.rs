@@ -2,7 +2,7 @@
 
 use sonde_common::field::{ABSENT, Field};
 
-use super::{Access, Memory, Probed, Signal, Task, probe};
+use super::{Access, Memory, Probed, Signal, Structure, Task, probe};
 
 /// Place of the bit `in_iowait` in `task_struct`, in bits; set by the agent.
 #[unsafe(no_mangle)]
@@ -29,6 +29,10 @@ numbers! {
     runtime = TaskRuntime as u64;
     /// Nanoseconds that it waited for one.
     run_delay = TaskRunDelay as u64;
+    /// When it last got a CPU, on the scheduler's clock.
+    last_arrival = TaskLastArrival as u64;
+    /// Since when it waits for a CPU, on the scheduler's clock; 0 when it doesn't.
+    last_queued = TaskLastQueued as u64;
     /// Nanoseconds in user mode, as the tick samples them.
     user_time = TaskUtime as u64;
     /// Nanoseconds in the kernel, as the tick samples them.
@@ -45,6 +49,8 @@ numbers! {
     read_bytes = TaskReadBytes as u64;
     /// Bytes for storage.
     write_bytes = TaskWriteBytes as u64;
+    /// `PF_*`
+    flags = TaskFlags as u32;
     /// `EXIT_*`; 0 while it lives.
     exit_state = TaskExitState as u32;
     /// Start on the monotonic clock, nanoseconds.
@@ -95,6 +101,16 @@ impl<A: Access> Task<A> {
         self.relative(Field::TaskGroupLeader)
     }
 
+    /// The scheduler's clock as of the last time that the task's CPU looked at it: at every switch, and
+    /// at the tick of one that is busy.
+    #[inline(always)]
+    pub(crate) fn clock(&self) -> u64 {
+        self.pointer(Field::TaskCfsRq)
+            .and_then(|fair| Structure::<A>::new(fair).follow(Field::CfsRqRq))
+            .and_then(|queue| queue.get(Field::RqClock))
+            .unwrap_or(0)
+    }
+
     /// What the threads of its process share.
     #[inline(always)]
     pub(crate) fn signal(&self) -> Option<Signal<A>> {
@@ -117,7 +133,14 @@ impl<A: Access> Task<A> {
     #[inline(always)]
     pub(crate) fn is_kernel_thread(&self) -> bool {
         const PF_KTHREAD: u32 = 0x0020_0000;
-        self.get::<u32>(Field::TaskFlags).unwrap_or(0) & PF_KTHREAD != 0
+        self.flags() & PF_KTHREAD != 0
+    }
+
+    /// Whether it is about to end or has ended.
+    #[inline(always)]
+    pub(crate) fn is_ending(&self) -> bool {
+        const PF_EXITING: u32 = 0x0000_0004;
+        self.flags() & PF_EXITING != 0
     }
 
     /// Whether it sleeps for storage (`io_schedule`).

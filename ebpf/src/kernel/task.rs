@@ -1,5 +1,7 @@
 //! `struct task_struct`, and what hangs on it.
 
+use core::cell::UnsafeCell;
+
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel as read_kernel;
 use sonde_common::field::Field;
 
@@ -160,14 +162,61 @@ pub(crate) fn socket_of_file(file: *const u8) -> Option<Sock<Probed>> {
     Some(Sock::new(sk))
 }
 
+/// The file operations that all sockets have and nothing else; 0 until the first is seen.
+static SOCKET_OPS: Word = Word(UnsafeCell::new(0));
+
+/// A word that all CPUs may read and write; LLVM has no atomic loads for BPF, whose plain ones of a
+/// word are.
+struct Word(UnsafeCell<u64>);
+
+// SAFETY: a word is read and written as a whole.
+unsafe impl Sync for Word {}
+
+impl Word {
+    #[inline(always)]
+    fn load(&self) -> u64 {
+        // SAFETY: it lives for ever; volatile because others write to it.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    #[inline(always)]
+    fn store(&self, value: u64) {
+        // SAFETY: as above.
+        unsafe { self.0.get().write_volatile(value) };
+    }
+}
+
 /// Whether a `struct file` is a socket.
 #[inline(always)]
 fn is_socket(file: *const u8) -> bool {
+    let Some(operations) = probe::<u64>(file, Field::FileOp) else {
+        return false;
+    };
+    let known = SOCKET_OPS.load();
+    if known != 0 {
+        return operations == known;
+    }
+    let is_socket = is_open_socket(file);
+    if is_socket {
+        SOCKET_OPS.store(operations);
+    }
+    is_socket
+}
+
+/// The same the long way: by its type, and that a socket is behind it, which isn't so where the name of
+/// one is opened with `O_PATH`.
+#[inline(always)]
+fn is_open_socket(file: *const u8) -> bool {
     const S_IFMT: u16 = 0o170_000;
     const S_IFSOCK: u16 = 0o140_000;
     let mode: Option<u16> =
         probe_pointer(file, Field::FileInode).and_then(|inode| probe(inode, Field::InodeMode));
-    mode.is_some_and(|mode| mode & S_IFMT == S_IFSOCK)
+    if mode.is_none_or(|mode| mode & S_IFMT != S_IFSOCK) {
+        return false;
+    }
+    let behind = probe_pointer(file, Field::FilePrivateData)
+        .and_then(|socket| probe_pointer(socket, Field::SocketFile));
+    behind == Some(file)
 }
 
 /// The path given to exec, from `struct linux_binprm`.

@@ -183,9 +183,7 @@ fn on_exit<S: Store>(task: &Task<S::Access>) {
     if !ends_now(&process) {
         if !task.is_leader() {
             rest(tgid, process.start_time, &record.usage);
-            if let Some(thread) = S::find(task) {
-                S::remove(thread);
-            }
+            S::remove(task);
         }
         return;
     }
@@ -196,7 +194,9 @@ fn on_exit<S: Store>(task: &Task<S::Access>) {
         usage::add_dead::<S>(&mut record.usage, &leader);
         record.lifetime = age(&leader);
         S::bury(&leader);
+        S::remove(&leader);
     }
+    S::remove(task);
     record.header = header(Kind::Exit);
     record.header.tgid = tgid;
     record.start_time = process.start_time;

@@ -9,7 +9,6 @@ mod sweep;
 pub(crate) mod usage;
 
 use aya_ebpf::{
-    helpers::bpf_ktime_get_ns,
     macros::{btf_tracepoint, map},
     maps::PerCpuArray,
     programs::BtfTracePointContext,
@@ -17,6 +16,7 @@ use aya_ebpf::{
 use sonde_common::event::sched::{Sleep, Thread, Usage, WAIT_BUCKETS, Waits};
 
 use crate::{
+    current,
     kernel::{Access, Direct, Task},
     probe::process::is_told,
     scratch::bounded,
@@ -38,14 +38,14 @@ static LAST: PerCpuArray<Usage> = PerCpuArray::with_max_entries(1, 0);
 /// `sched_switch(preempt, prev, next, ...)`
 #[btf_tracepoint(function = "sched_switch")]
 pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
-    on_switch::<Storage>(ctx.arg(0), &Task::new(ctx.arg(1)), &Task::new(ctx.arg(2)));
+    on_switch::<Storage>(ctx.arg(0), &Task::new(ctx.arg(1)));
     0
 }
 
 /// The same before 5.12.
 #[btf_tracepoint(function = "sched_switch")]
 pub(crate) fn sched_switch_table(ctx: BtfTracePointContext) -> i32 {
-    on_switch::<Table>(ctx.arg(0), &Task::new(ctx.arg(1)), &Task::new(ctx.arg(2)));
+    on_switch::<Table>(ctx.arg(0), &Task::new(ctx.arg(1)));
     0
 }
 
@@ -81,93 +81,87 @@ pub(crate) fn thread_end_table(ctx: BtfTracePointContext) -> i32 {
 /// and allocating may want to wake somebody up.
 #[inline(always)]
 fn on_new<S: Store<Access = Direct>>(child: &Task<Direct>) {
-    if let Some(thread) = S::create(child) {
-        // SAFETY: a live map value of a thread that hasn't run yet.
-        unsafe {
-            (*thread).since = now();
-            (*thread).sleep = Sleep::Other as u32;
-        }
-    }
+    S::create(child);
 }
 
 #[inline(always)]
-fn on_switch<S: Store<Access = Direct>>(preempted: u64, from: &Task<Direct>, to: &Task<Direct>) {
-    let now = now();
+fn on_switch<S: Store<Access = Direct>>(preempted: u64, from: &Task<Direct>) {
     // The idle task of each CPU has the id 0.
-    if from.pid() != 0
-        && let Some(thread) = S::find(from)
-    {
-        // SAFETY: a live map value; a thread is switched from on one CPU at a time.
-        leave(unsafe { &mut *thread }, from, preempted & 1 != 0, now);
+    if from.pid() == 0 {
+        return;
     }
-    if to.pid() != 0
-        && let Some(thread) = S::find(to)
-    {
-        // SAFETY: as above.
-        arrive(unsafe { &mut *thread }, now);
+    if let Some(thread) = S::find(from) {
+        // SAFETY: a live map value; a thread is switched from on one CPU at a time.
+        leave(unsafe { &mut *thread }, from, preempted & 1 != 0);
     }
 }
 
 #[inline(always)]
-fn leave(thread: &mut Thread, task: &Task<Direct>, preempted: bool, now: u64) {
+fn leave(thread: &mut Thread, task: &Task<Direct>, preempted: bool) {
     if thread.ended != 0 {
         return;
     }
-    let queued = task.run_delay();
-    settle(thread, queued);
-    thread.queued = queued;
+    settle(thread, task);
     thread.sleep = if preempted || task.state() == 0 {
         // It goes on waiting for a CPU, which the scheduler counts.
         Sleep::Other
     } else {
         sleep::of(task)
     } as u32;
-    thread.since = now;
-}
-
-#[inline(always)]
-fn arrive(thread: &mut Thread, now: u64) {
-    if thread.since != 0 {
-        thread.away = now.wrapping_sub(thread.since);
-        thread.since = 0;
-    }
+    thread.since = task.clock();
 }
 
 /// Tells apart how long the thread slept and how long it waited before it got the CPU that it has.
-/// `queued` is the scheduler's sum of its waits.
 #[inline(always)]
-fn settle(thread: &mut Thread, queued: u64) {
-    if thread.away == 0 {
+fn settle(thread: &mut Thread, task: &Task<Direct>) {
+    let arrived = task.last_arrival();
+    // One that was there before the programs has been on this CPU since.
+    if arrived <= thread.since {
         return;
     }
+    let queued = task.run_delay();
     let waited = queued.wrapping_sub(thread.queued);
+    thread.queued = queued;
     thread.waits.sum = thread.waits.sum.wrapping_add(waited);
     let bucket = bounded::<31>(Waits::bucket(waited) as u32);
     if bucket < WAIT_BUCKETS {
         thread.waits.buckets[bucket] = thread.waits.buckets[bucket].wrapping_add(1);
     }
-    if thread.away > waited {
+    let slept = slept(thread, arrived, waited);
+    if slept != 0 {
         let sleep = bounded::<3>(thread.sleep);
         // SAFETY: one of four. Checked indexing would bring in a way to panic.
-        unsafe { *thread.slept.as_mut_ptr().add(sleep) += thread.away - waited };
+        unsafe { *thread.slept.as_mut_ptr().add(sleep) += slept };
     }
-    thread.away = 0;
 }
 
-/// What a thread sleeps for that is asleep or has just come back, and how long so far: the part of its
-/// absence that its sums don't have yet.
+/// What of an absence that has ended wasn't spent waiting. A new thread has never slept.
 #[inline(always)]
-fn settle_view<A: Access>(thread: &Thread, task: &Task<A>) -> (usize, u64) {
-    let sleep = bounded::<3>(thread.sleep);
-    if thread.away != 0 {
-        let waited = task.run_delay().wrapping_sub(thread.queued);
-        return (sleep, thread.away.saturating_sub(waited));
+fn slept(thread: &Thread, arrived: u64, waited: u64) -> u64 {
+    if thread.since == 0 {
+        return 0;
     }
-    let since = thread.since;
-    if since != 0 && task.state() != 0 && !task.is_on_cpu() {
-        return (sleep, now().saturating_sub(since));
+    (arrived - thread.since).saturating_sub(waited)
+}
+
+/// How long a thread sleeps that is asleep or has just come back: what its sums don't have yet.
+#[inline(always)]
+fn unsettled<A: Access>(thread: &Thread, task: &Task<A>) -> u64 {
+    let arrived = task.last_arrival();
+    if arrived > thread.since {
+        return slept(
+            thread,
+            arrived,
+            task.run_delay().wrapping_sub(thread.queued),
+        );
     }
-    (sleep, 0)
+    let until = match task.last_queued() {
+        _ if thread.since == 0 || task.is_on_cpu() => 0,
+        0 if task.state() == 0 => 0,
+        0 => current::clock(),
+        woken => woken,
+    };
+    until.saturating_sub(thread.since)
 }
 
 #[inline(always)]
@@ -176,9 +170,8 @@ fn on_end<S: Store<Access = Direct>>(task: &Task<Direct>) {
     if let Some(thread) = state {
         // SAFETY: a live map value of the thread that runs.
         let thread = unsafe { &mut *thread };
-        let queued = task.run_delay();
-        settle(thread, queued);
-        thread.queued = queued;
+        settle(thread, task);
+        thread.since = task.last_arrival();
         if task.is_leader() {
             thread.ended = ended::LEADER;
         }
@@ -200,12 +193,6 @@ fn on_end<S: Store<Access = Direct>>(task: &Task<Direct>) {
     if let Some(thread) = state {
         // SAFETY: as above.
         unsafe { (*thread).ended = ended::FOLDED };
-        S::remove(thread);
+        S::remove(task);
     }
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes nothing and always succeeds.
-    unsafe { bpf_ktime_get_ns() }
 }

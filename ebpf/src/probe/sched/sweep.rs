@@ -3,8 +3,9 @@
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use sonde_common::event::sched::{self, Process, Task as Record, Usage};
 
-use super::{now, sleep, usage};
+use super::{sleep, usage};
 use crate::{
+    current,
     kernel::{Direct, Task},
     seq,
     thread::{Storage, Store, Table},
@@ -73,24 +74,26 @@ fn tell<S: Store<Access = Direct>>(ctx: *const Iterator) {
     seq::write(seq, told);
 }
 
-/// Gives a thread that was there before the programs its state.
+/// Gives a thread that was there before the programs its state. One that ends has had its state taken.
 #[inline(always)]
 fn adopt<S: Store<Access = Direct>>(task: &Task<Direct>) {
-    if S::find(task).is_some() || task.exit_state() != 0 {
+    if S::find(task).is_some() || task.is_ending() {
         return;
     }
     let Some(thread) = S::create(task) else {
         return;
     };
-    if task.state() == 0 || task.is_on_cpu() {
-        return;
-    }
+    let is_asleep = task.state() != 0 && !task.is_on_cpu();
     // SAFETY: a live map value. If the thread is being woken up at the moment, then its next switch
     // sorts it out.
     unsafe {
-        (*thread).sleep = sleep::of(task) as u32;
         (*thread).queued = task.run_delay();
-        (*thread).since = now();
+        (*thread).since = if is_asleep {
+            (*thread).sleep = sleep::of(task) as u32;
+            current::clock()
+        } else {
+            task.last_arrival().max(task.last_queued())
+        };
     }
 }
 

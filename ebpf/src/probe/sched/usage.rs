@@ -2,10 +2,11 @@
 
 use sonde_common::event::sched::{SLEEPS, Thread, Usage, WAIT_BUCKETS};
 
-use super::{ended, settle_view};
+use super::{ended, unsettled};
 use crate::{
     atomic,
     kernel::{Access, Task},
+    scratch::bounded,
     thread::Store,
 };
 
@@ -36,10 +37,11 @@ pub(crate) fn add<S: Store>(usage: &mut Usage, task: &Task<S::Access>) {
 /// moment: a sum is then the one before or after, and the agent takes no step back.
 #[inline(always)]
 fn add_state<A: Access>(usage: &mut Usage, thread: &Thread, task: &Task<A>) {
-    let (sleep, sleeping) = if thread.ended == ended::LEADER {
-        (0, 0)
+    let sleep = bounded::<3>(thread.sleep);
+    let sleeping = if thread.ended == ended::LEADER {
+        0
     } else {
-        settle_view(thread, task)
+        unsettled(thread, task)
     };
     let mut index = 0;
     while index < SLEEPS {
