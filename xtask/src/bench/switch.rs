@@ -84,11 +84,10 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
     ])
 }
 
-/// The scheduler's hooks and nothing else.
-const ALONE: [&str; 5] = [
+/// The scheduler's hooks, and those of TCP, which tell what a socket is and don't run here.
+const ALONE: [&str; 4] = [
     "--no-collector.process",
     "--no-collector.syscall",
-    "--no-collector.tcp",
     "--no-collector.http",
     "--no-collector.block",
 ];
