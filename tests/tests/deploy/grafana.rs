@@ -3,6 +3,7 @@
 use std::{collections::HashSet, fs};
 
 use serde_json::Value;
+use sonde_tests::promql::{named, selectors};
 
 use crate::{contract::Contract, deploy, read, text, tool};
 
@@ -64,6 +65,27 @@ fn expressions_name_metrics_that_there_are() {
     let contract = Contract::read();
     for expression in expressions(&dashboard()) {
         contract.check(&expression);
+    }
+}
+
+/// What an aggregation leaves out can't stand in a legend.
+#[test]
+fn legends_name_labels_that_are_kept() {
+    let dashboard = dashboard();
+    let targets = list(&dashboard, "panels")
+        .iter()
+        .filter(|panel| panel["type"] != "row")
+        .flat_map(|panel| list(panel, "targets"));
+    for target in targets {
+        let expression = string(target, "expr");
+        if !expression.contains(" by (") {
+            continue;
+        }
+        let selectors = selectors(expression);
+        for label in named(string(target, "legendFormat")) {
+            let mut kept = selectors.iter().flat_map(|selector| &selector.labels);
+            assert!(kept.any(|name| *name == label), "no {label}: {expression}");
+        }
     }
 }
 

@@ -107,23 +107,40 @@ fn alerts_fire_when_they_should() {
 }
 
 #[test]
-fn each_alert_has_an_example_that_fires() {
+fn each_alert_has_an_example_that_fires_and_one_that_does_not() {
     let tests = read(&deploy("prometheus/alerts_test.yml"));
     let tests: Value = serde_yaml_ng::from_str(&tests).expect("YAML");
     let cases = tests["tests"].as_sequence().expect("tests").iter();
-    let checks: Vec<&Value> = cases
+    let checks: Vec<(&Value, bool)> = cases
         .flat_map(|case| case["alert_rule_test"].as_sequence().expect("checks"))
-        .filter(|check| {
-            check["exp_alerts"]
-                .as_sequence()
-                .is_some_and(|some| !some.is_empty())
+        .map(|check| {
+            let expected = check["exp_alerts"].as_sequence();
+            (
+                &check["alertname"],
+                expected.is_some_and(|some| !some.is_empty()),
+            )
         })
         .collect();
     for rule in rules() {
-        let fires = checks
-            .iter()
-            .any(|check| check["alertname"] == rule.alert.as_str());
-        assert!(fires, "{} has no example", rule.alert);
+        for fires in [true, false] {
+            let example = (&Value::from(rule.alert.as_str()), fires);
+            assert!(
+                checks.contains(&example),
+                "{} has no example with firing: {fires}",
+                rule.alert
+            );
+        }
+    }
+}
+
+/// Nothing fires for want of a series: `absent` does, and what is compared with something put in its
+/// place (`or vector(0)`).
+#[test]
+fn alerts_need_a_series() {
+    for rule in rules() {
+        for word in ["absent", "vector(", "scalar("] {
+            assert!(!rule.expr.contains(word), "{}: {word}", rule.alert);
+        }
     }
 }
 
