@@ -210,6 +210,12 @@ impl Processes {
         observe::memory_cgroup(&self.procfs, tgid, &mut self.losses)
     }
 
+    /// Number of processes in the table, with those that have just ended.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Whether a process with this id is known to run.
     #[must_use]
     pub fn is_live(&self, tgid: u32) -> bool {

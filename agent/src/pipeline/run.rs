@@ -18,6 +18,7 @@ use crate::{
     config::{Config, value::Statistics},
     enrich::listener::Listeners,
     metric::{Collector, Family, Resource, Snapshot},
+    probe::process,
 };
 
 /// What the observer is told.
@@ -43,8 +44,10 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(20);
 /// Time between ticks, nanoseconds.
 const TICK: u64 = 1_000_000_000;
-/// Processes that a tick looks at in /proc.
+/// Processes that a tick looks at in /proc, at most; and the ticks of a round where their starts and
+/// ends are told anyway.
 const SWEEP: usize = 64;
+const ROUND: usize = 60;
 /// Ticks between readings of who listens where.
 const LISTENERS: u32 = 30;
 
@@ -172,7 +175,8 @@ impl Worker {
         self.last_tick = now;
         self.ticks = self.ticks.wrapping_add(1);
         self.observer.tick(now);
-        self.observer.processes.sweep(now, SWEEP);
+        let looks = self.looks();
+        self.observer.processes.sweep(now, looks);
         self.observer.renew(now);
         if self.ticks == STATISTICS
             && !self.keep_statistics
@@ -185,6 +189,17 @@ impl Worker {
         }
         if self.ticks.is_multiple_of(LISTENERS) {
             self.observer.set_listeners(Listeners::read(&self.procfs));
+        }
+    }
+
+    /// At how many processes to look: few where this is just the net under lost records.
+    fn looks(&self) -> usize {
+        match &self.kernel {
+            Some(kernel) if kernel.programs.serves(&process::FAMILY) => {
+                let known = self.observer.processes.known();
+                known.div_ceil(ROUND).clamp(1, SWEEP)
+            }
+            _ => SWEEP,
         }
     }
 
