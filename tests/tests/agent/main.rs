@@ -3,6 +3,7 @@
 
 mod answers;
 mod bad_input;
+mod bpftrace;
 mod cardinality;
 mod command;
 mod dashboards;

@@ -1,8 +1,7 @@
 //! Who saturates what: `use_saturation_by_service`, beside the host's own numbers.
 
 use std::{
-    fs::File,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -11,42 +10,19 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use sonde_tests::{
     agent::{Agent, INTERVAL},
-    lab::{Lab, finish},
+    lab::Lab,
 };
 
-use crate::support::SERVICE;
+use crate::support::{Disk, SERVICE};
 
 const BY_SERVICE: &str = "use_saturation_by_service";
 const BLOCKS: &str = "20000";
-
-/// A file as a loop device.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn new(lab: &Lab) -> Result<Self> {
-        let file = lab.path().join("disk");
-        File::create(&file)?.set_len(128 << 20)?;
-        let device = finish(Command::new("losetup").args(["--find", "--show"]).arg(file))?;
-        Ok(Self(device.trim().into()))
-    }
-
-    fn name(&self) -> Result<&str> {
-        let name = self.0.file_name().and_then(|name| name.to_str());
-        name.context("a name")
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
-    }
-}
 
 /// Reads a disk past the caches, block by block, under a name of its own.
 fn reader(lab: &Lab, program: &Path, disk: &Disk) -> Command {
     let mut command = lab.command(program);
     command
-        .arg(format!("if={}", disk.0.display()))
+        .arg(format!("if={}", disk.path().display()))
         .args(["of=/dev/null", "bs=4k", "iflag=direct"])
         .arg(format!("count={BLOCKS}"))
         .stdout(Stdio::null())

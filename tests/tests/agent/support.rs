@@ -1,7 +1,7 @@
 //! Servers and clients that several tests run.
 
 use std::{
-    fs,
+    fs::{self, File},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -208,4 +208,31 @@ pub(crate) fn go_build(
 /// The sonde program with a lab's surroundings.
 pub(crate) fn sonde(lab: &Lab) -> Result<Command> {
     Ok(lab.command(sonde_tests::agent::program()?))
+}
+
+/// A file as a loop device.
+pub(crate) struct Disk(PathBuf);
+
+impl Disk {
+    pub(crate) fn new(lab: &Lab) -> Result<Self> {
+        let file = lab.path().join("disk");
+        File::create(&file)?.set_len(128 << 20)?;
+        let device = finish(Command::new("losetup").args(["--find", "--show"]).arg(file))?;
+        Ok(Self(device.trim().into()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn name(&self) -> Result<&str> {
+        let name = self.0.file_name().and_then(|name| name.to_str());
+        name.context("a name")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
+    }
 }

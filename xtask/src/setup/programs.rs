@@ -47,6 +47,7 @@ pub(super) const TEST: &[Program] = &[
     },
     program("apache2", "apache2-bin"),
     program("bpftool", "bpftool"),
+    program("bpftrace", "bpftrace"),
     program("busybox", "busybox-static"),
     program("c++", "g++"),
     program("chrt", "util-linux"),
