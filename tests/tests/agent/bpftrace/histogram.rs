@@ -10,12 +10,13 @@ use sonde_tests::exposition::Metrics;
 /// bpftrace counts each wait as this much shorter and as this much longer, so a bound is blurred by
 /// no more.
 pub(super) const SLACK: f64 = 3000.0;
-/// How far apart the shares below a bound may be all the same, in percent of all: ten times of what
-/// was seen.
-const SHARES: f64 = 1.0;
+/// How far apart the shares below a bound may be all the same, in percent of all: twenty times of
+/// what was seen on a machine that did nothing else.
+const SHARES: f64 = 2.0;
 /// How far apart the counts above a bound may be all the same: the end of the distribution is a
-/// small share, but it is what the histogram is there for.
-const COUNTS: f64 = 0.03;
+/// small share, but it is what the histogram is there for. What else the machine does just when one
+/// of both looks at its clock shows here first.
+const COUNTS: f64 = 0.06;
 /// What may differ for other reasons: what waits when bpftrace begins or ends, and requests for one
 /// sector at the same time, of which bpftrace loses one.
 const FEW: f64 = 100.0;
@@ -166,7 +167,7 @@ fn histograms_that_differ_are_told_apart() {
     let theirs = of([60_000.0, 30_000.0, 9000.0, 1000.0]);
     let found = |ours: &Histogram| differences(ours, &theirs, &theirs).join(", ");
     assert_eq!(found(&theirs), "");
-    let fewer = of([57_000.0, 28_500.0, 8550.0, 950.0]);
+    let fewer = of([54_000.0, 27_000.0, 8100.0, 900.0]);
     assert!(found(&fewer).contains("count"));
     let moved = of([57_000.0, 33_000.0, 9000.0, 1000.0]);
     assert!(found(&moved).contains("% < 8192"));
