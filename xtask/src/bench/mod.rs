@@ -10,6 +10,7 @@ mod footprint;
 mod http;
 mod latency;
 mod load;
+mod processes;
 mod report;
 mod scrape;
 mod switch;
@@ -99,6 +100,11 @@ const BENCHES: &[Bench] = &[
         name: "footprint",
         about: "memory of the agent and of its maps after a load",
         run: footprint::run,
+    },
+    Bench {
+        name: "processes",
+        about: "CPU time and memory beside 300 and 10,000 processes that sleep",
+        run: processes::run,
     },
     Bench {
         name: "scrape",
