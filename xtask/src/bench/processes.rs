@@ -61,7 +61,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
             let before = agent.cpu_time()?;
             let window = plan.load * LOADS;
             thread::sleep(window);
-            let used = agent.cpu_time()? - before;
+            let used = agent.cpu_time()?.saturating_sub(before);
             share.push(100.0 * used.as_secs_f64() / window.as_secs_f64());
             rss.push(agent.memory("VmRSS")? as f64 / MIB);
         }
