@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod bpf;
+pub mod cgroup;
 pub mod exposition;
 pub mod frame;
 pub mod http;

@@ -10,23 +10,27 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use sonde_tests::{
     agent::{Agent, INTERVAL},
+    cgroup::Limited,
+    exposition::Sample,
     lab::Lab,
 };
 
 use crate::support::{Disk, SERVICE};
 
 const BY_SERVICE: &str = "use_saturation_by_service";
-const BLOCKS: &str = "20000";
+const LATENCY: &str = "system_disk_operation_latency_seconds";
+/// Blocks that are read again and again, and how often.
+const BLOCKS: u32 = 20_000;
+const LOOPS: u32 = 4;
 
-/// Reads a disk past the caches, block by block, under a name of its own.
-fn reader(lab: &Lab, program: &Path, disk: &Disk) -> Command {
+/// Reads of a disk by fio, past the caches, under a name of its own.
+fn fio(lab: &Lab, program: &Path, disk: &Disk, how: &[String]) -> Command {
     let mut command = lab.command(program);
     command
-        .arg(format!("if={}", disk.path().display()))
-        .args(["of=/dev/null", "bs=4k", "iflag=direct"])
-        .arg(format!("count={BLOCKS}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .args(["--name=reads", "--bs=4k", "--direct=1"])
+        .args(["--ioengine=psync", "--thread"])
+        .arg(format!("--filename={}", disk.path().display()))
+        .args(how);
     command
 }
 
@@ -49,12 +53,17 @@ fn who_keeps_a_disk_busy_is_named_and_the_sum_is_the_hosts() -> Result<()> {
     let disk = Disk::new(&lab)?;
     let name = disk.name()?;
     let agent = lab.agent(&[])?;
-    let (program, service) = lab.copy("dd")?;
+    let (program, service) = lab.copy("fio")?;
+    let all = [
+        "--rw=read".to_owned(),
+        format!("--size={}k", 4 * BLOCKS),
+        format!("--loops={LOOPS}"),
+    ];
     let mut sums = (0.0, 0.0);
     let mut readings = 0;
     let mut children = Vec::new();
     for _ in 0..3 {
-        children.push(lab.start(&mut reader(&lab, &program, &disk), false)?);
+        children.push(lab.start(&mut fio(&lab, &program, &disk, &all), false)?);
     }
     let began = Instant::now();
     while began.elapsed() < Duration::from_mins(1) {
@@ -77,13 +86,77 @@ fn who_keeps_a_disk_busy_is_named_and_the_sum_is_the_hosts() -> Result<()> {
 
     let of = [(SERVICE, &*service), ("system_device", name)];
     let metrics = agent.metrics()?;
-    let blocks: f64 = BLOCKS.parse()?;
+    let blocks = f64::from(BLOCKS * LOOPS);
     let moved = metrics.sum("block_io_bytes_total", &of);
     ensure!(moved == Some(3.0 * blocks * 4096.0), "{moved:?}");
     let operations = metrics.sum("block_operations_total", &of);
     ensure!(operations == Some(3.0 * blocks), "{operations:?}");
     let (host, services) = queue(&agent, name)?;
     ensure!(host == 0.0 && services == 0.0, "quiet: {host}, {services}");
+    Ok(())
+}
+
+/// Reads that a cgroup may make in a second, and reads that are made.
+const RATE: u64 = 10;
+const READS: u32 = 30;
+/// Longer than a read takes by itself, in seconds; much less than it waits for the limit.
+const LONG: f64 = 0.04;
+
+/// Reads of a disk so far: all, and those that took long.
+fn reads(agent: &Agent, disk: &str) -> Result<(f64, f64)> {
+    agent.two_snapshots()?;
+    let metrics = agent.metrics()?;
+    let of = [("system_device", disk), ("disk_io_direction", "read")];
+    let bound = |sample: &Sample| sample.labels.get("le")?.parse::<f64>().ok();
+    let count = metrics.sum(&format!("{LATENCY}_count"), &of).unwrap_or(0.0);
+    let short = metrics
+        .of(&format!("{LATENCY}_bucket"), &of)
+        .filter(|sample| bound(sample).is_some_and(|bound| bound <= LONG))
+        .map(|sample| sample.value)
+        .fold(0.0, f64::max);
+    Ok((count, count - short))
+}
+
+/// A loop device's I/O waits for the limit of the disk beneath it at the device: what waits for a
+/// limit of its own isn't a request yet.
+#[test]
+fn a_disk_that_a_limit_slows_down_shows_it_and_who_waits() -> Result<()> {
+    let lab = Lab::open()?;
+    let (disk, beneath) = Disk::past_caches(&lab)?;
+    let name = disk.name()?;
+    let group = Limited::new(lab.namespace())?.context("no cgroups that limit block I/O")?;
+    let agent = lab.agent(&[])?;
+    let (program, service) = lab.copy("fio")?;
+    let some = ["--rw=randread".to_owned(), format!("--number_ios={READS}")];
+    let waits = [
+        (SERVICE, &*service),
+        ("device", name),
+        ("signal", "queue_length"),
+    ];
+    let mut shares = Vec::new();
+    for limit in [None, Some(RATE)] {
+        group.limit(beneath, limit)?;
+        let before = reads(&agent, name)?;
+        let mut fio = group.inside(&fio(&lab, &program, &disk, &some));
+        let mut fio = lab.start(&mut fio, false)?;
+        if limit.is_some() {
+            agent.eventually("who waits", |metrics| {
+                metrics
+                    .sum(BY_SERVICE, &waits)
+                    .filter(|length| *length > 0.5)
+            })?;
+        }
+        let status = fio.end_within(Duration::from_mins(1))?;
+        ensure!(status.success(), "fio: {status}");
+        let after = reads(&agent, name)?;
+        let made = after.0 - before.0;
+        ensure!(made >= f64::from(READS / 2), "{made} reads");
+        shares.push((after.1 - before.1) / made);
+        let length = agent.metrics()?.sum(BY_SERVICE, &waits);
+        ensure!(length.is_none_or(|length| length == 0.0), "{length:?}");
+    }
+    println!("slow reads without and with the limit: {shares:?}");
+    ensure!(shares[0] < 0.1 && shares[1] > 0.5, "{shares:?}");
     Ok(())
 }
 

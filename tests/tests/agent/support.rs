@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     net::SocketAddr,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -219,6 +220,18 @@ impl Disk {
         File::create(&file)?.set_len(128 << 20)?;
         let device = finish(Command::new("losetup").args(["--find", "--show"]).arg(file))?;
         Ok(Self(device.trim().into()))
+    }
+
+    /// One whose reads all reach the disk beneath, and the number of that.
+    pub(crate) fn past_caches(lab: &Lab) -> Result<(Self, u64)> {
+        let file = lab.path().join("disk");
+        fs::write(&file, vec![0x5a; 32 << 20])?;
+        File::open(&file)?.sync_all()?;
+        let mut losetup = Command::new("losetup");
+        losetup.args(["--find", "--show", "--direct-io=on"]);
+        let device = finish(losetup.arg(&file))?;
+        let beneath = fs::metadata(&file)?.dev();
+        Ok((Self(device.trim().into()), beneath))
     }
 
     pub(crate) fn path(&self) -> &Path {

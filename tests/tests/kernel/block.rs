@@ -1,10 +1,9 @@
 //! Block I/O: times, bytes, and whose requests they are.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::OpenOptions,
     io::Write as _,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -175,21 +174,6 @@ fn more(before: &Usage, after: &Usage) -> Usage {
         queue_time: after.queue_time - before.queue_time,
         device_time: after.device_time - before.device_time,
     }
-}
-
-/// Has these controllers of cgroup v2 work below its root.
-fn control(controllers: &[&str]) -> Result<()> {
-    let root = Path::new("/sys/fs/cgroup");
-    let offered = fs::read_to_string(root.join("cgroup.controllers"))?;
-    for controller in controllers {
-        ensure!(offered.split_whitespace().any(|one| one == *controller));
-        // Were the file not there, it would be made.
-        let mut file = OpenOptions::new()
-            .write(true)
-            .open(root.join("cgroup.subtree_control"))?;
-        file.write_all(format!("+{controller}").as_bytes())?;
-    }
-    Ok(())
 }
 
 /// Waits until a disk has no request under way.

@@ -1,17 +1,13 @@
 //! A disk that a cgroup's limit slows down.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-    process,
-};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, process};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use sonde_common::{
     event::block::Operation,
     hist::{Log2, upper_bound},
 };
+use sonde_tests::cgroup::Limited;
 
 use super::{disk::Disk, latency, settle, since, usage_of};
 use crate::{
@@ -36,7 +32,9 @@ const LONG: u64 = 40_000_000;
 /// before, so the wait shows where requests depend on it, as on a virtual machine's disk whose host
 /// is limited.
 fn the_histogram_shows_what_a_cgroup_is_made_to_wait_for(observed: &mut Observed) -> Result<()> {
-    let group = Group::new()?;
+    let Some(group) = Limited::new(&format!("sonde-limited-{}", process::id()))? else {
+        bail!(Skipped("no cgroups that limit block I/O".to_owned()));
+    };
     let (disk, beneath) = over_a_real_disk()?;
     let device = disk.number()?;
     let reads = READS.to_string();
@@ -46,12 +44,7 @@ fn the_histogram_shows_what_a_cgroup_is_made_to_wait_for(observed: &mut Observed
         group.limit(beneath, limit)?;
         let before = latency(observed, device, Operation::Read)?;
         let workload = crate::child::command("direct-io", &arguments)?;
-        // The shell puts itself there and becomes the workload.
-        let mut child = process::Command::new("sh");
-        child.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]);
-        child.arg(group.0.join("cgroup.procs"));
-        child.arg(workload.get_program()).args(workload.get_args());
-        let child = Child::of(&mut child)?;
+        let child = Child::of(&mut group.inside(&workload))?;
         let tgid = child.pid();
         ensure!(observed.finish(child)?.success());
         settle(observed, device)?;
@@ -106,48 +99,4 @@ fn over_a_real_disk() -> Result<(Disk, u64)> {
     };
     let beneath = fs::metadata(std::env::temp_dir())?.dev();
     Ok((disk, beneath))
-}
-
-/// A cgroup whose block I/O can be limited.
-struct Group(PathBuf);
-
-impl Group {
-    fn new() -> Result<Self> {
-        let name = format!("sonde-limited-{}", process::id());
-        let v1 = Path::new("/sys/fs/cgroup/blkio");
-        let v2 = Path::new("/sys/fs/cgroup");
-        if v1.join("blkio.throttle.read_iops_device").exists() || v1.join("cgroup.procs").exists() {
-            let group = Self(v1.join(name));
-            fs::create_dir(&group.0)?;
-            return Ok(group);
-        }
-        if super::control(&["io"]).is_err() {
-            bail!(Skipped("no cgroups that limit block I/O".to_owned()));
-        }
-        let group = Self(v2.join(name));
-        fs::create_dir(&group.0)?;
-        if !group.0.join("io.max").exists() {
-            bail!(Skipped("a kernel without limits of block I/O".to_owned()));
-        }
-        Ok(group)
-    }
-
-    /// Limits reads of a disk to so many in a second.
-    fn limit(&self, device: u64, rate: Option<u64>) -> Result<()> {
-        let device = format!("{}:{}", libc::major(device), libc::minor(device));
-        let v1 = self.0.join("blkio.throttle.read_iops_device");
-        let (file, text) = if v1.exists() {
-            (v1, format!("{device} {}", rate.unwrap_or(0)))
-        } else {
-            let rate = rate.map_or("max".to_owned(), |rate| rate.to_string());
-            (self.0.join("io.max"), format!("{device} riops={rate}"))
-        };
-        fs::write(&file, &text).with_context(|| format!("{text} > {}", file.display()))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
 }

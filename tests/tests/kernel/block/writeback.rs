@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use sonde::kernel::map;
 use sonde_common::event::block::{DeviceKey, Operation, Owner, Usage, UsageKey};
+use sonde_tests::cgroup::delegate;
 
 use super::{disk::Disk, settle};
 use crate::{
@@ -91,7 +92,7 @@ fn total(written: &HashMap<Owner, u64>) -> u64 {
 fn is_told_with_the_cgroup_that_it_is_charged_to(observed: &mut Observed) -> Result<()> {
     let root = Path::new("/sys/fs/cgroup");
     // Pages are charged for writeback where memory and io are both of v2.
-    if super::control(&["memory", "io"]).is_err() {
+    if delegate(&["memory", "io"]).is_err() {
         bail!(Skipped("memory and io aren't controlled by v2".to_owned()));
     }
     let group = Group(root.join(format!("sonde-writeback-{}", process::id())));
