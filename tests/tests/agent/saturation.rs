@@ -1,6 +1,7 @@
 //! Who saturates what: `use_saturation_by_service`, beside the host's own numbers.
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -22,6 +23,10 @@ const LATENCY: &str = "system_disk_operation_latency_seconds";
 /// Blocks that are read again and again, and how often.
 const BLOCKS: u32 = 20_000;
 const LOOPS: u32 = 4;
+/// By how much the kernel's time in a queue may differ from the services': it ends with the account
+/// of a request, before which whoever waited for it may run, so that it grows with what else the
+/// CPUs do.
+const CLOSE: f64 = 0.25;
 
 /// Reads of a disk by fio, past the caches, under a name of its own.
 fn fio(lab: &Lab, program: &Path, disk: &Disk, how: &[String]) -> Command {
@@ -45,6 +50,13 @@ fn queue(agent: &Agent, disk: &str) -> Result<(f64, f64)> {
     let host = metrics.sum("use_saturation", &labels).unwrap_or(0.0);
     let services = metrics.sum(BY_SERVICE, &labels).unwrap_or(0.0);
     Ok((host, services))
+}
+
+/// Reads that the kernel has merged into others, so far.
+fn merged_reads(disk: &str) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/sys/block/{disk}/stat"))?;
+    let merged = stat.split_whitespace().nth(1).context("short")?;
+    Ok(merged.parse()?)
 }
 
 #[test]
@@ -82,15 +94,18 @@ fn who_keeps_a_disk_busy_is_named_and_the_sum_is_the_hosts() -> Result<()> {
     let (host, services) = sums;
     let differ = (host - services).abs() / host;
     println!("{host} on the host, {services} in services, over {readings} readings");
-    ensure!(host > 0.0 && differ < 0.1, "{host} and {services}");
+    ensure!(host > 0.0 && differ < CLOSE, "{host} and {services}");
 
     let of = [(SERVICE, &*service), ("system_device", name)];
     let metrics = agent.metrics()?;
     let blocks = f64::from(BLOCKS * LOOPS);
     let moved = metrics.sum("block_io_bytes_total", &of);
     ensure!(moved == Some(3.0 * blocks * 4096.0), "{moved:?}");
+    // Where two of them read neighbouring blocks at once, the kernel may make one request of it.
     let operations = metrics.sum("block_operations_total", &of);
-    ensure!(operations == Some(3.0 * blocks), "{operations:?}");
+    let merged = merged_reads(name)?;
+    let made = operations.map(|operations| operations + merged);
+    ensure!(made == Some(3.0 * blocks), "{operations:?}, {merged} merged");
     let (host, services) = queue(&agent, name)?;
     ensure!(host == 0.0 && services == 0.0, "quiet: {host}, {services}");
     Ok(())
