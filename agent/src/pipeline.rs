@@ -27,6 +27,7 @@ mod drops;
 mod hooks;
 mod kubernetes;
 mod observer;
+mod parts;
 mod paths;
 mod retention;
 mod run;

@@ -2,12 +2,15 @@
 //!
 //! One thread runs it, so nothing here is locked.
 
+mod life;
+mod reading;
+
 use std::{collections::HashMap, sync::Arc};
 
 use sonde_common::event::{
     http::flag,
-    process::{Exec, Exit, Fork},
-    tcp::{AcceptQueue, Closed, ConnectFailed, Role as Opener, Totals},
+    process::Fork,
+    tcp::{Closed, ConnectFailed, Role as Opener, Totals},
     tls,
 };
 
@@ -17,32 +20,22 @@ use crate::{
         block::Blocks,
         cardinality::Limits,
         process::Processes as Lifecycle,
-        red::{Active, Red},
+        red::Red,
         rpc::Calls,
         span::{Operation, Tracer, is_sampled, remote},
         syscall::Syscalls,
         tcp::{Tcp, connect_failed_record, listen::AcceptQueues},
         uncovered::Uncovered,
-        usage::{Reading, Usages},
+        usage::Usages,
     },
     clock::Clock,
     enrich::{kubernetes::Kubernetes, listener::Listeners, process::Processes},
     event::{Event, Segment},
-    l7::{
-        Connections,
-        exchange::{Exchange, Role},
-    },
+    l7::{Connections, exchange::Exchange},
     metric::{Renames, Resource},
     signal::Signal,
     tls::{Tls, UNKNOWN},
 };
-
-/// Processes that have forked and whose program isn't known yet; beyond, they count for whoever
-/// forked them.
-const FORKS: usize = 4096;
-/// After this time a process that hasn't executed anything is taken for what it was forked from,
-/// nanoseconds.
-const FORK_SETTLES: u64 = 1_000_000_000;
 
 /// Everything that events change.
 pub(super) struct Observer {
@@ -222,143 +215,6 @@ impl Observer {
             .processes
             .owner_at(record.header.tgid, record.header.time);
         self.uncovered.observe(record, library, owner, &self.clock);
-    }
-
-    /// A start counts for the program that the process turns out to run: that is known at its
-    /// exec, at its end, or after a moment.
-    fn fork(&mut self, fork: &Fork) {
-        self.processes.fork(fork);
-        if self.forks.len() < FORKS {
-            self.forks.insert(fork.child, *fork);
-        } else {
-            let owner = self.processes.owner(fork.child);
-            self.lifecycle.started(fork, &owner, &self.clock);
-        }
-    }
-
-    fn exec(&mut self, exec: &Exec) {
-        self.processes.exec(exec);
-        if let Some(tls) = &self.tls {
-            tls.exec(exec.header.tgid);
-        }
-        self.settle_fork(exec.header.tgid);
-    }
-
-    fn exit(&mut self, exit: &Exit) {
-        let tgid = exit.header.tgid;
-        self.settle_fork(tgid);
-        let owner = self.processes.owner(tgid);
-        if let Some(record) = self.lifecycle.exited(exit, &owner, &self.clock) {
-            self.sink.send(Signal::Log(Arc::new(record)));
-        }
-        self.usage.exited(exit, &owner);
-        self.processes.exit(exit);
-        self.ended.push(tgid);
-        if let Some(tls) = &self.tls {
-            tls.exit(tgid);
-        }
-    }
-
-    fn settle_fork(&mut self, tgid: u32) {
-        if let Some(fork) = self.forks.remove(&tgid) {
-            let owner = self.processes.owner(tgid);
-            self.lifecycle.started(&fork, &owner, &self.clock);
-        }
-    }
-
-    fn settle_forks(&mut self, now: u64) {
-        let settled: Vec<u32> = self
-            .forks
-            .iter()
-            .filter(|(_, fork)| now.saturating_sub(fork.header.time) > FORK_SETTLES)
-            .map(|(tgid, _)| *tgid)
-            .collect();
-        for tgid in settled {
-            self.settle_fork(tgid);
-        }
-    }
-
-    /// Takes in what has become known of pods.
-    pub(super) fn take_pods(&mut self) {
-        if let Some(kubernetes) = &mut self.kubernetes {
-            for update in kubernetes.updates() {
-                self.processes.pods(update);
-            }
-        }
-    }
-
-    /// Gives the series of services whose main process was replaced, or whose pod has become
-    /// known, to their new resources.
-    pub(super) fn renew(&mut self, now: u64) {
-        for renewed in self.processes.renew(now) {
-            if renewed.is_renamed() {
-                let (old, new) = (&renewed.old.identity, &renewed.new.identity);
-                let renames = Arc::make_mut(&mut self.renames);
-                if !renames.note(old, new, renewed.merges) {
-                    self.renames_untold += 1;
-                }
-            }
-            self.red.renew(&renewed);
-            self.calls.renew(&renewed);
-            self.tcp.renew(&renewed);
-            self.accept_queues.renew(&renewed);
-            self.syscalls.renew(&renewed);
-            self.blocks.renew(&renewed);
-            self.lifecycle.renew(&renewed);
-            self.uncovered.renew(&renewed);
-            self.usage.renew(&renewed);
-        }
-    }
-
-    /// Takes in what the open connections have done.
-    pub(super) fn open_connections(&mut self, totals: &[Totals]) {
-        let now = std::time::SystemTime::now();
-        let (processes, listeners) = (&mut self.processes, &self.listeners);
-        self.tcp
-            .read(totals, now, |totals| owner_of(processes, listeners, totals));
-    }
-
-    /// Takes in what all tasks have used; `sleeps` says whether the switches between them are watched.
-    pub(super) fn tasks(&mut self, reading: &Reading, sleeps: bool) {
-        match Clock::since_boot() {
-            Ok(now) => {
-                let processes = &mut self.processes;
-                self.usage
-                    .read(reading, now, sleeps, |tgid| processes.owner(tgid));
-            }
-            Err(error) => tracing::warn!(%error, "can't read the clock; what tasks use isn't told"),
-        }
-    }
-
-    /// Takes in how full the queues of the sockets that listen are.
-    pub(super) fn accept_queues(&mut self, queues: &[AcceptQueue], now: u64) {
-        let time = std::time::SystemTime::now();
-        let (processes, listeners) = (&mut self.processes, &self.listeners);
-        self.accept_queues.read(queues, time, now, |queue| {
-            let listener = &queue.listener;
-            // Whoever made it listen may have left it to others.
-            let heir = || listeners.owner(listener.netns, listener.port);
-            let tgid = Some(listener.tgid)
-                .filter(|tgid| processes.is_live(*tgid))
-                .or_else(heir);
-            processes.owner(tgid.unwrap_or(listener.tgid))
-        });
-    }
-
-    /// Counts the requests that are in flight.
-    pub(super) fn requests_in_flight(&mut self) {
-        let processes = &mut self.processes;
-        let active = self
-            .connections
-            .active()
-            .filter(|(role, ..)| *role == Role::Server)
-            .map(|(_, tgid, method, scheme, count)| Active {
-                resource: processes.owner(tgid),
-                method,
-                scheme,
-                count,
-            });
-        self.red.set_active(std::time::SystemTime::now(), active);
     }
 }
 

@@ -7,10 +7,11 @@ use std::{
 
 use super::{
     observer::{Observer, Parts},
+    parts,
     retention::{self, Retention},
     sink::Sink,
     snapshot::{self, Kernel},
-    start::{self, Started},
+    start::Started,
 };
 use crate::{
     aggregate::rpc::{CallLimits, Calls},
@@ -94,13 +95,13 @@ impl Worker {
             clock: started.clock,
             processes: started.processes,
             listeners: started.listeners,
-            connections: start::connections(config),
-            red: start::red(config),
+            connections: parts::connections(config),
+            red: parts::red(config),
             calls: Calls::new(CallLimits::default()),
-            tracer: start::tracer(config),
-            tcp: start::tcp(Arc::clone(&host)),
-            usage: start::usage(config),
-            blocks: start::blocks(Arc::clone(&host)),
+            tracer: parts::tracer(config),
+            tcp: parts::tcp(Arc::clone(&host)),
+            usage: parts::usage(config),
+            blocks: parts::blocks(Arc::clone(&host)),
             tls: started.tls,
             kubernetes: started.kubernetes,
             host,
@@ -204,7 +205,7 @@ impl Worker {
     }
 
     fn reload(&mut self, config: &Config) {
-        self.observer.tracer = start::tracer(config);
+        self.observer.tracer = parts::tracer(config);
     }
 
     fn snapshot(&mut self) {
