@@ -7,7 +7,7 @@
 use crate::{hist, pod};
 
 /// Threads that have states where these don't live on the tasks.
-pub const THREADS: u32 = 16_384;
+pub const THREADS: u32 = 10_240;
 /// Processes of which threads have ended, where their sums don't live on the tasks.
 pub const DEAD: u32 = 1_024;
 
