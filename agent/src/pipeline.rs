@@ -8,7 +8,7 @@
 
 use std::{
     process::ExitCode,
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -21,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 mod check;
+mod control;
 mod counts;
 mod disk;
 mod drops;
@@ -37,7 +38,7 @@ pub mod snapshot;
 mod start;
 mod trace;
 
-use self::{run::Control, sink::Sink, start::Started};
+use self::{control::Control, sink::Sink, start::Started};
 use crate::{
     cli,
     config::{Config, Sources},
@@ -146,7 +147,7 @@ fn sink(otlp: &Arc<Otlp>) -> Sink {
 
 /// The threads that observe.
 struct Running {
-    control: mpsc::Sender<Control>,
+    control: control::Sender,
     observer: thread::JoinHandle<()>,
 }
 
@@ -160,7 +161,7 @@ fn observe(
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     readiness: &watch::Sender<Readiness>,
 ) -> anyhow::Result<Running> {
-    let (control, commands) = mpsc::channel();
+    let (control, commands) = control::channel().context("can't make an eventfd")?;
     let attached = started.is_attached();
     let exported = Arc::clone(&otlp);
     let extra = move |collector: &mut Collector| {
@@ -197,7 +198,7 @@ async fn until_stopped(
     mut config: Config,
     sources: &Sources,
     telemetry: &Telemetry,
-    control: &mpsc::Sender<Control>,
+    control: &control::Sender,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -216,7 +217,7 @@ fn reload(
     config: &mut Config,
     sources: &Sources,
     telemetry: &Telemetry,
-    control: &mpsc::Sender<Control>,
+    control: &control::Sender,
 ) {
     match sources.reload(config) {
         Ok(reloaded) => {

@@ -1,9 +1,11 @@
 //! The ring buffer to the agent, and the counters of what never got there.
 
+use core::ptr;
+
 use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns, generated::bpf_ringbuf_output},
     macros::map,
-    maps::{PerCpuArray, RingBuf},
+    maps::{Array, PerCpuArray, RingBuf},
 };
 use sonde_common::{
     fault::Fault,
@@ -12,12 +14,19 @@ use sonde_common::{
 
 use crate::atomic;
 
-/// Never wake the reader: it drains on a timer, and a wake-up costs fifty times a submit.
+/// Don't wake the reader: while there is much to read it drains on a timer, and a wake-up costs fifty
+/// times a submit.
 const BPF_RB_NO_WAKEUP: u64 = 1;
+/// Wake the reader: it has found nothing for a while.
+const BPF_RB_FORCE_WAKEUP: u64 = 2;
 
 /// One ring for all families, so that records keep their order. The agent sets its size.
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
+
+/// Not 0 while the reader wants to be woken by the next record. The agent sets it.
+#[map]
+static WAITING: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Losses by [`Fault`].
 #[map]
@@ -61,6 +70,24 @@ pub(crate) fn header(kind: Kind) -> Header {
     }
 }
 
+/// Whether to wake the reader. A record that is sent while it is about to wait may wake nobody; the
+/// next one does, and the reader waits for no longer than to its next tick.
+#[inline(always)]
+fn wake_up() -> u64 {
+    let Some(waiting) = WAITING.get_ptr_mut(0) else {
+        return BPF_RB_NO_WAKEUP;
+    };
+    // SAFETY: a live map value; volatile because the agent writes it, too. Where two programs see
+    // it at once, the reader is woken twice.
+    unsafe {
+        if ptr::read_volatile(waiting) == 0 {
+            return BPF_RB_NO_WAKEUP;
+        }
+        ptr::write_volatile(waiting, 0);
+    }
+    BPF_RB_FORCE_WAKEUP
+}
+
 /// Sends `size` bytes from `record`; whether there was room.
 #[inline(always)]
 pub(crate) fn send_bytes(kind: Kind, record: *const u8, size: u64, lost: Fault) -> bool {
@@ -70,7 +97,7 @@ pub(crate) fn send_bytes(kind: Kind, record: *const u8, size: u64, lost: Fault) 
             (&raw const EVENTS).cast_mut().cast(),
             record.cast_mut().cast(),
             size,
-            BPF_RB_NO_WAKEUP,
+            wake_up(),
         )
     };
     if result == 0 {

@@ -1,10 +1,13 @@
 //! The ring buffer's reading end: bytes to typed events.
 
-use std::{io, os::fd::AsFd as _};
+use std::{
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
+};
 
 use aya::{
     Ebpf,
-    maps::{Map, MapError},
+    maps::{Array, Map, MapData, MapError},
 };
 
 use self::area::{Area, Next};
@@ -21,7 +24,10 @@ const RELEASE: usize = 64;
 
 /// Reads what the programs send.
 pub struct Ring {
+    map: MapData,
     area: Area,
+    /// Has the programs wake who polls the ring.
+    waiting: Array<MapData, u32>,
     /// Records read.
     records: u64,
     /// Records that are no known event: the two sides don't match.
@@ -32,11 +38,14 @@ pub struct Ring {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The object has no such map.
-    #[error("the kernel side has no map EVENTS")]
-    Missing,
+    #[error("the kernel side has no map {0}")]
+    Missing(&'static str),
     /// The kernel doesn't tell how large it is.
     #[error("can't read the ring buffer's size: {0}")]
     Size(#[from] MapError),
+    /// The word beside it is of another type than the two sides agreed on.
+    #[error("can't use map WAITING: {0}")]
+    Waiting(MapError),
     /// It can't be mapped into memory.
     #[error("can't map the ring buffer: {0}")]
     Map(#[from] io::Error),
@@ -46,12 +55,14 @@ impl Ring {
     /// Takes the ring out of the loaded object.
     pub fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
         let Some(Map::RingBuf(map)) = ebpf.take_map("EVENTS") else {
-            return Err(Error::Missing);
+            return Err(Error::Missing("EVENTS"));
         };
+        let waiting = ebpf.take_map("WAITING").ok_or(Error::Missing("WAITING"))?;
         let size = map.info()?.max_entries();
         Ok(Self {
-            // The mapping keeps the ring when this descriptor is closed.
             area: Area::new(map.fd().as_fd(), size as usize)?,
+            waiting: waiting.try_into().map_err(Error::Waiting)?,
+            map,
             records: 0,
             malformed: 0,
         })
@@ -79,6 +90,13 @@ impl Ring {
         self.area.release();
         self.records += count as u64;
         count
+    }
+
+    /// Has the next record wake who polls what is returned, once: for a reader that has found
+    /// nothing. A record that comes in this very moment may wake nobody, so don't wait for long.
+    pub fn watch(&mut self) -> Result<BorrowedFd<'_>, MapError> {
+        self.waiting.set(0, 1, 0)?;
+        Ok(self.map.fd().as_fd())
     }
 
     /// Records read so far.

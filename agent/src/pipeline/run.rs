@@ -1,11 +1,12 @@
 //! The observer thread: drain, tick, snapshot, stop.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use super::{
+    control::{Control, Gone, Receiver, Woken},
     observer::{Observer, Parts},
     parts,
     retention::{self, Retention},
@@ -18,19 +19,10 @@ use crate::{
     clock::Clock,
     config::{Config, value::Statistics},
     enrich::listener::Listeners,
+    kernel::attach::Programs,
     metric::{Collector, Family, Resource, Snapshot},
     probe::process,
 };
-
-/// What the observer is told.
-pub(super) enum Control {
-    /// The resources have been read: make a snapshot with them.
-    Snapshot(Vec<Family>),
-    /// Settings have changed.
-    Reload(Box<Config>),
-    /// Detach, drain, make the last snapshot, end.
-    Stop,
-}
 
 /// Records that are taken in between two looks at the commands.
 const BATCH: usize = 65_536;
@@ -39,8 +31,8 @@ const BATCH: usize = 65_536;
 /// nothing to do: many short ones cost less than a few long ones.
 const FEW: u32 = 256;
 /// Least and longest pause between two drains: the ring holds what comes in between, and a timed
-/// drain costs no wake-ups in the kernel's hooks. Two CPUs that begin to move large bodies after a
-/// quiet time fill 8 MiB in some 35 ms.
+/// drain costs no wake-ups in the kernel's hooks. Two CPUs that begin to move large bodies fill 8 MiB
+/// in some 35 ms. After a drain that has found nothing, the next record ends the pause.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(20);
 /// Time between ticks, nanoseconds.
@@ -54,6 +46,23 @@ const LISTENERS: u32 = 30;
 
 /// Ticks after which BPF statistics end when they are for the start only.
 const STATISTICS: u32 = 2;
+
+/// How to wait for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    For(Duration),
+    /// Until the next record comes, or something else is to be done.
+    UntilWoken,
+}
+
+/// How to wait after a drain that has found so much. A record that woke the observer and isn't there
+/// is still being written, and would wake it again at once.
+fn rest_after(found: usize, since: Duration, woken: bool) -> Rest {
+    if found == 0 && !woken {
+        return Rest::UntilWoken;
+    }
+    Rest::For(pause_after(found, since))
+}
 
 /// For how long to wait for as many records as a drain should find, when `found` have come in the
 /// time since the last one.
@@ -127,28 +136,57 @@ impl Worker {
     }
 
     /// Runs until told to stop.
-    pub(super) fn run(mut self, commands: &mpsc::Receiver<Control>) {
-        let mut pause = LONGEST;
+    pub(super) fn run(mut self, commands: &Receiver) {
+        let mut rest = Rest::For(LONGEST);
         let mut last = Instant::now();
         loop {
-            match commands.recv_timeout(pause) {
-                Ok(Control::Snapshot(families)) => {
+            let mut woken = false;
+            match self.rest(rest, commands) {
+                Ok(Woken::Told(Control::Snapshot(families))) => {
                     self.drain();
                     self.resources = families;
                     self.snapshot();
                 }
-                Ok(Control::Reload(config)) => self.reload(&config),
-                Ok(Control::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Ok(Woken::Told(Control::Reload(config))) => self.reload(&config),
+                Ok(Woken::Told(Control::Stop)) | Err(Gone) => break,
+                Ok(Woken::Readable) => woken = true,
+                Ok(Woken::Nothing) => {}
             }
             let since = std::mem::replace(&mut last, Instant::now()).elapsed();
             // Before the processes that run in them.
             self.observer.take_pods();
-            pause = pause_after(self.drain(), since);
+            rest = rest_after(self.drain(), since, woken);
             self.turn_window();
             self.tick();
         }
         self.stop();
+    }
+
+    /// Waits for what is due next.
+    fn rest(&mut self, rest: Rest, commands: &Receiver) -> Result<Woken, Gone> {
+        let quiet = self.quiet();
+        match (rest, &mut self.kernel) {
+            (Rest::For(pause), _) => commands.wait(pause, None),
+            (Rest::UntilWoken, None) => commands.wait(quiet, None),
+            (Rest::UntilWoken, Some(kernel)) => match kernel.ring.watch() {
+                Ok(ring) => commands.wait(quiet, Some(ring)),
+                Err(error) => {
+                    tracing::debug!(%error, "the ring can't be watched");
+                    commands.wait(LONGEST, None)
+                }
+            },
+        }
+    }
+
+    /// For how long there is nothing to do when nothing happens.
+    fn quiet(&self) -> Duration {
+        let Ok(now) = Clock::monotonic_now() else {
+            return LONGEST;
+        };
+        let turn = self.kernel.as_ref().map(|kernel| &kernel.programs);
+        let turn = turn.and_then(Programs::next_turn).unwrap_or(u64::MAX);
+        let due = turn.min(self.last_tick + TICK);
+        Duration::from_nanos(due.saturating_sub(now))
     }
 
     /// Takes in what has come; how much that was.
@@ -236,6 +274,15 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_finds_nothing_waits_to_be_woken_unless_it_just_was() {
+        let since = LONGEST;
+        assert_eq!(rest_after(0, since, false), Rest::UntilWoken);
+        assert_eq!(rest_after(0, since, true), Rest::For(LONGEST));
+        assert_eq!(rest_after(1, since, true), Rest::For(LONGEST));
+        assert_eq!(rest_after(1, since, false), Rest::For(LONGEST));
+    }
 
     #[test]
     fn the_pause_follows_the_rate_within_its_bounds() {

@@ -2,14 +2,14 @@
 //! the ring must be drained meanwhile.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
     time::{Instant, SystemTime},
 };
 
 use anyhow::Context as _;
 
-use super::run::Control;
+use super::control::{Control, Sender};
 use crate::{
     config::Config,
     metric::{Collector, Resource},
@@ -18,11 +18,7 @@ use crate::{
 };
 
 /// Samples the resources at every interval and has a snapshot made, until nobody listens.
-pub(super) fn spawn(
-    config: &Config,
-    host: Arc<Resource>,
-    control: mpsc::Sender<Control>,
-) -> anyhow::Result<()> {
+pub(super) fn spawn(config: &Config, host: Arc<Resource>, control: Sender) -> anyhow::Result<()> {
     let collectors = config.collectors;
     let mut resources = Resources::new(root(config), |name| collectors.is_on(name));
     let interval = config.snapshot.interval.get();

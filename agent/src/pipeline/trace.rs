@@ -12,7 +12,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    run::{Control, Worker},
+    control::{self, Control, Sender},
+    run::Worker,
     sink::Sink,
     start::Started,
 };
@@ -39,7 +40,7 @@ pub fn trace(mut config: Config, format: TraceFormat, filter: Filter) -> anyhow:
     let out = io::stdout();
     let format = trace::Format::choose(format, out.is_terminal(), Style::of_stdout());
     let printer = trace::Printer::new(out, format, filter);
-    let (control, commands) = mpsc::channel();
+    let (control, commands) = control::channel().context("can't make an eventfd")?;
     let (failed, failure) = mpsc::channel();
     let sink = sink(printer, control.clone(), failed);
     let worker = Worker::new(started, config, sink, Box::new(|_| {}), Box::new(|_| {}));
@@ -55,7 +56,7 @@ pub fn trace(mut config: Config, format: TraceFormat, filter: Filter) -> anyhow:
 /// the reader has just gone away.
 fn sink(
     mut printer: trace::Printer<impl Write + Send + 'static>,
-    control: mpsc::Sender<Control>,
+    control: Sender,
     failed: mpsc::Sender<io::Error>,
 ) -> Sink {
     Sink::To(Box::new(move |signal| {
@@ -73,7 +74,7 @@ fn sink(
 }
 
 /// Stops the observer at SIGTERM and SIGINT.
-fn stop_at_signals(control: mpsc::Sender<Control>) -> anyhow::Result<()> {
+fn stop_at_signals(control: Sender) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -129,12 +130,12 @@ mod tests {
 
     /// Whether a span printed to `writer` stops the command, and with which error.
     fn print_to(writer: impl Write + Send + 'static) -> (bool, Option<io::ErrorKind>) {
-        let (control, commands) = mpsc::channel();
+        let (control, commands) = control::channel().unwrap();
         let (failed, failure) = mpsc::channel();
         let printer = trace::Printer::new(writer, trace::Format::Json, Filter::default());
         sink(printer, control, failed).send(span());
         let error = failure.try_recv().ok().map(|error| error.kind());
-        (matches!(commands.try_recv(), Ok(Control::Stop)), error)
+        (matches!(commands.next(), Ok(Some(Control::Stop))), error)
     }
 
     #[test]

@@ -105,7 +105,10 @@ fn who_keeps_a_disk_busy_is_named_and_the_sum_is_the_hosts() -> Result<()> {
     let operations = metrics.sum("block_operations_total", &of);
     let merged = merged_reads(name)?;
     let made = operations.map(|operations| operations + merged);
-    ensure!(made == Some(3.0 * blocks), "{operations:?}, {merged} merged");
+    ensure!(
+        made == Some(3.0 * blocks),
+        "{operations:?}, {merged} merged"
+    );
     let (host, services) = queue(&agent, name)?;
     ensure!(host == 0.0 && services == 0.0, "quiet: {host}, {services}");
     Ok(())

@@ -41,6 +41,7 @@ mod syscalls;
 mod tcp;
 mod tls;
 mod uring;
+mod wake;
 mod ways;
 
 use std::process::ExitCode;
@@ -78,6 +79,7 @@ const TESTS: &[&[Test]] = &[
     uring::TESTS,
     ways::TESTS,
     loss::TESTS,
+    wake::TESTS,
     sched::TESTS,
     drops::TESTS,
     block::TESTS,
@@ -114,6 +116,7 @@ const WORKLOADS: &[&[Workload]] = &[
     uring::WORKLOADS,
     ways::WORKLOADS,
     loss::WORKLOADS,
+    wake::WORKLOADS,
     sched::WORKLOADS,
     drops::WORKLOADS,
     block::WORKLOADS,

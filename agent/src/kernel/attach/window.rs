@@ -77,6 +77,12 @@ impl Programs {
         self.windows = Some(windows);
     }
 
+    /// When there will be something to do for [`Self::turn_window`].
+    #[must_use]
+    pub fn next_turn(&self) -> Option<u64> {
+        self.windows.as_ref().map(|windows| windows.until)
+    }
+
     fn turn(&mut self, windows: &mut Windows, now: u64) -> Result<(), String> {
         let program = self.program(windows.attach.program)?;
         if let Some(link) = windows.open.take() {
