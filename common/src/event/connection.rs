@@ -46,6 +46,12 @@ pub mod message {
     pub const SHORT: u8 = 2;
     /// A short one went on in another read or write, so the heads of all are read.
     pub const SPLIT: u8 = 4;
+    /// The short one is a request, so what goes on with the protocol's name is still part of it.
+    pub const REQUEST: u8 = 8;
+    /// The short one is an answer, so what goes on with a method is still part of it.
+    pub const ANSWER: u8 = 16;
+    /// What there is to say of a short one.
+    pub const OF_SHORT: u8 = SHORT | REQUEST | ANSWER;
 }
 
 /// What is followed of the bytes of a connection, or of those inside its TLS records.

@@ -226,10 +226,10 @@ fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
         stream.budget[direction] = BUDGET;
         let split = stream.message[direction] & message::SPLIT != 0;
         if split || head::is_worth_reading(&record, captured, io.length) {
-            stream.message[direction] &= !message::SHORT;
+            stream.message[direction] &= !message::OF_SHORT;
             return io.length;
         }
-        stream.message[direction] |= message::SHORT;
+        stream.message[direction] |= head::short(class == Class::Request as u32);
     } else if class == Class::Partial as u32 {
         // A message may begin with a few bytes that could be the start of anything.
         stream.budget[direction] = BUDGET;

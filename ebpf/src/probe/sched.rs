@@ -157,8 +157,8 @@ fn unsettled<A: Access>(thread: &Thread, task: &Task<A>) -> u64 {
     }
     let until = match task.last_queued() {
         _ if thread.since == 0 || task.is_on_cpu() => 0,
-        0 if task.state() == 0 => 0,
-        0 => current::clock(),
+        // From 6.12 on the kernel may move a thread that sleeps to another CPU's queue.
+        _ if task.state() != 0 => current::clock(),
         woken => woken,
     };
     until.saturating_sub(thread.since)

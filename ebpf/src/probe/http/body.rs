@@ -22,7 +22,12 @@ use sonde_common::{
 };
 
 use super::{
-    Io, Peers, chunk, classify::is_sure, head::Body, now, queued, record::Record, tell_of,
+    Io, Peers, chunk,
+    classify::{is_method, is_name, is_sure},
+    head::Body,
+    now, queued,
+    record::Record,
+    tell_of,
 };
 use crate::{emit::send, scratch::forget};
 
@@ -80,8 +85,8 @@ pub(super) fn is_told_whole(stream: &mut Stream, direction: usize, first: u64, s
     if !short && stream.budget[direction] <= BUDGET {
         return false;
     }
-    stream.message[direction] = marks & !message::SHORT;
-    if marks & message::TURNED != 0 || is_sure(first, size.min(8)) {
+    stream.message[direction] = marks & !message::OF_SHORT;
+    if marks & message::TURNED != 0 || is_another(marks, first, size.min(8)) {
         stream.budget[direction] = stream.budget[direction].min(BUDGET);
         return false;
     }
@@ -91,6 +96,14 @@ pub(super) fn is_told_whole(stream: &mut Stream, direction: usize, first: u64, s
     }
     stream.body[direction] = body::PIPELINED;
     true
+}
+
+/// Whether another message begins behind one with these marks. A request may be cut before its
+/// version, or "Host", and an answer within a list of methods.
+#[inline(always)]
+fn is_another(marks: u8, first: u64, size: u32) -> bool {
+    marks & message::REQUEST == 0 && is_name(first, size)
+        || marks & message::ANSWER == 0 && is_method(first, size)
 }
 
 /// Passes over a read or write that is inside of a body; whether it is, and there is nothing to tell.

@@ -63,13 +63,8 @@ pub(super) fn classify(first: u64, length: u32) -> Class {
     if length >= 7 && first & mask(7) == RESPONSE.0 {
         return Class::Response;
     }
-    let mut index = 0;
-    while index < METHODS.len() {
-        let Known(method, size) = METHODS[index];
-        if length >= size && first & mask(size) == method {
-            return Class::Request;
-        }
-        index += 1;
+    if is_method(first, length) {
+        return Class::Request;
     }
     uncommon(first, length)
 }
@@ -78,10 +73,19 @@ pub(super) fn classify(first: u64, length: u32) -> Class {
 /// name of the protocol, or what there is of that.
 #[inline(always)]
 pub(super) fn is_sure(first: u64, length: u32) -> bool {
+    is_name(first, length) || is_method(first, length)
+}
+
+/// Whether these begin an answer: with the name of the protocol, or what there is of it.
+#[inline(always)]
+pub(super) const fn is_name(first: u64, length: u32) -> bool {
     let name = if length < 7 { length } else { 7 };
-    if first & mask(name) == RESPONSE.0 & mask(name) {
-        return true;
-    }
+    first & mask(name) == RESPONSE.0 & mask(name)
+}
+
+/// Whether these begin a request: with a registered method and the space behind it.
+#[inline(always)]
+pub(super) fn is_method(first: u64, length: u32) -> bool {
     let mut index = 0;
     while index < METHODS.len() {
         let Known(method, size) = METHODS[index];

@@ -79,6 +79,16 @@ const NEITHER: u32 = 0;
 const REQUEST: u32 = 1;
 const RESPONSE: u32 = 2;
 
+/// Marks of a message that is short so far.
+#[inline(always)]
+pub(super) const fn short(request: bool) -> u8 {
+    if request {
+        message::SHORT | message::REQUEST
+    } else {
+        message::SHORT | message::ANSWER
+    }
+}
+
 /// Tells the front of a message that a read or write begins with; how many bytes it has told of.
 /// The others are a body's that [`body`] follows.
 #[inline(always)]
@@ -104,7 +114,7 @@ pub(super) fn tell<P: Peers>(stream: &mut Stream, peers: &P, io: &Io) -> u32 {
         let body = read(&record, captured, kind);
         head = record.word().forget(body.head());
         if matches!(body, Body::Cut) && captured == io.length {
-            stream.message[direction] |= message::SHORT;
+            stream.message[direction] |= short(kind == REQUEST);
         }
         told = record.word().forget(body::begin(stream, &record, io, body));
         if told == 0 {

@@ -28,6 +28,10 @@ pub(crate) const TESTS: &[Test] = &[
         run: sizes_are_exact_where_first_reads_have_ended_badly,
     },
     Test {
+        name: "http::bodies::sizes_are_exact_where_requests_look_like_answers",
+        run: sizes_are_exact_where_requests_look_like_answers,
+    },
+    Test {
         name: "http::bodies::little_is_captured_behind_a_cut_head",
         run: little_is_captured_behind_a_cut_head,
     },
@@ -41,6 +45,10 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "http-bodies-with-first-reads",
         run: bodies_with_first_reads,
+    },
+    Workload {
+        name: "http-bodies-of-cut-requests",
+        run: bodies_of_cut_requests,
     },
     Workload {
         name: "http-body-behind-a-cut-head",
@@ -95,6 +103,44 @@ fn sizes_are_exact_however_they_are_read(observed: &mut Observed) -> Result<()> 
             .collect();
         ensure!(wrong.is_empty(), "seed {seed}, {role:?}: {wrong:?}");
     }
+    Ok(())
+}
+
+/// Where first reads of requests end, counted from the line's end, and how many bytes the second
+/// ones have: before the version and "Host", which begin as an answer does.
+const CUTS: [(isize, usize); 7] = [
+    (-10, 600),
+    (-10, 8),
+    (-10, 1),
+    (-9, 600),
+    (0, 600),
+    (0, 1),
+    (1, 600),
+];
+
+fn bodies_of_cut_requests(_: &[&str]) -> Result<()> {
+    let (mut client, mut server) = pair()?;
+    for (number, (end, second)) in CUTS.iter().enumerate() {
+        let line = format!("POST /reads/{number} HTTP/1.1");
+        let asked = SMALL[0].message(&line);
+        let first = (line.len() + 2).checked_add_signed(*end);
+        let mut sizes = first.into_iter().chain([*second]);
+        pass_in(&mut client, &mut server, &asked, || {
+            sizes.next().unwrap_or(600)
+        })?;
+        let answered = Framing::Length(0).message(&format!("HTTP/1.1 {} X", status(number)));
+        pass_in(&mut server, &mut client, &answered, || READ)?;
+    }
+    Ok(())
+}
+
+fn sizes_are_exact_where_requests_look_like_answers(observed: &mut Observed) -> Result<()> {
+    let exchanges = both(observed, "http-bodies-of-cut-requests", &[])?;
+    let sizes: Vec<_> = by_role(&exchanges, Role::Server)
+        .iter()
+        .map(|exchange| exchange.request_body)
+        .collect();
+    ensure!(sizes == [Some(SMALL[0].size()); CUTS.len()], "{sizes:?}");
     Ok(())
 }
 
