@@ -185,7 +185,7 @@ fn observe(
         });
     };
     let worker = run::Worker::new(started, config, sink, Box::new(extra), Box::new(publish));
-    sampler::spawn(config, worker.host(), control.clone())?;
+    sampler::spawn(config, worker.host(), worker.census(), control.clone())?;
     let observer = thread::Builder::new()
         .name("observer".to_owned())
         .spawn(move || worker.run(&commands))

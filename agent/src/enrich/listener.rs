@@ -78,6 +78,15 @@ impl Listeners {
         self.owners.get(&(netns, port)).copied()
     }
 
+    /// Takes in who was seen listening; whether that is news.
+    pub fn learn(&mut self, netns: u32, port: u16, tgid: u32) -> bool {
+        if self.owners.len() >= CAPACITY && self.owner(netns, port).is_none() {
+            self.losses.add(Loss::ListenerTableFull);
+            return false;
+        }
+        self.owners.insert((netns, port), tgid) != Some(tgid)
+    }
+
     /// Ports that are listened on, each with the inode number of its network namespace.
     pub fn ports(&self) -> impl Iterator<Item = (u32, u16)> {
         self.owners.keys().copied()

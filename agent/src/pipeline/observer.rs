@@ -33,6 +33,7 @@ use crate::{
     event::{Event, Segment},
     l7::{Connections, exchange::Exchange},
     metric::{Renames, Resource},
+    resource::Census,
     signal::Signal,
     tls::{Tls, UNKNOWN},
 };
@@ -43,6 +44,8 @@ pub(super) struct Observer {
     pub(super) host: Arc<Resource>,
     pub(super) processes: Processes,
     listeners: Listeners,
+    /// Whether the kernel side has told of all sockets that listen, each with a live process.
+    pub(super) listeners_are_told: bool,
     pub(super) connections: Connections,
     pub(super) red: Red,
     pub(super) calls: Calls,
@@ -54,6 +57,7 @@ pub(super) struct Observer {
     pub(super) lifecycle: Lifecycle,
     pub(super) uncovered: Uncovered,
     pub(super) usage: Usages,
+    pub(super) census: Arc<Census>,
     /// Whoever looks for TLS libraries, where they can be watched.
     pub(super) tls: Option<Tls>,
     /// Whoever watches this node's pods, where there are any.
@@ -93,6 +97,7 @@ impl Observer {
             host: parts.host,
             processes: parts.processes,
             listeners: Listeners::default(),
+            listeners_are_told: false,
             connections: parts.connections,
             red: parts.red,
             calls: parts.calls,
@@ -104,6 +109,7 @@ impl Observer {
             lifecycle: Lifecycle::default(),
             uncovered: Uncovered::default(),
             usage: parts.usage,
+            census: Arc::default(),
             tls: parts.tls,
             kubernetes: parts.kubernetes,
             renames: Arc::default(),
@@ -120,6 +126,7 @@ impl Observer {
     pub(super) fn set_listeners(&mut self, listeners: Listeners) {
         self.tcp.set_listening(listeners.ports().collect());
         self.listeners = listeners;
+        self.listeners_are_told = false;
     }
 
     /// Takes one event in.

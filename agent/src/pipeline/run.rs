@@ -22,6 +22,7 @@ use crate::{
     kernel::attach::Programs,
     metric::{Collector, Family, Resource, Snapshot},
     probe::process,
+    resource::Census,
 };
 
 /// Records that are taken in between two looks at the commands.
@@ -41,8 +42,9 @@ const TICK: u64 = 1_000_000_000;
 /// ends are told anyway.
 const SWEEP: usize = 64;
 const ROUND: usize = 60;
-/// Ticks between readings of who listens where.
+/// Ticks between readings of who listens where; and where the kernel side tells that, too.
 const LISTENERS: u32 = 30;
+const TOLD_LISTENERS: u32 = 10 * LISTENERS;
 
 /// Ticks after which BPF statistics end when they are for the start only.
 const STATISTICS: u32 = 2;
@@ -133,6 +135,11 @@ impl Worker {
 
     pub(super) fn host(&self) -> Arc<Resource> {
         Arc::clone(&self.observer.host)
+    }
+
+    /// Where the processes are counted whenever all tasks are read.
+    pub(super) fn census(&self) -> &Arc<Census> {
+        &self.observer.census
     }
 
     /// Runs until told to stop.
@@ -226,7 +233,9 @@ impl Worker {
         if self.ticks.is_multiple_of(retention::EVERY) {
             self.retention.apply(self.ticks, &mut self.observer);
         }
-        if self.ticks.is_multiple_of(LISTENERS) {
+        let told = self.observer.listeners_are_told;
+        let every = if told { TOLD_LISTENERS } else { LISTENERS };
+        if self.ticks.is_multiple_of(every) {
             self.observer.set_listeners(Listeners::read(&self.procfs));
         }
     }

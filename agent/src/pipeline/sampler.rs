@@ -13,14 +13,19 @@ use super::control::{Control, Sender};
 use crate::{
     config::Config,
     metric::{Collector, Resource},
-    resource::Resources,
+    resource::{Census, Resources},
     root::Root,
 };
 
 /// Samples the resources at every interval and has a snapshot made, until nobody listens.
-pub(super) fn spawn(config: &Config, host: Arc<Resource>, control: Sender) -> anyhow::Result<()> {
+pub(super) fn spawn(
+    config: &Config,
+    host: Arc<Resource>,
+    census: &Arc<Census>,
+    control: Sender,
+) -> anyhow::Result<()> {
     let collectors = config.collectors;
-    let mut resources = Resources::new(root(config), |name| collectors.is_on(name));
+    let mut resources = Resources::with_census(root(config), census, |name| collectors.is_on(name));
     let interval = config.snapshot.interval.get();
     let start = SystemTime::now();
     let sample = move || {

@@ -56,7 +56,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     ],
     saturation: &[],
     errors: &[],
-    open: || Box::new(Clock(Discipline::read)),
+    open: |_| Box::new(Clock(Discipline::read)),
 };
 
 /// With the way to ask the kernel, which is the host's own in whatever container.

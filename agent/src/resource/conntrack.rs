@@ -52,7 +52,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: &[&ENTRIES, &LIMIT, &EVENTS],
     saturation: &[&TURNED_AWAY],
     errors: &ERRORS,
-    open: || Box::<Conntrack>::default(),
+    open: |_| Box::<Conntrack>::default(),
 };
 
 /// Those that still count: `new`, `ignore` and the like have been 0 since 4.9. `chainlength` counts what

@@ -23,7 +23,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: &[&OPEN, &LIMIT],
     saturation: &[],
     errors: &[],
-    open: || Box::new(FileDescriptors),
+    open: |_| Box::new(FileDescriptors),
 };
 
 #[derive(Debug)]

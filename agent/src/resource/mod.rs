@@ -30,7 +30,7 @@ mod tcp;
 mod tests;
 mod udp;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use crate::metric::Descriptor;
 pub use crate::root::Root;
@@ -41,6 +41,7 @@ pub use self::{
         ERRORS_BY_SERVICE, SATURATION, SATURATION_BY_SERVICE, Signal, USE_ERRORS, UTILIZATION, Use,
         by_service,
     },
+    processes::Census,
     runner::{OWN_METRICS, Resources},
 };
 
@@ -66,7 +67,7 @@ pub struct Registration {
     /// The signals that it may report in `use.errors`.
     pub errors: &'static [&'static Signal],
     /// A fresh one, without a sample yet.
-    pub open: fn() -> Box<dyn Resource>,
+    pub open: fn(&Arc<Census>) -> Box<dyn Resource>,
 }
 
 /// Every resource, in the order in which they are read: those that may take their time come last,

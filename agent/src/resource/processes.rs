@@ -1,12 +1,17 @@
 //! Processes and threads: how many, in which state, against what the kernel allows.
 
+mod states;
+
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use nix::time::{ClockId, clock_gettime};
 
+pub use self::states::Census;
+use self::states::States;
 use super::{
     Error, Registration, Resource, Root, Use,
     method::{Signal, amount, counter},
@@ -26,7 +31,7 @@ const STAT_HEAD: usize = 128;
 
 static COUNT: Descriptor = amount(
     "system.process.count",
-    "Processes by state, as of the last look at all of them, which takes 0.5 % of a CPU's time at most (/proc/PID/stat, field 3)",
+    "Processes by state, as of the last look at all of them (the kernel's task iterator; without it /proc/PID/stat, field 3, for 0.5 % of a CPU's time at most)",
     Unit::Count("{process}"),
 );
 static CREATED: Descriptor = counter(
@@ -59,12 +64,19 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: &[&COUNT, &CREATED, &THREADS, &LIMIT],
     saturation: &[&UNINTERRUPTIBLE, &ZOMBIE],
     errors: &[],
-    open: || Box::<Processes>::default(),
+    open: |census| Box::new(Processes::new(Arc::clone(census))),
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Processes {
+    census: Arc<Census>,
     look: Option<Look>,
+}
+
+impl Processes {
+    fn new(census: Arc<Census>) -> Self {
+        Self { census, look: None }
+    }
 }
 
 /// A look at all processes.
@@ -78,6 +90,15 @@ struct Look {
 }
 
 impl Look {
+    /// One that somebody else has made.
+    fn free(now: Instant, states: States) -> Self {
+        Self {
+            at: now,
+            cost: Duration::ZERO,
+            states: Some(states),
+        }
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at).mul_f64(SHARE) >= self.cost
     }
@@ -111,7 +132,9 @@ impl Resource for Processes {
             .skipped
             .or_skip(read::text(&root.procfs.join("stat")));
         report.count(&CREATED, [], stat.and_then(|stat| parse_created(&stat)));
-        if self.look.as_ref().is_none_or(|look| look.is_over(now)) {
+        if let Some(states) = self.census.take() {
+            self.look = Some(Look::free(now, states));
+        } else if self.look.as_ref().is_none_or(|look| look.is_over(now)) {
             self.look = Some(look(&root.procfs, now, &mut report.skipped));
         }
         if let Some(states) = self.look.as_ref().and_then(|look| look.states.as_ref()) {
@@ -131,48 +154,6 @@ fn parse_created(stat: &str) -> Option<u64> {
     let mut lines = stat.lines();
     let value = lines.find_map(|line| line.strip_prefix("processes "))?;
     value.trim().parse().ok()
-}
-
-/// Number of processes by state: the conventions' four, and two that they lack a value for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct States {
-    running: u64,
-    sleeping: u64,
-    uninterruptible: u64,
-    stopped: u64,
-    defunct: u64,
-    idle: u64,
-}
-
-impl States {
-    /// Where a process in this state counts (fs/proc/array.c, `task_state_array`).
-    fn of(&mut self, state: char) -> Option<&mut u64> {
-        Some(match state {
-            'R' => &mut self.running,
-            'S' => &mut self.sleeping,
-            'D' => &mut self.uninterruptible,
-            'T' | 't' => &mut self.stopped,
-            'Z' | 'X' | 'x' => &mut self.defunct,
-            // Kernel threads with nothing to do, and parked ones.
-            'I' | 'P' => &mut self.idle,
-            _ => return None,
-        })
-    }
-
-    fn report(&self, report: &mut Use) {
-        for (state, count) in [
-            ("running", self.running),
-            ("sleeping", self.sleeping),
-            ("uninterruptible", self.uninterruptible),
-            ("stopped", self.stopped),
-            ("defunct", self.defunct),
-            ("idle", self.idle),
-        ] {
-            report.count(&COUNT, [("process.state", state.into())], count);
-        }
-        report.saturation(None, &UNINTERRUPTIBLE, self.uninterruptible as f64);
-        report.saturation(None, &ZOMBIE, self.defunct as f64);
-    }
 }
 
 fn look(procfs: &Path, now: Instant, skipped: &mut Skipped) -> Look {
@@ -266,9 +247,20 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_else_has_counted_is_told_until_nobody_does() {
+        let (_directory, root) = tree(3);
+        let mut processes = Processes::new(Arc::default());
+        let now = Instant::now();
+        processes.census.count([1, 1].into_iter());
+        assert_eq!(sleeping(&mut processes, &root, now), "2");
+        let after = now + Duration::from_secs(1);
+        assert_eq!(sleeping(&mut processes, &root, after), "3");
+    }
+
+    #[test]
     fn processes_are_looked_at_again_when_that_has_become_cheap() {
         let (_directory, root) = tree(3);
-        let mut processes = Processes::default();
+        let mut processes = Processes::new(Arc::default());
         let now = Instant::now();
         assert_eq!(sleeping(&mut processes, &root, now), "3");
         processes.look.as_mut().unwrap().cost = Duration::from_millis(50);
@@ -284,7 +276,7 @@ mod tests {
         const SNAPSHOTS: u32 = 24;
         const INTERVAL: Duration = Duration::from_secs(5);
         let (_directory, root) = tree(10_000);
-        let mut processes = Processes::default();
+        let mut processes = Processes::new(Arc::default());
         let mut now = Instant::now();
         let began = cpu_time();
         for _ in 0..SNAPSHOTS {

@@ -64,7 +64,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     ],
     saturation: &[&EXCESS, &WAITING, &pressure::SOME],
     errors: &[],
-    open: || Box::<RunQueue>::default(),
+    open: |_| Box::<RunQueue>::default(),
 };
 
 #[derive(Debug, Default)]

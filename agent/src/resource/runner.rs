@@ -1,9 +1,12 @@
 //! Reads the enabled resources for a snapshot; one that fails leaves the rest.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use super::{
-    RESOURCES, Registration, Resource, Root, Use,
+    Census, RESOURCES, Registration, Resource, Root, Use,
     method::{counter, gauge},
     read,
 };
@@ -57,19 +60,31 @@ impl Resources {
     /// Those of [`RESOURCES`] whose name `is_enabled` accepts, reading below `root`.
     #[must_use]
     pub fn new(root: Root, is_enabled: impl Fn(&str) -> bool) -> Self {
-        Self::of(
-            RESOURCES
-                .iter()
-                .filter(|registration| is_enabled(registration.name)),
-            root,
-        )
+        Self::with_census(root, &Arc::default(), is_enabled)
     }
 
-    fn of<'a>(registrations: impl Iterator<Item = &'a Registration>, root: Root) -> Self {
+    /// The same, with what `census` knows of processes.
+    #[must_use]
+    pub fn with_census(
+        root: Root,
+        census: &Arc<Census>,
+        is_enabled: impl Fn(&str) -> bool,
+    ) -> Self {
+        let enabled = |registration: &&Registration| is_enabled(registration.name);
+        Self::of(RESOURCES.iter().filter(enabled), root, census)
+    }
+
+    fn of<'a>(
+        registrations: impl Iterator<Item = &'a Registration>,
+        root: Root,
+        census: &Arc<Census>,
+    ) -> Self {
         Self {
             boot: boot_time(&root),
             root,
-            enabled: registrations.map(Enabled::new).collect(),
+            enabled: registrations
+                .map(|registration| Enabled::new(registration, census))
+                .collect(),
         }
     }
 
@@ -86,10 +101,10 @@ impl Resources {
 }
 
 impl Enabled {
-    fn new(registration: &Registration) -> Self {
+    fn new(registration: &Registration, census: &Arc<Census>) -> Self {
         Self {
             name: registration.name,
-            resource: (registration.open)(),
+            resource: (registration.open)(census),
             failures: 0,
             skipped: 0,
             failing: false,

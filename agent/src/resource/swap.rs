@@ -56,7 +56,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: &[&USAGE, &UTILIZATION, &OPERATIONS, &ZRAM_USAGE],
     saturation: &[&SWAP_IN, &SWAP_OUT],
     errors: &[&FAILED_READ, &FAILED_WRITE],
-    open: || Box::<Swap>::default(),
+    open: |_| Box::<Swap>::default(),
 };
 
 #[derive(Debug, Default)]

@@ -103,7 +103,7 @@ pub(super) const REGISTRATION: Registration = Registration {
         &CONNECT_FAILURE,
         &ABORT_MEMORY,
     ],
-    open: || Box::<Tcp>::default(),
+    open: |_| Box::<Tcp>::default(),
 };
 
 /// The one number of the MIB that isn't a counter.

@@ -66,7 +66,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: &[&SOCKETS, &MEMORY, &MEMORY_LIMIT, &QUEUES, &EVENTS],
     saturation: &[&RECEIVE_BUFFER],
     errors: &[&RECEIVE_DROP, &SEND_DROP, &CHECKSUM, &MEMORY_DROP],
-    open: || Box::<Udp>::default(),
+    open: |_| Box::<Udp>::default(),
 };
 
 const REPORTED: &[&str] = &[

@@ -101,6 +101,12 @@ impl Reading {
         self.processes.len()
     }
 
+    /// The state of each process, as the kernel marks it.
+    pub fn states(&self) -> impl Iterator<Item = u32> {
+        let processes = self.processes.values();
+        processes.filter_map(|(_, process)| process.as_ref().map(|process| process.state))
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -22,6 +22,7 @@ impl Observer {
 
     /// Takes in what all tasks have used; `sleeps` says whether the switches between them are watched.
     pub(in crate::pipeline) fn tasks(&mut self, reading: &Reading, sleeps: bool) {
+        self.census.count(reading.states());
         match Clock::since_boot() {
             Ok(now) => {
                 let processes = &mut self.processes;
@@ -32,19 +33,39 @@ impl Observer {
         }
     }
 
-    /// Takes in how full the queues of the sockets that listen are.
+    /// Takes in how full the queues of the sockets that listen are, and so who listens where.
     pub(in crate::pipeline) fn accept_queues(&mut self, queues: &[AcceptQueue], now: u64) {
         let time = SystemTime::now();
         let (processes, listeners) = (&mut self.processes, &self.listeners);
+        let mut have_owners = true;
         self.accept_queues.read(queues, time, now, |queue| {
             let listener = &queue.listener;
             // Whoever made it listen may have left it to others.
             let heir = || listeners.owner(listener.netns, listener.port);
+            let live = |tgid: &u32| processes.is_live(*tgid);
             let tgid = Some(listener.tgid)
-                .filter(|tgid| processes.is_live(*tgid))
-                .or_else(heir);
+                .filter(live)
+                .or_else(|| heir().filter(live));
+            have_owners &= tgid.is_some();
             processes.owner(tgid.unwrap_or(listener.tgid))
         });
+        self.listeners_are_told = have_owners;
+        self.learn_listeners(queues);
+    }
+
+    fn learn_listeners(&mut self, queues: &[AcceptQueue]) {
+        let mut news = false;
+        for AcceptQueue { listener, .. } in queues {
+            let (netns, port) = (listener.netns, listener.port);
+            let is_live = |tgid| self.processes.is_live(tgid);
+            let has_owner = self.listeners.owner(netns, port).is_some_and(is_live);
+            if !has_owner && is_live(listener.tgid) {
+                news |= self.listeners.learn(netns, port, listener.tgid);
+            }
+        }
+        if news {
+            self.tcp.set_listening(self.listeners.ports().collect());
+        }
     }
 
     /// Counts the requests that are in flight.

@@ -53,7 +53,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: descriptors::RAW,
     saturation: descriptors::SATURATION,
     errors: descriptors::ERRORS,
-    open: || Box::new(Cgroups::new(BUDGET)),
+    open: |_| Box::new(Cgroups::new(BUDGET)),
 };
 
 /// The counters of one cgroup, for the rates.

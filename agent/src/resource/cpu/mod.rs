@@ -60,7 +60,7 @@ pub(super) const REGISTRATION: Registration = Registration {
         &hardware::PACKAGE_THROTTLE,
         &hardware::MACHINE_CHECK,
     ],
-    open: || Box::<Cpu>::default(),
+    open: |_| Box::<Cpu>::default(),
 };
 
 /// The columns of a `cpuN` line that add up to its time. softirq has no well-known value in the

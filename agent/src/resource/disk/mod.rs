@@ -99,7 +99,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     ],
     saturation: &[&QUEUE, &pressure::SOME, &pressure::FULL],
     errors: &[&IO_ERROR, &IO_TIMEOUT, &raid::READ_ERROR],
-    open: || Box::<Disk>::default(),
+    open: |_| Box::<Disk>::default(),
 };
 
 #[derive(Debug, Default)]

@@ -74,7 +74,7 @@ pub(super) const REGISTRATION: Registration = Registration {
     metrics: &[&USAGE, &UTILIZATION, &LIMIT, &INODES, &STUCK],
     saturation: &[&INODE_SHARE],
     errors: &[&READ_ONLY, &FAILED, &STUCK_SIGNAL, &EXT4],
-    open: || Box::new(Filesystem::new(Prober::default())),
+    open: |_| Box::new(Filesystem::new(Prober::default())),
 };
 
 /// What the agent has seen of a mount point since its own start.

@@ -70,7 +70,7 @@ pub(in super::super) const REGISTRATION: Registration = Registration {
     ],
     saturation: &[&COOLING_SHARE],
     errors: &[&CRITICAL, &FAULT],
-    open: || Box::<Thermal>::default(),
+    open: |_| Box::<Thermal>::default(),
 };
 
 /// Snapshots in which something was wrong with a sensor.

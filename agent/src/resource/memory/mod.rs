@@ -101,7 +101,7 @@ pub(super) const REGISTRATION: Registration = Registration {
         &pressure::FULL,
     ],
     errors: &[&OOM_KILL, &ECC_CORRECTED, &ECC_UNCORRECTED],
-    open: || Box::<Memory>::default(),
+    open: |_| Box::<Memory>::default(),
 };
 
 #[derive(Debug, Default)]

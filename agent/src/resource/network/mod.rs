@@ -61,7 +61,7 @@ pub(super) const REGISTRATION: Registration = Registration {
         &ip::DISCARD,
         &ip::REASSEMBLY,
     ],
-    open: || Box::<Network>::default(),
+    open: |_| Box::<Network>::default(),
 };
 
 #[derive(Debug, Default)]

@@ -129,7 +129,7 @@ pub(in super::super) const REGISTRATION: Registration = Registration {
         &RELIABILITY_THROTTLED,
     ],
     errors: &[&CORRECTED, &UNCORRECTED, &PCIE_REPLAY],
-    open: || Box::new(Gpu::new(LIBRARY)),
+    open: |_| Box::new(Gpu::new(LIBRARY)),
 };
 
 type Readings = HashMap<String, Reading>;

@@ -53,7 +53,7 @@ pub(in super::super) const REGISTRATION: Registration = Registration {
     metrics: &[&ENERGY, &POWER, &POWER_LIMIT, &CHARGE, &ONLINE, &STATUS],
     saturation: &[&CAPPED],
     errors: &[&UNHEALTHY],
-    open: || Box::<Power>::default(),
+    open: |_| Box::<Power>::default(),
 };
 
 #[derive(Debug, Default)]
