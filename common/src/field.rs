@@ -88,6 +88,8 @@ fields! {
     TaskWriteBytes = "task_struct": "ioac.write_bytes";
     /// Whether it has a CPU.
     TaskOnCpu = "task_struct": "on_cpu";
+    /// Whether it sleeps and still stands in a CPU's queue (6.12).
+    TaskSchedDelayed = "task_struct": "se.sched_delayed";
     /// `EXIT_*`; 0 while it lives.
     TaskExitState = "task_struct": "exit_state";
     /// `PF_*`

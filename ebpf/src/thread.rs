@@ -99,9 +99,11 @@ static DEAD_TABLE: HashMap<u32, Usage> = HashMap::with_max_entries(DEAD, 0);
 static NEW: Thread = Thread {
     since: 0,
     queued: 0,
+    excess: 0,
     sleep: 0,
     ended: 0,
     slept: [0; SLEEPS],
+    udp: [0; 2],
     waits: Waits::EMPTY,
 };
 static NOTHING: Usage = Usage::EMPTY;

@@ -45,7 +45,7 @@ collectors! {
     "disk", true, "Disks: busy time, queues, errors";
     "filesystem", true, "Filesystems: space and inodes";
     "network", true, "Network interfaces: traffic, drops, errors, bonds; the IP layer";
-    "udp", true, "UDP: queues, memory, what no buffer had room for";
+    "udp", true, "UDP: bytes per service; the host's queues, memory, what no buffer had room for";
     "file_descriptors", true, "Open files against the kernel's limit";
     "processes", true, "Tasks against pid_max and threads-max";
     "conntrack", true, "Connection tracking table";

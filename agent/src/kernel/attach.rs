@@ -25,7 +25,7 @@ pub use self::{
     via::{Attach, Condition, Via},
 };
 use super::{feature::Kernel, map, uprobe};
-use crate::probe::{Family, syscall};
+use crate::probe::{Family, sched, syscall};
 
 mod choose;
 mod object;
@@ -106,7 +106,12 @@ impl Programs {
         let mut seen = HashSet::new();
         for family in families {
             for hook in family.hooks {
-                if hook.name == syscall::ENTER && settings.syscall_period.is_none() {
+                let wanted = match hook.name {
+                    syscall::ENTER => settings.syscall_period.is_some(),
+                    sched::MOVE => kernel.delays_dequeue() && kernel.has_task_storage(),
+                    _ => true,
+                };
+                if !wanted {
                     continue;
                 }
                 let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);

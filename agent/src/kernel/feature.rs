@@ -118,6 +118,13 @@ impl Kernel {
         Ok(())
     }
 
+    /// Whether threads that sleep may stand in a CPU's queue, and be moved to another one's (6.12).
+    #[must_use]
+    pub fn delays_dequeue(&self) -> bool {
+        let btf = self.btf.as_ref().ok();
+        btf.is_some_and(|btf| btf.offset("task_struct", "se.sched_delayed").is_some())
+    }
+
     /// Number of the first reason for which a packet is dropped; none where the kernel tells no
     /// reasons.
     #[must_use]

@@ -12,6 +12,7 @@ pub mod sched;
 pub mod syscall;
 pub mod tcp;
 pub mod tls;
+pub mod udp;
 
 use crate::kernel::{
     attach::{Attach, Condition},
@@ -65,6 +66,7 @@ pub const FAMILIES: &[&Family] = &[
     &tls::FAMILY,
     &block::FAMILY,
     &drop::FAMILY,
+    &udp::FAMILY,
 ];
 
 /// The usual pair: `tp_btf` where the kernel has types, else `raw_tp`.

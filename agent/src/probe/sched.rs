@@ -12,6 +12,9 @@ pub const SWEEPS: [&str; 2] = ["task_sweep", "task_sweep_table"];
 /// The hook that sees what threads sleep for.
 pub const SWITCH: &str = "sched_switch";
 
+/// The hook that sees threads moved while they sleep; before 6.12 there is nothing to see.
+pub const MOVE: &str = "sched_migrate_task";
+
 /// The family.
 pub const FAMILY: Family = Family {
     name: "sched",
@@ -31,6 +34,12 @@ pub const FAMILY: Family = Family {
             required: true,
             lost: "no run-queue latency, and not what threads sleep for",
             any_of: &by_store(SWITCH, "sched_switch", "sched_switch_table"),
+        },
+        Hook {
+            name: MOVE,
+            required: false,
+            lost: "a few sleeps are taken for waits for a CPU, those of threads that the kernel moves meanwhile",
+            any_of: &[Attach::tp_btf("thread_moved", MOVE, with_storage)],
         },
         Hook {
             name: "sched_process_fork",

@@ -7,9 +7,13 @@
 use crate::{hist, pod};
 
 /// Threads that have states where these don't live on the tasks.
-pub const THREADS: u32 = 10_240;
+pub const THREADS: u32 = 8_192;
 /// Processes of which threads have ended, where their sums don't live on the tasks.
 pub const DEAD: u32 = 1_024;
+
+/// Mark of a sleep in which the thread was moved to another CPU's queue: the scheduler counts it as a
+/// wait from there on, to its end (6.12).
+pub const MOVED: u32 = 1 << 31;
 
 /// What a thread sleeps for.
 #[repr(u32)]
@@ -84,13 +88,17 @@ pub struct Thread {
     pub since: u64,
     /// The scheduler's sum of its waits, as far as they are sorted out.
     pub queued: u64,
-    /// What it left its CPU for: a [`Sleep`].
+    /// Nanoseconds of these that it slept: see [`MOVED`].
+    pub excess: u64,
+    /// What it left its CPU for: a [`Sleep`], and [`MOVED`].
     pub sleep: u32,
     /// The thread has ended: 1 where what it used is part of what its process's dead threads used, 2 for
     /// a leader, whose sums stay where they are.
     pub ended: u32,
     /// Nanoseconds asleep, by [`Sleep`].
     pub slept: [u64; SLEEPS],
+    /// Bytes of UDP that it received and sent, by [`Direction`](super::http::Direction).
+    pub udp: [u64; 2],
     /// Its waits for a CPU.
     pub waits: Waits,
 }
@@ -121,6 +129,8 @@ pub struct Usage {
     pub read_bytes: u64,
     /// Bytes that it made dirty, or wrote past the page cache.
     pub write_bytes: u64,
+    /// Bytes of UDP that it received and sent, by [`Direction`](super::http::Direction).
+    pub udp: [u64; 2],
     /// Waits for a CPU.
     pub waits: Waits,
 }
@@ -139,6 +149,7 @@ impl Usage {
         involuntary_switches: 0,
         read_bytes: 0,
         write_bytes: 0,
+        udp: [0; 2],
         waits: Waits::EMPTY,
     };
 }
@@ -182,8 +193,8 @@ pub struct Process {
 pub const UNKNOWN_DESCRIPTORS: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Waits>() == 120);
-const _: () = assert!(size_of::<Thread>() == 24 + 32 + 120);
-const _: () = assert!(size_of::<Usage>() == 14 * 8 + 120);
+const _: () = assert!(size_of::<Thread>() == 32 + 48 + 120);
+const _: () = assert!(size_of::<Usage>() == 16 * 8 + 120);
 const _: () = assert!(size_of::<Task>() == 16 + size_of::<Usage>());
 const _: () = assert!(size_of::<Process>() == 40);
 

@@ -123,6 +123,12 @@ impl<A: Access> Task<A> {
         self.pointer(Field::TaskMm).map(Memory::new)
     }
 
+    /// Whether it sleeps and still stands in a CPU's queue.
+    #[inline(always)]
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.get::<u8>(Field::TaskSchedDelayed).unwrap_or(0) != 0
+    }
+
     /// Whether it has a CPU.
     #[inline(always)]
     pub(crate) fn is_on_cpu(&self) -> bool {

@@ -17,6 +17,8 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 /// `IPPROTO_TCP`
 const IPPROTO_TCP: u16 = 6;
+/// `IPPROTO_UDP`
+const IPPROTO_UDP: u16 = 17;
 
 /// Microseconds of a tick (jiffy); set by the agent before the programs are loaded.
 #[unsafe(no_mangle)]
@@ -32,12 +34,23 @@ impl<A: Access> Sock<A> {
     /// Whether this is TCP over IPv4 or IPv6.
     #[inline(always)]
     pub(crate) fn is_tcp(&self) -> bool {
+        self.is_inet(IPPROTO_TCP)
+    }
+
+    /// Whether this is UDP over IPv4 or IPv6.
+    #[inline(always)]
+    pub(crate) fn is_udp(&self) -> bool {
+        self.is_inet(IPPROTO_UDP)
+    }
+
+    #[inline(always)]
+    fn is_inet(&self, wanted: u16) -> bool {
         let family: u16 = self.get(Field::SockFamily).unwrap_or(0);
         if family != AF_INET && family != AF_INET6 {
             return false;
         }
         let protocol: u16 = self.get(Field::SockProtocol).unwrap_or(0);
-        protocol == IPPROTO_TCP
+        protocol == wanted
     }
 
     /// TCP state number.

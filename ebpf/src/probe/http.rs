@@ -41,6 +41,7 @@ pub(crate) use self::{
     payload::Payload,
     record::{Buffer, Slot},
     rest::{Left, Rest, give_up, give_up_messages, tell_messages, tell_parts},
+    socket::{MSG_ERRQUEUE, MSG_PEEK},
 };
 use self::{
     classify::{Class, classify},

@@ -8,4 +8,5 @@ pub(crate) mod sched;
 mod syscall;
 mod tcp;
 mod tls;
+mod udp;
 mod uncovered;

@@ -13,7 +13,7 @@ use aya_ebpf::{
     maps::PerCpuArray,
     programs::BtfTracePointContext,
 };
-use sonde_common::event::sched::{Sleep, Thread, Usage, WAIT_BUCKETS, Waits};
+use sonde_common::event::sched::{MOVED, Sleep, Thread, Usage, WAIT_BUCKETS, Waits};
 
 use crate::{
     current,
@@ -77,6 +77,19 @@ pub(crate) fn thread_end_table(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// `sched_migrate_task(task, cpu)`, kernel 6.12: before, no thread that sleeps is in a queue
+#[btf_tracepoint(function = "sched_migrate_task")]
+pub(crate) fn thread_moved(ctx: BtfTracePointContext) -> i32 {
+    let task = Task::new(ctx.arg(0));
+    if task.is_delayed()
+        && let Some(thread) = Storage::find(&task)
+    {
+        // SAFETY: a live map value. The thread sleeps, and is moved by one CPU at a time.
+        unsafe { (*thread).sleep |= MOVED };
+    }
+    0
+}
+
 /// The state is made here and in the sweep, never at a switch: that holds a lock of the scheduler,
 /// and allocating may want to wake somebody up.
 #[inline(always)]
@@ -119,20 +132,43 @@ fn settle(thread: &mut Thread, task: &Task<Direct>) {
     if arrived <= thread.since {
         return;
     }
+    let excess = excess(thread, task);
     let queued = task.run_delay();
     let waited = queued.wrapping_sub(thread.queued);
     thread.queued = queued;
-    thread.waits.sum = thread.waits.sum.wrapping_add(waited);
-    let bucket = bounded::<31>(Waits::bucket(waited) as u32);
-    if bucket < WAIT_BUCKETS {
-        thread.waits.buckets[bucket] = thread.waits.buckets[bucket].wrapping_add(1);
-    }
+    let waited = if excess == thread.excess {
+        count(&mut thread.waits, waited);
+        waited
+    } else {
+        // How much of it was a wait isn't known: as a rule next to nothing.
+        thread.excess = excess;
+        0
+    };
     let slept = slept(thread, arrived, waited);
     if slept != 0 {
         let sleep = bounded::<3>(thread.sleep);
         // SAFETY: one of four. Checked indexing would bring in a way to panic.
         unsafe { *thread.slept.as_mut_ptr().add(sleep) += slept };
     }
+}
+
+#[inline(always)]
+fn count(waits: &mut Waits, waited: u64) {
+    waits.sum = waits.sum.wrapping_add(waited);
+    let bucket = bounded::<31>(Waits::bucket(waited) as u32);
+    if bucket < WAIT_BUCKETS {
+        waits.buckets[bucket] = waits.buckets[bucket].wrapping_add(1);
+    }
+}
+
+/// What of the scheduler's sum of a thread's waits it slept, up to its last arrival on a CPU.
+#[inline(always)]
+fn excess<A: Access>(thread: &Thread, task: &Task<A>) -> u64 {
+    if thread.sleep & MOVED == 0 || task.last_arrival() <= thread.since {
+        return thread.excess;
+    }
+    let since = task.run_delay().wrapping_sub(thread.queued);
+    thread.excess.wrapping_add(since)
 }
 
 /// What of an absence that has ended wasn't spent waiting. A new thread has never slept.
@@ -149,11 +185,12 @@ fn slept(thread: &Thread, arrived: u64, waited: u64) -> u64 {
 fn unsettled<A: Access>(thread: &Thread, task: &Task<A>) -> u64 {
     let arrived = task.last_arrival();
     if arrived > thread.since {
-        return slept(
-            thread,
-            arrived,
-            task.run_delay().wrapping_sub(thread.queued),
-        );
+        let waited = if thread.sleep & MOVED == 0 {
+            task.run_delay().wrapping_sub(thread.queued)
+        } else {
+            0
+        };
+        return slept(thread, arrived, waited);
     }
     let until = match task.last_queued() {
         _ if thread.since == 0 || task.is_on_cpu() => 0,

@@ -25,6 +25,7 @@ mod syscalls;
 mod tcp;
 mod timing;
 mod tls;
+mod udp;
 mod usage;
 mod web;
 mod wire;

@@ -86,7 +86,13 @@ fn verified(programs: &Programs, name: &str) -> String {
 
 /// What kernels before 6.3 do in another way, and what kernels before 5.17 can't.
 fn only_on_later_kernels(hook: &str) -> bool {
-    ["connections", "kfree_skb"].contains(&hook)
+    [
+        "connections",
+        "kfree_skb",
+        "sock_recv_length",
+        "sock_send_length",
+    ]
+    .contains(&hook)
 }
 
 /// The first way is loaded, but there is no such event.

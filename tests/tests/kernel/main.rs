@@ -40,6 +40,7 @@ mod sys;
 mod syscalls;
 mod tcp;
 mod tls;
+mod udp;
 mod uring;
 mod wake;
 mod ways;
@@ -76,11 +77,13 @@ const TESTS: &[&[Test]] = &[
     http::transport::TESTS,
     http::whose::TESTS,
     tls::TESTS,
+    udp::TESTS,
     uring::TESTS,
     ways::TESTS,
     loss::TESTS,
     wake::TESTS,
     sched::TESTS,
+    sched::moved::TESTS,
     drops::TESTS,
     block::TESTS,
     block::failing::TESTS,
@@ -113,11 +116,13 @@ const WORKLOADS: &[&[Workload]] = &[
     http::transport::WORKLOADS,
     http::whose::WORKLOADS,
     tls::WORKLOADS,
+    udp::WORKLOADS,
     uring::WORKLOADS,
     ways::WORKLOADS,
     loss::WORKLOADS,
     wake::WORKLOADS,
     sched::WORKLOADS,
+    sched::moved::WORKLOADS,
     drops::WORKLOADS,
     block::WORKLOADS,
 ];

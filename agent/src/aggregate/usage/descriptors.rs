@@ -59,6 +59,12 @@ pub(super) const DISK_IO: Descriptor = Descriptor::counter(
     "Bytes that a service made storage read, and that it wrote or made dirty in the page cache (task_struct ioac)",
     Unit::Bytes,
 );
+/// Bytes of UDP.
+pub(super) const UDP_IO: Descriptor = Descriptor::counter(
+    "udp.io",
+    "Payload bytes of the datagrams that a service has sent (transmit) and received, absent where there are none (sock_send_length, sock_recv_length; kernel 6.3)",
+    Unit::Bytes,
+);
 /// Where the time of threads went.
 pub(super) const THREAD_TIME: Descriptor = Descriptor::counter(
     "process.thread.time",
@@ -91,6 +97,7 @@ pub const DESCRIPTORS: &[&Descriptor] = &[
     &CONTEXT_SWITCHES,
     &FAULTS,
     &DISK_IO,
+    &UDP_IO,
     &THREAD_TIME,
     &RUN_QUEUE_LATENCY,
     &HOST_RUN_QUEUE_LATENCY,

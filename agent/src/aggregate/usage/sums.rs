@@ -8,8 +8,8 @@ use sonde_common::{
 use super::{
     descriptors::{
         BLOCKED, CONTEXT_SWITCHES, CPU, DESCRIPTOR_SHARE, DESCRIPTORS_OPEN, DISK_IO, FAULTS,
-        MAJOR_FAULTS, MEMORY, RUN_QUEUE_LATENCY, RUNNABLE, THREAD_TIME, THREADS, UPTIME, VIRTUAL,
-        WAITING,
+        MAJOR_FAULTS, MEMORY, RUN_QUEUE_LATENCY, RUNNABLE, THREAD_TIME, THREADS, UDP_IO, UPTIME,
+        VIRTUAL, WAITING,
     },
     totals::{Growth, Modes, Totals},
 };
@@ -122,6 +122,7 @@ impl Sums {
     pub(super) fn push(&self, series: &mut Series<'_>, now: u64, sleeps: bool) {
         self.push_time(series, sleeps);
         self.push_counts(series);
+        self.push_udp(series);
         self.push_present(series, now);
         self.push_saturation(series, sleeps);
     }
@@ -171,6 +172,18 @@ impl Sums {
                 let attribute = (key, name.into());
                 series.push_with(descriptor, [attribute], Value::Integer(value), Vec::new());
             }
+        }
+    }
+
+    /// Nothing of the many that don't use it.
+    fn push_udp(&self, series: &mut Series<'_>) {
+        let [received, sent] = self.used.udp;
+        if received == 0 && sent == 0 {
+            return;
+        }
+        for (direction, bytes) in [("receive", received), ("transmit", sent)] {
+            let attribute = ("network.io.direction", direction.into());
+            series.push_with(&UDP_IO, [attribute], Value::Integer(bytes), Vec::new());
         }
     }
 

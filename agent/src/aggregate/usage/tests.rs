@@ -246,3 +246,37 @@ fn on_request_each_process_has_series_and_those_that_ended_have_one() {
     read(&mut usages, &[]);
     assert_eq!(told(&usages), [(None, 13)]);
 }
+
+#[test]
+fn bytes_of_udp_are_told_of_who_has_any() {
+    let mut usages = usages();
+    let talker = Used {
+        udp: [5, 7],
+        ..used(1)
+    };
+    let talker = Task {
+        usage: talker,
+        ..task(3, BEGAN + 1, 1)
+    };
+    let mut reading = Reading::default();
+    reading.add(&talker, Some(&process(1, 10)));
+    reading.add(&task(4, BEGAN + 1, 1), Some(&process(1, 10)));
+    usages.read(&reading, BEGAN + 2, true, |tgid| {
+        service(if tgid == 3 { "dns" } else { "quiet" })
+    });
+    let snapshot = snapshot(&usages);
+    let family = snapshot.families.iter();
+    let mut udp = family.filter(|family| family.descriptor.name == "udp.io");
+    let told: Vec<_> = udp
+        .next()
+        .unwrap()
+        .points
+        .iter()
+        .map(|point| {
+            let service = point.resource.attributes.get("service.name").unwrap();
+            let direction = point.attributes.get("network.io.direction").unwrap();
+            format!("{service} {direction} {:?}", point.value)
+        })
+        .collect();
+    assert_eq!(told, ["dns receive Integer(5)", "dns transmit Integer(7)"]);
+}

@@ -21,6 +21,8 @@ pub(super) struct Totals {
     pub(super) involuntary_switches: u64,
     pub(super) read_bytes: u64,
     pub(super) write_bytes: u64,
+    /// Bytes of UDP, received and sent.
+    pub(super) udp: [u64; 2],
     /// Waits for a CPU; the kernel side's counts wrap.
     wait_sum: u64,
     waits: [u32; WAIT_BUCKETS],
@@ -35,6 +37,9 @@ macro_rules! each {
         apply(&mut $left.system, $right.system);
         apply(&mut $left.queued, $right.queued);
         for (left, right) in $left.slept.iter_mut().zip($right.slept) {
+            apply(left, right);
+        }
+        for (left, right) in $left.udp.iter_mut().zip($right.udp) {
             apply(left, right);
         }
         apply(&mut $left.minor_faults, $right.minor_faults);

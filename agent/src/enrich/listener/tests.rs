@@ -64,6 +64,21 @@ fn a_real_socket_is_found_in_the_real_proc() {
 }
 
 #[test]
+fn who_was_seen_listening_is_news_once() {
+    let mut listeners = Listeners::default();
+    assert!(listeners.learn(1, 80, 7));
+    assert!(!listeners.learn(1, 80, 7));
+    assert!(listeners.learn(1, 80, 8));
+    assert_eq!(listeners.owner(1, 80), Some(8));
+    for port in 0..=u16::MAX {
+        listeners.learn(2, port, 9);
+    }
+    assert_eq!(listeners.len(), CAPACITY);
+    assert!(listeners.learn(1, 80, 9), "one that is known needs no room");
+    assert!(!listeners.learn(3, 80, 9));
+}
+
+#[test]
 fn connections_are_no_listeners() {
     let table = format!(
         "{HEAD}{}{}",

@@ -25,9 +25,9 @@ use crate::{
     regs::{Regs, number},
 };
 
-const MSG_PEEK: i32 = 0x2;
+pub(crate) const MSG_PEEK: i32 = 0x2;
 const MSG_TRUNC: i32 = 0x20;
-const MSG_ERRQUEUE: i32 = 0x2000;
+pub(crate) const MSG_ERRQUEUE: i32 = 0x2000;
 
 /// `sock_recv_length(sk, ret, flags)`
 #[btf_tracepoint(function = "sock_recv_length")]

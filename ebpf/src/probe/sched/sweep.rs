@@ -1,7 +1,7 @@
 //! All tasks, one after another, for whoever reads the iterator: what each has used so far.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use sonde_common::event::sched::{self, Process, Task as Record, Usage};
+use sonde_common::event::sched::{self, MOVED, Process, Task as Record, Usage};
 
 use super::{sleep, usage};
 use crate::{
@@ -89,7 +89,8 @@ fn adopt<S: Store<Access = Direct>>(task: &Task<Direct>) {
     unsafe {
         (*thread).queued = task.run_delay();
         (*thread).since = if is_asleep {
-            (*thread).sleep = sleep::of(task) as u32;
+            let was_moved = task.last_queued() != 0;
+            (*thread).sleep = sleep::of(task) as u32 | if was_moved { MOVED } else { 0 };
             current::clock()
         } else {
             task.last_arrival().max(task.last_queued())

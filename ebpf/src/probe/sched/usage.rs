@@ -2,7 +2,7 @@
 
 use sonde_common::event::sched::{SLEEPS, Thread, Usage, WAIT_BUCKETS};
 
-use super::{ended, unsettled};
+use super::{ended, excess, unsettled};
 use crate::{
     atomic,
     kernel::{Access, Task},
@@ -24,7 +24,7 @@ pub(crate) fn add<S: Store>(usage: &mut Usage, task: &Task<S::Access>) {
     usage.cpu += task.runtime();
     usage.user += task.user_time();
     usage.system += task.system_time();
-    usage.queued += task.run_delay();
+    usage.queued = usage.queued.wrapping_add(task.run_delay());
     usage.minor_faults += task.minor_faults();
     usage.major_faults += task.major_faults();
     usage.voluntary_switches += task.voluntary_switches();
@@ -51,6 +51,9 @@ fn add_state<A: Access>(usage: &mut Usage, thread: &Thread, task: &Task<A>) {
         }
         index += 1;
     }
+    usage.queued = usage.queued.wrapping_sub(excess(thread, task));
+    usage.udp[0] += thread.udp[0];
+    usage.udp[1] += thread.udp[1];
     usage.waits.sum += thread.waits.sum;
     let mut index = 0;
     while index < WAIT_BUCKETS {
