@@ -211,41 +211,50 @@ pub(crate) fn sonde(lab: &Lab) -> Result<Command> {
     Ok(lab.command(sonde_tests::agent::program()?))
 }
 
-/// A file as a loop device.
-pub(crate) struct Disk(PathBuf);
+/// A file as a loop device, or one on top of another.
+pub(crate) struct Disk {
+    path: PathBuf,
+    /// Detached after the one above.
+    beneath: Option<Box<Self>>,
+}
 
 impl Disk {
     pub(crate) fn new(lab: &Lab) -> Result<Self> {
         let file = lab.path().join("disk");
         File::create(&file)?.set_len(128 << 20)?;
-        let device = finish(Command::new("losetup").args(["--find", "--show"]).arg(file))?;
-        Ok(Self(device.trim().into()))
+        Self::over(&file, &[])
     }
 
-    /// One whose reads all reach the disk beneath, and the number of that.
-    pub(crate) fn past_caches(lab: &Lab) -> Result<(Self, u64)> {
-        let file = lab.path().join("disk");
-        fs::write(&file, vec![0x5a; 32 << 20])?;
-        File::open(&file)?.sync_all()?;
+    /// One whose reads all reach another one beneath, which nothing else reads, and the number of that.
+    pub(crate) fn on_another(lab: &Lab) -> Result<(Self, u64)> {
+        let beneath = Self::new(lab)?;
+        let number = fs::metadata(beneath.path())?.rdev();
+        let mut disk = Self::over(beneath.path(), &["--direct-io=on"])?;
+        disk.beneath = Some(Box::new(beneath));
+        Ok((disk, number))
+    }
+
+    fn over(file: &Path, how: &[&str]) -> Result<Self> {
         let mut losetup = Command::new("losetup");
-        losetup.args(["--find", "--show", "--direct-io=on"]);
-        let device = finish(losetup.arg(&file))?;
-        let beneath = fs::metadata(&file)?.dev();
-        Ok((Self(device.trim().into()), beneath))
+        losetup.args(["--find", "--show"]).args(how).arg(file);
+        Ok(Self {
+            path: finish(&mut losetup)?.trim().into(),
+            beneath: None,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub(crate) fn name(&self) -> Result<&str> {
-        let name = self.0.file_name().and_then(|name| name.to_str());
+        let name = self.path.file_name().and_then(|name| name.to_str());
         name.context("a name")
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("-d").arg(&self.0).status();
+        let _ = Command::new("losetup").arg("-d").arg(&self.path).status();
     }
 }

@@ -3,6 +3,10 @@
 use std::{
     fs::File,
     io::{self, Read as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Instant,
 };
@@ -24,6 +28,13 @@ use super::{
 const ROUND_TRIPS: u32 = 2_000;
 const BATCHES: u32 = 200;
 
+/// What two threads wait in for each other. A descriptor says only by its file whether it is a socket:
+/// no other call costs the hook as much.
+const WAYS: [(&str, Way); 2] = [("read", by_pipes), ("futex", by_futexes)];
+
+/// Gives nanoseconds per switch.
+type Way = fn() -> Result<f64>;
+
 /// One round: nanoseconds per switch of each variant.
 struct Round {
     bare: f64,
@@ -31,57 +42,60 @@ struct Round {
     agent: f64,
 }
 
-pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
-    let mut rounds = Vec::new();
-    for round in 0..plan.rounds {
-        eprintln!("    round {} of {}", round + 1, plan.rounds);
-        rounds.push(Round {
-            bare: time_per_switch()?,
+impl Round {
+    fn of(plan: &Plan, way: Way) -> Result<Self> {
+        Ok(Self {
+            bare: way()?,
             empty: {
                 let _empty = Empty::at(c"sched_switch").context("attaching the empty program")?;
-                time_per_switch()?
+                way()?
             },
             agent: {
                 let _agent = plan.agent.start(&ALONE)?;
-                time_per_switch()?
+                way()?
             },
-        });
+        })
     }
+}
+
+pub(super) fn run(plan: &Plan) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for (name, way) in WAYS {
+        let mut rounds = Vec::new();
+        for round in 0..plan.rounds {
+            eprintln!("    {name}, round {} of {}", round + 1, plan.rounds);
+            rounds.push(Round::of(plan, way)?);
+        }
+        figures.extend(told(name, &rounds));
+    }
+    Ok(figures)
+}
+
+fn told(name: &str, rounds: &[Round]) -> [Figure; 3] {
     let column = |of: fn(&Round) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
-    let figure = |name: &str, base, with, kind, goal| Figure {
-        name: name.to_owned(),
+    let figure = |what: &str, base, with, kind, goal| Figure {
+        name: format!("context switch in {name}, {what}"),
         unit: "ns",
         base,
         with,
         kind,
         goal,
     };
-    let bare = || column(|round| round.bare);
+    let bare = column(|round| round.bare);
     let empty = || column(|round| round.empty);
     let agent = || column(|round| round.agent);
-    Ok(vec![
+    let goal = Some(Goal::AtMost(100.0));
+    [
+        figure("empty program / bare", bare, empty(), Kind::Ratio, None),
+        figure("agent / empty program", empty(), agent(), Kind::Ratio, None),
         figure(
-            "context switch, empty program / bare",
-            bare(),
-            empty(),
-            Kind::Ratio,
-            None,
-        ),
-        figure(
-            "context switch, agent / empty program",
-            empty(),
-            agent(),
-            Kind::Ratio,
-            None,
-        ),
-        figure(
-            "context switch, agent - empty program",
+            "agent - empty program",
             empty(),
             agent(),
             Kind::Difference,
-            Some(Goal::AtMost(100.0)),
+            goal,
         ),
-    ])
+    ]
 }
 
 /// The scheduler's hooks, and those of TCP, which tell what a socket is and don't run here.
@@ -92,8 +106,49 @@ const ALONE: [&str; 4] = [
     "--no-collector.block",
 ];
 
-/// Nanoseconds per switch between two threads on one CPU that hand a byte to each other.
-fn time_per_switch() -> Result<f64> {
+/// The least time that a batch of round trips takes, as nanoseconds per switch.
+fn time(mut round_trip: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..BATCHES {
+        let start = Instant::now();
+        for _ in 0..ROUND_TRIPS {
+            round_trip()?;
+        }
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    Ok(least * 1e9 / f64::from(2 * ROUND_TRIPS))
+}
+
+/// Two threads on one CPU wake each other.
+fn by_futexes() -> Result<f64> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&ended);
+    let asker = thread::spawn(move || -> io::Result<f64> {
+        stay()?;
+        let asker = thread::current();
+        let answer = thread::spawn(move || -> io::Result<()> {
+            stay()?;
+            while !ends.load(Ordering::Relaxed) {
+                thread::park();
+                asker.unpark();
+            }
+            Ok(())
+        });
+        let time = time(|| {
+            answer.thread().unpark();
+            thread::park();
+            Ok(())
+        });
+        ended.store(true, Ordering::Relaxed);
+        answer.thread().unpark();
+        answer.join().expect("it doesn't panic")?;
+        time
+    });
+    Ok(asker.join().expect("it doesn't panic")?)
+}
+
+/// Two threads on one CPU hand a byte to each other.
+fn by_pipes() -> Result<f64> {
     let (read_there, write_there) = pipe()?;
     let (read_back, write_back) = pipe()?;
     let answer = thread::spawn(move || -> io::Result<()> {
@@ -109,16 +164,10 @@ fn time_per_switch() -> Result<f64> {
         stay()?;
         let (mut write, mut read) = (File::from(write_there), File::from(read_back));
         let mut byte = [0; 1];
-        let mut least = f64::INFINITY;
-        for _ in 0..BATCHES {
-            let start = Instant::now();
-            for _ in 0..ROUND_TRIPS {
-                write.write_all(&byte)?;
-                read.read_exact(&mut byte)?;
-            }
-            least = least.min(start.elapsed().as_secs_f64());
-        }
-        Ok(least * 1e9 / f64::from(2 * ROUND_TRIPS))
+        time(|| {
+            write.write_all(&byte)?;
+            read.read_exact(&mut byte)
+        })
     });
     let time = asked.join().expect("it doesn't panic")?;
     answer.join().expect("it doesn't panic")?;
