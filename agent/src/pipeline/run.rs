@@ -171,17 +171,19 @@ impl Worker {
 
     /// Waits for what is due next.
     fn rest(&mut self, rest: Rest, commands: &Receiver) -> Result<Woken, Gone> {
-        let quiet = self.quiet();
-        match (rest, &mut self.kernel) {
-            (Rest::For(pause), _) => commands.wait(pause, None),
-            (Rest::UntilWoken, None) => commands.wait(quiet, None),
-            (Rest::UntilWoken, Some(kernel)) => match kernel.ring.watch() {
-                Ok(ring) => commands.wait(quiet, Some(ring)),
-                Err(error) => {
-                    tracing::debug!(%error, "the ring can't be watched");
-                    commands.wait(LONGEST, None)
-                }
-            },
+        let longest = match rest {
+            Rest::For(pause) => return commands.wait(pause, None),
+            Rest::UntilWoken => self.quiet(),
+        };
+        let Some(kernel) = &mut self.kernel else {
+            return commands.wait(longest, None);
+        };
+        match kernel.ring.watch() {
+            Ok(ring) => commands.wait(longest, Some(ring)),
+            Err(error) => {
+                tracing::debug!(%error, "the ring can't be watched");
+                commands.wait(LONGEST, None)
+            }
         }
     }
 

@@ -101,10 +101,12 @@ impl Reading {
         self.processes.len()
     }
 
-    /// The state of each process, as the kernel marks it.
-    pub fn states(&self) -> impl Iterator<Item = u32> {
+    /// The state of each process, as the kernel marks it; `None` where there was no room for some.
+    #[must_use]
+    pub fn states(&self) -> Option<impl Iterator<Item = u32>> {
         let processes = self.processes.values();
-        processes.filter_map(|(_, process)| process.as_ref().map(|process| process.state))
+        let states = processes.filter_map(|(_, process)| Some(process.as_ref()?.state));
+        (self.left_out == 0).then_some(states)
     }
 
     /// Whether there is none.

@@ -248,6 +248,18 @@ fn on_request_each_process_has_series_and_those_that_ended_have_one() {
 }
 
 #[test]
+fn states_are_told_of_all_processes_or_none() {
+    let mut reading = Reading::default();
+    reading.add(&task(3, BEGAN, 1), Some(&process(1, 10)));
+    let states = |reading: &Reading| reading.states().map(Iterator::count);
+    assert_eq!(states(&reading), Some(1));
+    for tgid in 4..=u32::try_from(PROCESSES).unwrap() + 4 {
+        reading.add(&task(tgid, BEGAN, 1), Some(&process(1, 10)));
+    }
+    assert_eq!(states(&reading), None);
+}
+
+#[test]
 fn bytes_of_udp_are_told_of_who_has_any() {
     let mut usages = usages();
     let talker = Used {

@@ -22,7 +22,9 @@ impl Observer {
 
     /// Takes in what all tasks have used; `sleeps` says whether the switches between them are watched.
     pub(in crate::pipeline) fn tasks(&mut self, reading: &Reading, sleeps: bool) {
-        self.census.count(reading.states());
+        if let Some(states) = reading.states() {
+            self.census.count(states);
+        }
         match Clock::since_boot() {
             Ok(now) => {
                 let processes = &mut self.processes;
