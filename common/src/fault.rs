@@ -92,6 +92,8 @@ faults! {
     ListenerMapFull = 18 => "listener_map_full", Lost;
     /// No room to count a dropped packet by its reason and interface.
     DropMapFull = 19 => "drop_map_full", Lost;
+    /// The end of a block request was not seen: it counts in no latency and in no service.
+    BlockEndUnseen = 20 => "block_end_unseen", Lost;
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! Block I/O out of the kernel's maps.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
-};
+mod devices;
+
+use std::{collections::HashSet, path::Path, time::SystemTime};
 
 use aya::Ebpf;
 use sonde_common::event::block::{DeviceKey, ErrorKey, Latency, Owner, Pending, Usage, UsageKey};
 
+use self::devices::Disks;
 use super::observer::Observer;
 use crate::{
     aggregate::{
@@ -72,16 +69,12 @@ impl BlockReader {
         let devices = self.latencies.iter().map(|(of, _)| of.device);
         let devices = devices.chain(usage.iter().map(|(key, _)| key.of.device));
         self.disks.refresh(devices.collect());
-        // Requests of disks that are gone have ended without a word.
-        let pending: Vec<Pending> = pending
-            .into_iter()
-            .map(|(_, pending)| pending)
-            .filter(|pending| self.disks.is_present(pending.key.of.device))
-            .collect();
         let now = Clock::monotonic_now().map_err(|source| map::Error::Read {
             name: REQUESTS,
             source: source.into(),
         })?;
+        let mut pending: Vec<Pending> = pending.into_iter().map(|(_, pending)| pending).collect();
+        self.disks.leave_out_ended(&mut pending, now);
         let reading = Reading {
             time,
             now,
@@ -152,103 +145,4 @@ fn remove(
     map::remove::<ErrorKey, u64>(ebpf, ERRORS, failed)?;
     observer.blocks.deleted(|key| gone.contains(key));
     Ok(())
-}
-
-/// Names of disks, by number.
-#[derive(Debug)]
-struct Disks {
-    directory: PathBuf,
-    names: HashMap<u32, Disk>,
-}
-
-#[derive(Debug)]
-struct Disk {
-    name: Arc<str>,
-    is_present: bool,
-}
-
-impl Disks {
-    fn new(sysfs: &Path) -> Self {
-        Self {
-            directory: sysfs.join("dev/block"),
-            names: HashMap::new(),
-        }
-    }
-
-    /// Reads the names of those that are told of, and forgets the others. A disk that is gone keeps
-    /// its name.
-    fn refresh(&mut self, devices: HashSet<u32>) {
-        self.names.retain(|device, _| devices.contains(device));
-        for device in devices {
-            let found = self.read(device);
-            let is_present = found.is_some();
-            let known = self.names.entry(device).or_insert_with(|| Disk {
-                name: numbers(device).into(),
-                is_present,
-            });
-            known.is_present = is_present;
-            if let Some(name) = found
-                && *name != *known.name
-            {
-                known.name = name.into();
-            }
-        }
-    }
-
-    /// The name in `/sys/dev/block`, where a `/` in it is written as `!`.
-    fn read(&self, device: u32) -> Option<String> {
-        let target = fs::read_link(self.directory.join(numbers(device))).ok()?;
-        Some(target.file_name()?.to_str()?.replace('!', "/"))
-    }
-
-    fn is_present(&self, device: u32) -> bool {
-        // One that nothing has been done on yet isn't known.
-        self.names.get(&device).is_none_or(|disk| disk.is_present)
-    }
-
-    /// Its name, else its numbers.
-    fn name(&self, device: u32) -> Arc<str> {
-        self.names
-            .get(&device)
-            .map_or_else(|| numbers(device).into(), |disk| Arc::clone(&disk.name))
-    }
-}
-
-/// `254:0`
-fn numbers(device: u32) -> String {
-    format!("{}:{}", device >> 20, device & 0xf_ffff)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    const SDA: u32 = 8 << 20;
-
-    #[test]
-    fn a_disk_keeps_its_name_when_it_is_gone_and_another_takes_its_number() {
-        let sysfs = tempfile::tempdir().unwrap();
-        let directory = sysfs.path().join("dev/block");
-        fs::create_dir_all(&directory).unwrap();
-        let link = directory.join("8:0");
-        symlink("../../devices/x/block/sda", &link).unwrap();
-        let mut disks = Disks::new(sysfs.path());
-        assert_eq!(&*disks.name(SDA), "8:0", "not read yet");
-        let told = || HashSet::from([SDA]);
-        disks.refresh(told());
-        assert_eq!((&*disks.name(SDA), disks.is_present(SDA)), ("sda", true));
-        fs::remove_file(&link).unwrap();
-        disks.refresh(told());
-        assert_eq!((&*disks.name(SDA), disks.is_present(SDA)), ("sda", false));
-        symlink("../../devices/y/block/cciss!c0d0", &link).unwrap();
-        disks.refresh(told());
-        assert_eq!(
-            (&*disks.name(SDA), disks.is_present(SDA)),
-            ("cciss/c0d0", true)
-        );
-        disks.refresh(HashSet::new());
-        assert_eq!(&*disks.name(SDA), "8:0", "forgotten");
-    }
 }

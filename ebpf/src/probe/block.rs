@@ -6,6 +6,7 @@
 mod done;
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     helpers::{bpf_ktime_get_ns, generated::bpf_get_current_task},
     macros::{btf_tracepoint, map},
     maps::HashMap,
@@ -143,11 +144,24 @@ fn owner<A: Access>(request: &Request<Direct>, task: &Task<A>) -> Owner {
 
 #[inline(always)]
 fn follow(request: &Request<Direct>, pending: &Pending) {
+    let address = request.0 as u64;
     if BLOCK_REQUESTS
-        .insert(&(request.0 as u64), pending, 0)
-        .is_err()
+        .insert(&address, pending, BPF_NOEXIST.into())
+        .is_ok()
     {
+        return;
+    }
+    let Some(before) = BLOCK_REQUESTS.get_ptr_mut(&address) else {
         fault(Fault::BlockMapFull);
+        return;
+    };
+    // SAFETY: a live map value; a request is in one place at a time.
+    unsafe {
+        // Else the same one waits again (before 6.5).
+        if (*before).issued != 0 && (*before).key.of.device != 0 {
+            fault(Fault::BlockEndUnseen);
+        }
+        *before = *pending;
     }
 }
 
@@ -188,7 +202,7 @@ fn on_issue(request: &Request<Direct>, submits: bool) {
                 return;
             }
         }
-        // What has been issued already has ended without a word; the address has a new one.
+        // What has been issued already has ended unseen; the address has a new one.
     }
     let mut pending = Pending {
         submitted: 0,

@@ -1,6 +1,7 @@
 //! Block I/O: times, bytes, and whose requests they are.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::Write as _,
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
@@ -11,19 +12,21 @@ use anyhow::{Result, bail, ensure};
 use sonde::kernel::map;
 use sonde_common::{
     event::block::{DeviceKey, Latency, Operation, Pending, Usage, UsageKey},
+    fault::Fault,
     hist::Log2,
 };
 
 use self::disk::Disk;
 use crate::{
     child::{Workload, hear, tell},
-    harness::Test,
+    harness::{Test, Untold},
     observed::Observed,
 };
 
 pub(crate) mod disk;
 pub(crate) mod failing;
 pub(crate) mod limited;
+pub(crate) mod unseen;
 pub(crate) mod writeback;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -56,6 +59,8 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     },
 ];
 
+/// Requests under way, by address.
+const REQUESTS: &str = "BLOCK_REQUESTS";
 const BLOCK: usize = 4096;
 /// Bytes between two requests, so that no two are merged.
 const APART: u64 = 16 * BLOCK as u64;
@@ -176,15 +181,28 @@ fn more(before: &Usage, after: &Usage) -> Usage {
     }
 }
 
+/// A disk's requests under way, by address.
+fn pending(observed: &Observed, device: u32) -> Result<BTreeMap<u64, Pending>> {
+    let all = map::entries::<u64, Pending>(observed.programs.ebpf(), REQUESTS)?;
+    let here = |(_, pending): &(u64, Pending)| pending.key.of.device == device;
+    Ok(all.into_iter().filter(here).collect())
+}
+
 /// Waits until a disk has no request under way.
-fn settle(observed: &mut Observed, device: u32) -> Result<()> {
-    observed.until("the end of all requests", |observed| {
-        let all = map::entries::<u64, Pending>(observed.programs.ebpf(), "BLOCK_REQUESTS");
-        let all = all.ok()?;
-        let mut here = all.iter().map(|(_, pending)| pending);
-        here.all(|pending| pending.key.of.device != device)
-            .then_some(())
-    })
+fn settle(observed: &mut Observed, disk: &Disk) -> Result<()> {
+    let device = disk.number()?;
+    // What isn't issued yet isn't in the kernel's own count everywhere.
+    let left = observed.until("the end of all requests", |observed| {
+        let is_idle = disk.is_idle().ok()?;
+        let left = pending(observed, device).ok()?;
+        let all_issued = left.values().all(|pending| pending.issued != 0);
+        (is_idle && all_issued).then_some(left)
+    })?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    map::remove::<u64, Pending>(observed.programs.ebpf_mut(), REQUESTS, left.into_keys())?;
+    bail!(Untold("the end of a request"));
 }
 
 fn requests_are_counted_by_device_direction_and_process(observed: &mut Observed) -> Result<()> {
@@ -226,7 +244,7 @@ fn requests_are_counted_by_device_direction_and_process(observed: &mut Observed)
         let times = (usage.queue_time, usage.device_time);
         ensure!(times == (queue.sum, at_device.sum), "{times:?}");
     }
-    settle(observed, device)
+    settle(observed, &disk)
 }
 
 fn what_is_synced_belongs_to_whoever_syncs(observed: &mut Observed) -> Result<()> {
@@ -236,7 +254,7 @@ fn what_is_synced_belongs_to_whoever_syncs(observed: &mut Observed) -> Result<()
     let bytes = BYTES.to_string();
     let before = disk.counted()?;
     let tgid = observed.run("buffered-io", &[disk.argument()?, &bytes, "sync"])?;
-    settle(observed, device)?;
+    settle(observed, &disk)?;
     let after = disk.counted()?;
     let usage = usage_of(observed, device, Operation::Write, tgid)?;
     ensure!(usage.bytes == BYTES, "{usage:?}");
@@ -267,12 +285,16 @@ fn many_at_once_are_counted_as_the_kernel_does(observed: &mut Observed) -> Resul
         Ok([all(Operation::Read)?, all(Operation::Write)?])
     };
     let (before, counted_before) = (told(observed)?, disk.counted()?);
+    let lost = observed.faults(Fault::BlockEndUnseen)?;
     let arguments = [THREADS, EACH].map(|count| count.to_string());
     observed.run(
         "parallel-io",
         &[disk.argument()?, &arguments[0], &arguments[1]],
     )?;
-    settle(observed, device)?;
+    settle(observed, &disk)?;
+    if observed.faults(Fault::BlockEndUnseen)? != lost {
+        bail!(Untold("the end of a request"));
+    }
     let (after, counted) = (told(observed)?, disk.counted()?);
     let counted = [
         (counted.reads, counted_before.reads),

@@ -23,6 +23,16 @@ pub(crate) struct Test {
 #[error("{0}")]
 pub(crate) struct Skipped(pub(crate) String);
 
+/// Something that the kernel did with no program told of it. A kernel may keep a process from being
+/// traced, and with it the interrupts that come while that runs; then it is rare, and the test is run
+/// again. What sonde itself loses it loses each time.
+#[derive(Debug, thiserror::Error)]
+#[error("no program was told of {0}")]
+pub(crate) struct Untold(pub(crate) &'static str);
+
+/// How often a test is run at most.
+const ATTEMPTS: u32 = 3;
+
 /// What came of the tests.
 #[derive(Default)]
 struct Tally {
@@ -78,8 +88,18 @@ fn run_mode(mode: Mode, chosen: &[(String, &Test)], tally: &mut Tally) {
     };
     for (name, test) in chosen {
         let start = Instant::now();
-        observed.forget();
-        let result = catch_unwind(AssertUnwindSafe(|| (test.run)(&mut observed)));
+        let mut attempts = 1;
+        let result = loop {
+            observed.forget();
+            let result = catch_unwind(AssertUnwindSafe(|| (test.run)(&mut observed)));
+            match result {
+                Ok(Err(error)) if error.is::<Untold>() && attempts < ATTEMPTS => {
+                    println!("test {name} is run again: {error}");
+                    attempts += 1;
+                }
+                result => break result,
+            }
+        };
         let took = start.elapsed().as_secs_f64();
         match result {
             Ok(Ok(())) => {

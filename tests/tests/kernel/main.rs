@@ -88,6 +88,7 @@ const TESTS: &[&[Test]] = &[
     block::TESTS,
     block::failing::TESTS,
     block::limited::TESTS,
+    block::unseen::TESTS,
     block::writeback::TESTS,
 ];
 

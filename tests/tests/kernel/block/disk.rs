@@ -98,11 +98,16 @@ impl Disk {
         Ok(())
     }
 
-    /// What the kernel itself has counted: /sys/class/block/*/stat.
+    /// Whether the kernel itself knows of no request under way.
+    pub(crate) fn is_idle(&self) -> Result<bool> {
+        let in_flight = self.told("inflight")?;
+        Ok(in_flight.split_whitespace().eq(["0", "0"]))
+    }
+
+    /// What the kernel itself has counted.
     pub(crate) fn counted(&self) -> Result<Counted> {
         const SECTOR: u64 = 512;
-        let name = self.path.file_name().context("a name")?;
-        let stat = fs::read_to_string(Path::new("/sys/class/block").join(name).join("stat"))?;
+        let stat = self.told("stat")?;
         let fields: Result<Vec<u64>, _> = stat.split_whitespace().map(str::parse).collect();
         let fields = fields?;
         let direction = |at: usize| Some((*fields.get(at)?, fields.get(at + 2)? * SECTOR));
@@ -110,6 +115,12 @@ impl Disk {
             reads: direction(0).context("reads")?,
             writes: direction(4).context("writes")?,
         })
+    }
+
+    fn told(&self, file: &str) -> Result<String> {
+        let name = self.path.file_name().context("a name")?;
+        let path = Path::new("/sys/class/block").join(name).join(file);
+        Ok(fs::read_to_string(path)?)
     }
 }
 

@@ -52,14 +52,14 @@ fn reads_of_lost_data_are_io_errors_of_the_reader(observed: &mut Observed) -> Re
     let disk = Disk::new()?;
     let device = disk.number()?;
     observed.run("direct-io", &[disk.argument()?, "10", "10"])?;
-    settle(observed, device)?;
+    settle(observed, &disk)?;
     let quiet = failures(observed, device)?;
     disk.lose()?;
     let (tgid, failed) = fails(observed, &disk, "0", "1")?;
     if !failed {
         bail!(Skipped("loop devices read zeros there".to_owned()));
     }
-    settle(observed, device)?;
+    settle(observed, &disk)?;
     let mut told = failures(observed, device)?;
     told.retain(|failure| !quiet.contains(failure));
     let expected = (Operation::Read as u32, tgid, "IOERR".to_owned(), 1);
@@ -76,7 +76,7 @@ fn writes_without_space_say_so(observed: &mut Observed) -> Result<()> {
     // Past the first megabyte there is no page for the file.
     let (tgid, failed) = fails(observed, &disk, "1000", "0")?;
     ensure!(failed, "everything was written");
-    settle(observed, device)?;
+    settle(observed, &disk)?;
     let told: Vec<_> = failures(observed, device)?
         .into_iter()
         .filter(|(_, owner, ..)| *owner == tgid)

@@ -47,7 +47,7 @@ fn the_histogram_shows_what_a_cgroup_is_made_to_wait_for(observed: &mut Observed
         let child = Child::of(&mut group.inside(&workload))?;
         let tgid = child.pid();
         ensure!(observed.finish(child)?.success());
-        settle(observed, device)?;
+        settle(observed, &disk)?;
         let after = latency(observed, device, Operation::Read)?;
         let [queue, at_device] = [
             since(&before.queue, &after.queue),

@@ -61,7 +61,7 @@ fn write_back(observed: &mut Observed, group: Option<&Path>) -> Result<Vec<(Owne
         let now = written(observed, device).ok()?;
         (total(&now) - total(&before) >= BYTES).then_some(())
     })?;
-    settle(observed, device)?;
+    settle(observed, &disk)?;
     let mut owners = written(observed, device)?;
     let bytes = total(&owners) - total(&before);
     ensure!(bytes == BYTES, "{bytes} bytes");
