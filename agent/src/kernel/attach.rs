@@ -25,7 +25,7 @@ pub use self::{
     via::{Attach, Condition, Via},
 };
 use super::{feature::Kernel, map, uprobe};
-use crate::probe::{Family, sched, syscall};
+use crate::probe::{Family, Hook, sched, syscall};
 
 mod choose;
 mod object;
@@ -80,6 +80,15 @@ pub struct Programs {
     linked: Vec<(&'static str, OwnedFd)>,
 }
 
+/// Whether there is anything for a hook to see. One that isn't of use isn't missed either.
+fn is_of_use(hook: &Hook, kernel: &Kernel, settings: &Settings) -> bool {
+    match hook.name {
+        syscall::ENTER => settings.syscall_period.is_some(),
+        sched::MOVE => kernel.delays_dequeue() && kernel.has_task_storage(),
+        _ => true,
+    }
+}
+
 impl Programs {
     /// Loads the object and attaches the hooks of `families`; a hook that fails leaves the
     /// others as they are.
@@ -105,15 +114,8 @@ impl Programs {
         };
         let mut seen = HashSet::new();
         for family in families {
-            for hook in family.hooks {
-                let wanted = match hook.name {
-                    syscall::ENTER => settings.syscall_period.is_some(),
-                    sched::MOVE => kernel.delays_dequeue() && kernel.has_task_storage(),
-                    _ => true,
-                };
-                if !wanted {
-                    continue;
-                }
+            let hooks = family.hooks.iter();
+            for hook in hooks.filter(|hook| is_of_use(hook, kernel, settings)) {
                 let outcome = programs.load(hook.any_of, kernel, types.as_ref(), &mut seen);
                 programs.reports.push(HookReport {
                     family: family.name,

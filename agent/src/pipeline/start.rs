@@ -95,17 +95,23 @@ impl Started {
     }
 }
 
+/// Families that add to what another one keeps, and that one: the requests inside TLS to the
+/// connection, and the bytes of UDP to what the thread has used.
+const NEEDS: [(&Family, &Family); 2] = [
+    (&probe::tls::FAMILY, &probe::http::FAMILY),
+    (&probe::udp::FAMILY, &probe::sched::FAMILY),
+];
+
 /// The families that are switched on.
 pub(super) fn families(config: &Config) -> Vec<&'static Family> {
-    FAMILIES
-        .iter()
-        .copied()
-        .filter(|family| config.collectors.is_on(family.name))
-        // What is inside TLS is told with the connection that the HTTP family follows.
-        .filter(|family| {
-            family.name != probe::tls::FAMILY.name
-                || config.collectors.is_on(probe::http::FAMILY.name)
-        })
+    let is_on = |family: &Family| config.collectors.is_on(family.name);
+    let is_of_use = |family: &Family| {
+        let mut needed = NEEDS.iter().filter(|(needs, _)| needs.name == family.name);
+        needed.all(|(_, needed)| is_on(needed))
+    };
+    let families = FAMILIES.iter().copied();
+    families
+        .filter(|family| is_on(family) && is_of_use(family))
         .collect()
 }
 
@@ -231,4 +237,31 @@ fn drop_capabilities(held: &Held, version: KernelVersion) -> anyhow::Result<()> 
     let dropped = capability::drop_to(&kept).context("can't drop capabilities")?;
     tracing::debug!(?kept, ?dropped, "capabilities");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Command;
+
+    #[test]
+    fn a_family_without_the_one_that_it_adds_to_is_left_out() {
+        let names = |switch: &str| -> Vec<&str> {
+            let arguments = ["sonde", "trace", switch].map(Into::into);
+            let Ok(Command::Trace(sources, ..)) = Command::parse(arguments, []) else {
+                panic!("good usage");
+            };
+            let families = families(&sources.resolve().unwrap());
+            families.iter().map(|family| family.name).collect()
+        };
+        let all = names("--collector.http");
+        assert!(all.contains(&"tls") && all.contains(&"udp"));
+        let without = |left_out: [&str; 2]| {
+            let kept = all.iter().copied();
+            kept.filter(|name| !left_out.contains(name))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("--no-collector.http"), without(["http", "tls"]));
+        assert_eq!(names("--no-collector.sched"), without(["sched", "udp"]));
+    }
 }

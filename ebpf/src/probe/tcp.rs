@@ -25,6 +25,7 @@ use crate::{
     current::is_self,
     emit::{fault, header, send},
     kernel::{Access, Direct, Sock},
+    seq,
 };
 
 /// TCP states of `include/net/tcp_states.h`.
@@ -320,7 +321,7 @@ extern "C" fn tcp_sweep(ctx: *const iterator::Storage) -> i32 {
             return 0;
         }
         let record = totals(&Sock::<Direct>::new(sk), connection);
-        iterator::write((*ctx).meta, &record);
+        seq::write((*ctx).meta, &record);
     }
     0
 }

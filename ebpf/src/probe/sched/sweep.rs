@@ -48,7 +48,7 @@ extern "C" fn task_sweep_table(ctx: *const Iterator) -> i32 {
 #[inline(always)]
 fn tell<S: Store<Access = Direct>>(ctx: *const Iterator) {
     // SAFETY: the kernel's context of this program type; it has no task at the end.
-    let (seq, pointer) = unsafe { ((*(*ctx).meta).seq, (*ctx).task) };
+    let (meta, pointer) = unsafe { ((*ctx).meta, (*ctx).task) };
     if pointer.is_null() {
         return;
     }
@@ -66,12 +66,14 @@ fn tell<S: Store<Access = Direct>>(ctx: *const Iterator) {
     told.task.usage = Usage::EMPTY;
     usage::add::<S>(&mut told.task.usage, &task);
     if !is_leader {
-        seq::write(seq, &told.task);
+        // SAFETY: the kernel's own argument.
+        unsafe { seq::write(meta, &told.task) };
         return;
     }
     usage::add_dead::<S>(&mut told.task.usage, &task);
     describe(&mut told.process, &task);
-    seq::write(seq, told);
+    // SAFETY: as above.
+    unsafe { seq::write(meta, told) };
 }
 
 /// Gives a thread that was there before the programs its state. One that ends has had its state taken.

@@ -1,14 +1,6 @@
 //! What the kernel hands to iterator programs, which the agent runs by reading.
 
-use aya_ebpf::helpers::generated::bpf_seq_write;
-
-/// `struct bpf_iter_meta`
-#[repr(C)]
-pub(crate) struct Meta {
-    seq: *mut u8,
-    session: u64,
-    number: u64,
-}
+use crate::seq::Meta;
 
 /// `struct bpf_iter__bpf_sk_storage_map` (kernel 5.9)
 #[repr(C)]
@@ -36,17 +28,4 @@ pub(crate) struct TaskFile {
     fd: u32,
     pad: u32,
     pub(crate) file: *const u8,
-}
-
-/// Hands a record to the reader.
-#[inline(always)]
-pub(crate) unsafe fn write<T>(meta: *const Meta, record: &T) {
-    // SAFETY: the kernel's own argument; the verifier checks it.
-    unsafe {
-        bpf_seq_write(
-            (*meta).seq.cast(),
-            core::ptr::from_ref(record).cast_mut().cast(),
-            size_of::<T>() as u32,
-        );
-    }
 }

@@ -9,11 +9,12 @@ use sonde_common::{
     fault::Fault,
 };
 
-use super::iterator::{self, Element, TaskFile};
+use super::iterator::{Element, TaskFile};
 use crate::{
     current::is_self,
     emit::fault,
     kernel::{Access, Direct, Probed, Sock, Task, socket_of_file},
+    seq,
 };
 
 /// By the socket's address.
@@ -95,7 +96,7 @@ extern "C" fn tcp_listener_sweep(ctx: *const Element) -> i32 {
             drops,
             pad: 0,
         };
-        iterator::write((*ctx).meta, &queue);
+        seq::write((*ctx).meta, &queue);
     }
     0
 }
