@@ -10,7 +10,7 @@ use crate::{
     aggregate::{
         block,
         cardinality::{SERIES, SERIES_OVERFLOW},
-        process, red, rpc, syscall, tcp, uncovered, usage,
+        network, process, red, rpc, syscall, tcp, uncovered, usage,
     },
     enrich::{counter::Loss, kubernetes},
     export::{self, otlp, prometheus, web},
@@ -56,7 +56,10 @@ pub fn sections() -> Vec<Section> {
             "System calls and processes",
             [syscall::DESCRIPTORS, process::DESCRIPTORS],
         ),
-        section("What services use", [usage::DESCRIPTORS]),
+        section(
+            "What services use",
+            [usage::DESCRIPTORS, network::DESCRIPTORS],
+        ),
         section("What can't be seen", [uncovered::DESCRIPTORS]),
         section("Resources: the method (USE)", [METHOD]),
         section(

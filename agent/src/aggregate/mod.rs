@@ -11,6 +11,7 @@ pub mod error_type;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod log2;
+pub mod network;
 pub mod process;
 pub mod red;
 pub mod route;

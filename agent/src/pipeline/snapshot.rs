@@ -14,11 +14,11 @@ use super::{
     observer::Observer,
 };
 use crate::{
-    aggregate::{cardinality::collect_usage, usage::Reading},
+    aggregate::{cardinality::collect_usage, network::NetworkIo, usage::Reading},
     clock::Clock,
     kernel::{attach::Programs, map, ring::Ring, sweep},
     metric::{Collector, Descriptor, Family, Snapshot},
-    probe::{block, drop, sched, syscall},
+    probe::{block, drop, sched, syscall, tcp},
     selfmon,
 };
 
@@ -132,7 +132,9 @@ pub(super) fn take(
     let began = Instant::now();
     let mut collector = Collector::new(Arc::clone(&observer.host), start);
     selfmon::collect_build(&mut collector);
+    let mut counts_tcp = false;
     if let Some(kernel) = kernel {
+        counts_tcp = kernel.programs.serves(&tcp::FAMILY);
         let filled = kernel.read(observer);
         let ebpf = kernel.programs.ebpf();
         let fill = selfmon::collect_fill(ebpf, filled, &mut collector);
@@ -152,6 +154,13 @@ pub(super) fn take(
     observer.syscalls.collect(&mut collector);
     observer.lifecycle.collect(&mut collector);
     observer.usage.collect(&mut collector);
+    // UDP alone would be taken for all.
+    if counts_tcp {
+        let mut io = NetworkIo::default();
+        observer.tcp.add_io(&mut io, &collector);
+        observer.usage.add_io(&mut io, &collector);
+        io.collect(&mut collector);
+    }
     selfmon::collect_usage(&observer.usage, &mut collector);
     if !observer.usage.is_known() {
         selfmon::process::collect(start, &mut collector);

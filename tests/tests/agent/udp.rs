@@ -8,6 +8,8 @@ use sonde_tests::lab::{Lab, free_address};
 use crate::support::SERVICE;
 
 const IO: &str = "udp_io_bytes_total";
+const TCP_IO: &str = "tcp_io_bytes_total";
+const ALL: &str = "process_network_io_bytes_total";
 const DIRECTION: &str = "network_io_direction";
 /// Bytes of the greetings before and after the load.
 const GREETINGS: f64 = 64.0;
@@ -49,6 +51,17 @@ fn services_are_told_apart_by_what_they_send_and_receive() -> Result<()> {
     // TCP, which iperf3 uses for its own purposes, isn't among them.
     let answered = bytes(&metrics, &server, "transmit").context("no greeting")?;
     ensure!(answered <= GREETINGS, "{answered} answered");
+    for service in [&*client, &*server] {
+        for direction in ["receive", "transmit"] {
+            let of = [(SERVICE, service), (DIRECTION, direction)];
+            let [all, tcp, udp] = [ALL, TCP_IO, IO].map(|name| metrics.sum(name, &of));
+            let parts = tcp.context("no TCP")? + udp.context("no UDP")?;
+            ensure!(
+                all == Some(parts),
+                "{service}: {all:?}, not {tcp:?} and {udp:?}"
+            );
+        }
+    }
     Ok(())
 }
 

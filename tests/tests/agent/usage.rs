@@ -92,6 +92,10 @@ fn a_hog_on_every_cpu_is_named_and_a_service_beside_it_waits() -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "there are few CPUs")]
     let all = cpus as f64;
     assert!(demand > 0.9 * all && demand <= 1.1 * all, "{demand}");
+    // What it got of that: the service beside it has the rest.
+    let used = busy.sum("process_cpu_utilization_ratio", &[(SERVICE, &*hog)]);
+    let used = used.context("no utilization")? * all;
+    assert!(used > 0.3 * all && used < demand + 1e-6, "{used}");
     // Of what the test runs: the machine may be busy with something else.
     let ours = [
         ("signal", "runnable_length"),

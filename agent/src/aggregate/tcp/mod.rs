@@ -7,7 +7,7 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use sonde_common::event::tcp::{Closed, ConnectFailed, Role, Totals};
 
@@ -22,8 +22,9 @@ use self::{
     progress::{Growth, Progress},
 };
 use super::{
-    cardinality::{Limits, Series, Table, Usage},
+    cardinality::{Limits, Series, Slot, Table, Usage},
     distribution::{DURATION, Distribution},
+    network::NetworkIo,
     service::{ServiceId, Services},
 };
 use crate::{
@@ -194,6 +195,19 @@ impl Tcp {
                 pairs.chain([error]).collect::<Attributes>()
             })
             .push(&CONNECT_FAILURES, Value::Integer(*count));
+        }
+    }
+
+    /// Adds what each service has received and sent.
+    pub fn add_io(&self, io: &mut NetworkIo, collector: &Collector) {
+        let mut sums: BTreeMap<Slot<()>, [u64; 2]> = BTreeMap::new();
+        for (slot, connections) in self.connections.iter() {
+            let [received, sent] = sums.entry(slot.map(|_| ())).or_default();
+            *received += connections.received;
+            *sent += connections.sent;
+        }
+        for (slot, bytes) in sums {
+            io.add(slot.owner(&self.services, collector), bytes);
         }
     }
 

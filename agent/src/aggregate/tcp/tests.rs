@@ -1,7 +1,10 @@
 use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
-use sonde_common::header::{Header, Kind};
+use sonde_common::{
+    event::http::Tuple,
+    header::{Header, Kind},
+};
 
 use super::*;
 use crate::{
@@ -314,4 +317,28 @@ proptest! {
             .sum();
         prop_assert_eq!(told, expected);
     }
+}
+
+#[test]
+fn a_services_bytes_are_those_of_all_its_peers() {
+    let mut tcp = tcp();
+    let elsewhere = Totals {
+        tuple: Tuple {
+            remote_port: 9_090,
+            ..tuple()
+        },
+        ..totals(2, Role::Outbound)
+    };
+    read(&mut tcp, &[totals(1, Role::Outbound), elsewhere]);
+    let mut io = NetworkIo::default();
+    let mut collector = Collector::new(host(), UNIX_EPOCH);
+    tcp.add_io(&mut io, &collector);
+    io.collect(&mut collector);
+    assert_eq!(
+        series(&collector.finish(UNIX_EPOCH), "process.network.io"),
+        [
+            "2000 {service.name=shop,network.io.direction=receive}",
+            "200 {service.name=shop,network.io.direction=transmit}",
+        ]
+    );
 }

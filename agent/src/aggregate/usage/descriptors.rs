@@ -11,6 +11,12 @@ pub const CPU: Descriptor = Descriptor::counter(
     "CPU time of a service's processes, by mode (task_struct se.sum_exec_runtime, shared out by utime and stime)",
     Unit::Seconds,
 );
+/// The same as a share.
+pub(super) const CPU_UTILIZATION: Descriptor = Descriptor::gauge(
+    "process.cpu.utilization",
+    "Share of the time of all logical CPUs that a service's processes used since the last snapshot, by mode (process.cpu.time)",
+    Unit::Ratio,
+);
 /// Resident memory.
 pub const MEMORY: Descriptor = Descriptor::up_down_counter(
     "process.memory.usage",
@@ -89,6 +95,7 @@ pub(super) const HOST_RUN_QUEUE_LATENCY: Descriptor = Descriptor::histogram(
 /// All of them, for the reference.
 pub const DESCRIPTORS: &[&Descriptor] = &[
     &CPU,
+    &CPU_UTILIZATION,
     &MEMORY,
     &VIRTUAL,
     &THREADS,

@@ -33,6 +33,7 @@ use self::{
 use super::{
     cardinality::{Limits, Series, Table, Usage},
     log2,
+    network::NetworkIo,
     service::Services,
 };
 use crate::{
@@ -70,6 +71,17 @@ impl Known {
         host.merge(&growth.waits);
         sums.add(&growth, came);
     }
+}
+
+/// What holds for a whole reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The boot-time clock.
+    pub now: u64,
+    /// Logical CPUs that are online.
+    pub cpus: u64,
+    /// Whether the switches between threads are watched.
+    pub sleeps: bool,
 }
 
 /// A reading of all tasks, while it is being read.
@@ -173,17 +185,15 @@ impl Usages {
         }
     }
 
-    /// Takes a whole reading in. `now` is the boot-time clock, `sleeps` whether the switches between
-    /// threads are watched.
+    /// Takes a whole reading in.
     pub fn read(
         &mut self,
         reading: &Reading,
-        now: u64,
-        sleeps: bool,
+        moment: Moment,
         mut owner: impl FnMut(u32) -> Arc<Resource>,
     ) {
         self.readings += 1;
-        (self.now, self.sleeps) = (now, sleeps);
+        (self.now, self.sleeps) = (moment.now, moment.sleeps);
         self.left_out += reading.left_out;
         for sums in self.sums.values_mut() {
             sums.present = sums::Present::default();
@@ -217,7 +227,7 @@ impl Usages {
         let seconds = self.last.map(|last| (at - last).as_secs_f64());
         self.last = Some(at);
         for sums in self.sums.values_mut() {
-            sums.settle(seconds);
+            sums.settle(seconds, moment.cpus);
         }
     }
 
@@ -287,6 +297,15 @@ impl Usages {
         {
             let value = Value::Histogram(histogram);
             collector.push(&HOST_RUN_QUEUE_LATENCY, Attributes::none(), value);
+        }
+    }
+
+    /// Adds what each service has received and sent by UDP.
+    pub fn add_io(&self, io: &mut NetworkIo, collector: &Collector) {
+        for (slot, sums) in self.sums.iter() {
+            if sums.udp() != [0, 0] {
+                io.add(slot.owner(&self.services, collector), sums.udp());
+            }
         }
     }
 

@@ -7,9 +7,9 @@ use sonde_common::{
 
 use super::{
     descriptors::{
-        BLOCKED, CONTEXT_SWITCHES, CPU, DESCRIPTOR_SHARE, DESCRIPTORS_OPEN, DISK_IO, FAULTS,
-        MAJOR_FAULTS, MEMORY, RUN_QUEUE_LATENCY, RUNNABLE, THREAD_TIME, THREADS, UDP_IO, UPTIME,
-        VIRTUAL, WAITING,
+        BLOCKED, CONTEXT_SWITCHES, CPU, CPU_UTILIZATION, DESCRIPTOR_SHARE, DESCRIPTORS_OPEN,
+        DISK_IO, FAULTS, MAJOR_FAULTS, MEMORY, RUN_QUEUE_LATENCY, RUNNABLE, THREAD_TIME, THREADS,
+        UDP_IO, UPTIME, VIRTUAL, WAITING,
     },
     totals::{Growth, Modes, Totals},
 };
@@ -66,6 +66,9 @@ impl Present {
 /// What happened in the time between the last two readings, a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Rates {
+    /// Of all CPUs.
+    user: f64,
+    system: f64,
     runnable: f64,
     waiting: f64,
     blocked: f64,
@@ -81,6 +84,7 @@ pub(super) struct Sums {
     waits: Log2,
     /// As of the last reading.
     before: Totals,
+    modes_before: Modes,
     rates: Option<Rates>,
     pub(super) present: Present,
 }
@@ -89,8 +93,7 @@ impl Sums {
     /// Adds what came to a process's totals.
     pub(super) fn add(&mut self, growth: &Growth, modes: Modes) {
         self.used.join(&growth.used);
-        self.modes.user += modes.user;
-        self.modes.system += modes.system;
+        self.modes.join(modes);
         self.waits.merge(&growth.waits);
     }
 
@@ -98,23 +101,32 @@ impl Sums {
     pub(super) fn join(&mut self, gone: &Self) {
         self.used.join(&gone.used);
         self.before.join(&gone.before);
-        self.modes.user += gone.modes.user;
-        self.modes.system += gone.modes.system;
+        self.modes.join(gone.modes);
+        self.modes_before.join(gone.modes_before);
         self.waits.merge(&gone.waits);
     }
 
-    /// All processes have been read, `seconds` after the last time.
-    pub(super) fn settle(&mut self, seconds: Option<f64>) {
+    /// All processes have been read, `seconds` after the last time, on a machine of so many CPUs.
+    pub(super) fn settle(&mut self, seconds: Option<f64>, cpus: u64) {
         let grown = self.used.growth(&mut self.before).used;
+        let before = std::mem::replace(&mut self.modes_before, self.modes);
         self.rates = seconds.filter(|seconds| *seconds > 0.0).map(|seconds| {
             let mean = |nanoseconds: u64| nanoseconds as f64 / NANOSECONDS / seconds;
+            let share = |nanoseconds: u64| mean(nanoseconds) / cpus.max(1) as f64;
             Rates {
+                user: share(self.modes.user - before.user),
+                system: share(self.modes.system - before.system),
                 runnable: mean(grown.cpu.saturating_add(grown.queued)),
                 waiting: mean(grown.queued),
                 blocked: mean(grown.slept[Sleep::Disk as usize]),
                 major_faults: grown.major_faults as f64 / seconds,
             }
         });
+    }
+
+    /// Bytes of UDP, received and sent.
+    pub(super) fn udp(&self) -> [u64; 2] {
+        self.used.udp
     }
 
     /// Adds the points of the service. `now` is the boot-time clock; `sleeps` whether it is known what
@@ -124,6 +136,7 @@ impl Sums {
         self.push_counts(series);
         self.push_udp(series);
         self.push_present(series, now);
+        self.push_utilization(series);
         self.push_saturation(series, sleeps);
     }
 
@@ -177,13 +190,24 @@ impl Sums {
 
     /// Nothing of the many that don't use it.
     fn push_udp(&self, series: &mut Series<'_>) {
-        let [received, sent] = self.used.udp;
+        let [received, sent] = self.udp();
         if received == 0 && sent == 0 {
             return;
         }
         for (direction, bytes) in [("receive", received), ("transmit", sent)] {
             let attribute = ("network.io.direction", direction.into());
             series.push_with(&UDP_IO, [attribute], Value::Integer(bytes), Vec::new());
+        }
+    }
+
+    /// Nothing where no process lives.
+    fn push_utilization(&self, series: &mut Series<'_>) {
+        let Some(rates) = self.rates.filter(|_| self.present.processes > 0) else {
+            return;
+        };
+        for (mode, share) in [("user", rates.user), ("system", rates.system)] {
+            let mode = ("cpu.mode", mode.into());
+            series.push_with(&CPU_UTILIZATION, [mode], Value::Float(share), Vec::new());
         }
     }
 
@@ -240,4 +264,29 @@ impl Sums {
 
 fn seconds(nanoseconds: u64) -> Value {
     Value::Float(nanoseconds as f64 / NANOSECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utilization_is_what_came_of_the_time_of_all_cpus() {
+        let mut sums = Sums::default();
+        let second = 1_000_000_000;
+        let modes = |user, system| Modes { user, system };
+        sums.add(&Growth::default(), modes(5 * second, 0));
+        sums.settle(None, 4);
+        assert_eq!(sums.rates, None, "since when isn't known");
+        sums.add(&Growth::default(), modes(4 * second, second));
+        sums.settle(Some(2.0), 4);
+        let rates = sums.rates.unwrap_or_default();
+        assert_eq!((rates.user, rates.system), (0.5, 0.125));
+        let mut gone = Sums::default();
+        gone.add(&Growth::default(), modes(7 * second, second));
+        gone.settle(None, 4);
+        sums.join(&gone);
+        sums.settle(Some(2.0), 4);
+        assert_eq!(sums.rates, Some(Rates::default()), "told before");
+    }
 }

@@ -9,7 +9,7 @@ use sonde_common::{
 };
 
 use super::*;
-use crate::metric::Snapshot;
+use crate::{aggregate::fixture::series, metric::Snapshot};
 
 const BEGAN: u64 = 1_000;
 const PAGE: u64 = 4_096;
@@ -55,12 +55,20 @@ fn process(resident: u64, descriptors: u32) -> Process {
     }
 }
 
+fn moment(now: u64) -> Moment {
+    Moment {
+        now,
+        cpus: 2,
+        sleeps: true,
+    }
+}
+
 fn read(usages: &mut Usages, tasks: &[Task]) {
     let mut reading = Reading::default();
     for task in tasks {
         reading.add(task, Some(&process(1, 10)));
     }
-    usages.read(&reading, BEGAN, true, |_| service("shop"));
+    usages.read(&reading, moment(BEGAN), |_| service("shop"));
 }
 
 fn header(tgid: u32) -> Header {
@@ -201,7 +209,7 @@ fn services_over_the_cap_count_together() {
     for tgid in 1..=9 {
         reading.add(&task(tgid, BEGAN, 10), None);
     }
-    usages.read(&reading, BEGAN, true, |tgid| service(&tgid.to_string()));
+    usages.read(&reading, moment(BEGAN), |tgid| service(&tgid.to_string()));
     assert_eq!(cpu(&usages), 90);
     assert!(usages.usage().series <= 3);
 }
@@ -273,9 +281,22 @@ fn bytes_of_udp_are_told_of_who_has_any() {
     let mut reading = Reading::default();
     reading.add(&talker, Some(&process(1, 10)));
     reading.add(&task(4, BEGAN + 1, 1), Some(&process(1, 10)));
-    usages.read(&reading, BEGAN + 2, true, |tgid| {
+    usages.read(&reading, moment(BEGAN + 2), |tgid| {
         service(if tgid == 3 { "dns" } else { "quiet" })
     });
+    let mut io = NetworkIo::default();
+    let mut collector = Collector::new(service("host"), SystemTime::UNIX_EPOCH);
+    usages.add_io(&mut io, &collector);
+    io.collect(&mut collector);
+    let all = collector.finish(SystemTime::UNIX_EPOCH);
+    let told = series(&all, "process.network.io");
+    assert_eq!(
+        told,
+        [
+            "5 {service.name=dns,network.io.direction=receive}",
+            "7 {service.name=dns,network.io.direction=transmit}",
+        ]
+    );
     let snapshot = snapshot(&usages);
     let family = snapshot.families.iter();
     let mut udp = family.filter(|family| family.descriptor.name == "udp.io");

@@ -118,6 +118,12 @@ pub(super) struct Modes {
 }
 
 impl Modes {
+    /// Adds those of others.
+    pub(super) fn join(&mut self, other: Self) {
+        self.user += other.user;
+        self.system += other.system;
+    }
+
     /// Those of totals, given those of earlier totals.
     pub(super) fn of(totals: &Totals, before: Self) -> Self {
         let cpu = totals.cpu.max(before.user.saturating_add(before.system));

@@ -2,11 +2,15 @@
 
 use std::time::SystemTime;
 
+use nix::unistd::{SysconfVar, sysconf};
 use sonde_common::event::tcp::{AcceptQueue, Totals};
 
 use super::{Observer, owner_of};
 use crate::{
-    aggregate::{red::Active, usage::Reading},
+    aggregate::{
+        red::Active,
+        usage::{Moment, Reading},
+    },
     clock::Clock,
     l7::exchange::Role,
 };
@@ -28,8 +32,10 @@ impl Observer {
         match Clock::since_boot() {
             Ok(now) => {
                 let processes = &mut self.processes;
+                let cpus = cpus();
+                let moment = Moment { now, cpus, sleeps };
                 self.usage
-                    .read(reading, now, sleeps, |tgid| processes.owner(tgid));
+                    .read(reading, moment, |tgid| processes.owner(tgid));
             }
             Err(error) => tracing::warn!(%error, "can't read the clock; what tasks use isn't told"),
         }
@@ -85,4 +91,10 @@ impl Observer {
             });
         self.red.set_active(SystemTime::now(), active);
     }
+}
+
+/// Logical CPUs that are online.
+fn cpus() -> u64 {
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+    online.and_then(|cpus| cpus.try_into().ok()).unwrap_or(1)
 }
