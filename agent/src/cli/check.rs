@@ -90,8 +90,11 @@ pub enum Outcome {
         /// What there is not without it.
         lost: &'static str,
     },
-    /// Its collector is switched off.
-    Off,
+    /// It isn't wanted.
+    Off {
+        /// The collector that is switched off: its own, or one that it adds to.
+        collector: &'static str,
+    },
 }
 
 /// A way of attaching that doesn't work here.

@@ -34,10 +34,12 @@ pub fn check(config: &Config, format: ReportFormat) -> anyhow::Result<ExitCode> 
     let version = KernelVersion::current().context("can't read the kernel's version")?;
     let held = Held::read(&config.path.procfs).context("can't read capabilities")?;
     let families = start::families(config);
-    let (hooks, refused) = match Programs::attach(&kernel, &families, &start::settings(config)) {
-        Ok(programs) => (lines(&families, programs.reports()), None),
+    let (mut hooks, refused) = match Programs::attach(&kernel, &families, &start::settings(config))
+    {
+        Ok(programs) => (lines(programs.reports()), None),
         Err(error) => (untried(&families), Some(cli::problems(&error).join("; "))),
     };
+    hooks.extend(switched_off(config));
     let tls_libraries = if works(tls::FAMILY.name, &hooks) {
         let found = survey(&config.path.procfs, &config.path.rootfs);
         found.iter().map(TlsLine::from).collect()
@@ -77,7 +79,7 @@ fn works(family: &str, hooks: &[HookLine]) -> bool {
     of_family().any(served) && of_family().all(|line| served(line) || !line.required)
 }
 
-fn lines(families: &[&'static Family], reports: &[HookReport]) -> Vec<HookLine> {
+fn lines(reports: &[HookReport]) -> Vec<HookLine> {
     let tried = reports.iter().map(|report| HookLine {
         family: report.family,
         hook: report.hook.name,
@@ -98,21 +100,20 @@ fn lines(families: &[&'static Family], reports: &[HookReport]) -> Vec<HookLine> 
             },
         },
     });
-    tried.chain(switched_off(families)).collect()
+    tried.collect()
 }
 
-fn switched_off(families: &[&'static Family]) -> impl Iterator<Item = HookLine> {
-    let on: Vec<&str> = families.iter().map(|family| family.name).collect();
-    FAMILIES
-        .iter()
-        .filter(move |family| !on.contains(&family.name))
-        .flat_map(|family| family.hooks.iter().map(move |hook| (family.name, hook)))
-        .map(|(family, hook)| HookLine {
-            family,
+fn switched_off(config: &Config) -> impl Iterator<Item = HookLine> {
+    let off = |family: &&'static Family| Some((*family, start::off(config, family)?));
+    let families = FAMILIES.iter().filter_map(off);
+    families.flat_map(|(family, collector)| {
+        family.hooks.iter().map(move |hook| HookLine {
+            family: family.name,
             hook: hook.name,
             required: hook.required,
-            outcome: Outcome::Off,
+            outcome: Outcome::Off { collector },
         })
+    })
 }
 
 /// Nothing could be loaded at all, so no alternative was tried.
@@ -129,7 +130,7 @@ fn untried(families: &[&'static Family]) -> Vec<HookLine> {
                 lost: hook.lost,
             },
         });
-    tried.chain(switched_off(families)).collect()
+    tried.collect()
 }
 
 /// By the files that each hierarchy has: cgroups(7).

@@ -102,17 +102,20 @@ const NEEDS: [(&Family, &Family); 2] = [
     (&probe::udp::FAMILY, &probe::sched::FAMILY),
 ];
 
-/// The families that are switched on.
+/// The families that are to be attached.
 pub(super) fn families(config: &Config) -> Vec<&'static Family> {
-    let is_on = |family: &Family| config.collectors.is_on(family.name);
-    let is_of_use = |family: &Family| {
-        let mut needed = NEEDS.iter().filter(|(needs, _)| needs.name == family.name);
-        needed.all(|(_, needed)| is_on(needed))
-    };
     let families = FAMILIES.iter().copied();
     families
-        .filter(|family| is_on(family) && is_of_use(family))
+        .filter(|family| off(config, family).is_none())
         .collect()
+}
+
+/// The collector that is off, for which a family isn't to be attached.
+pub(super) fn off(config: &Config, family: &Family) -> Option<&'static str> {
+    let needed = NEEDS.iter().filter(|(needs, _)| needs.name == family.name);
+    let needed = needed.map(|(_, needed)| needed.name);
+    let mut collectors = [family.name].into_iter().chain(needed);
+    collectors.find(|name| !config.collectors.is_on(name))
 }
 
 /// What the programs are told.
@@ -246,12 +249,15 @@ mod tests {
 
     #[test]
     fn a_family_without_the_one_that_it_adds_to_is_left_out() {
-        let names = |switch: &str| -> Vec<&str> {
+        let config = |switch: &str| {
             let arguments = ["sonde", "trace", switch].map(Into::into);
             let Ok(Command::Trace(sources, ..)) = Command::parse(arguments, []) else {
                 panic!("good usage");
             };
-            let families = families(&sources.resolve().unwrap());
+            sources.resolve().unwrap()
+        };
+        let names = |switch: &str| -> Vec<&str> {
+            let families = families(&config(switch));
             families.iter().map(|family| family.name).collect()
         };
         let all = names("--collector.http");
@@ -263,5 +269,9 @@ mod tests {
         };
         assert_eq!(names("--no-collector.http"), without(["http", "tls"]));
         assert_eq!(names("--no-collector.sched"), without(["sched", "udp"]));
+        let why = |switch: &str| off(&config(switch), &probe::udp::FAMILY);
+        assert_eq!(why("--no-collector.sched"), Some("sched"));
+        assert_eq!(why("--no-collector.udp"), Some("udp"));
+        assert_eq!(why("--no-collector.tcp"), None);
     }
 }

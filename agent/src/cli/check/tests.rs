@@ -40,7 +40,7 @@ fn report() -> Report {
                 family: "block",
                 hook: "block_rq_issue",
                 required: true,
-                outcome: Outcome::Off,
+                outcome: Outcome::Off { collector: "block" },
             },
         ],
         tls_libraries: Vec::new(),
@@ -68,7 +68,7 @@ tcp     inet_sock_set_state  works     tp_btf
         tcp_send_reset       optional  lost: resets sent
                                        tp_btf: not in BTF
                                        raw_tp: permission denied
-block   block_rq_issue       off       its collector is switched off
+block   block_rq_issue       off       collector.block is switched off
 
 missing CAP_SYS_PTRACE, to read /proc/PID of other users' processes
         lost without: their names
@@ -199,6 +199,7 @@ fn json_keeps_its_keys() {
         (&hooks[1]["state"], &hooks[2]["state"]),
         (&"missing".into(), &"off".into())
     );
+    assert_eq!(hooks[2]["collector"], "block");
     assert_eq!(value["capabilities"][0]["missing"][0], "CAP_SYS_PTRACE");
 }
 

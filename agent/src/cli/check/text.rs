@@ -172,7 +172,7 @@ impl Report {
 
     fn verdict(&self, style: Style) -> String {
         let works = |line: &&HookLine| matches!(line.outcome, Outcome::Works { .. });
-        let on = |line: &&HookLine| !matches!(line.outcome, Outcome::Off);
+        let on = |line: &&HookLine| !matches!(line.outcome, Outcome::Off { .. });
         let working = self.hooks.iter().filter(works).count();
         let wanted = self.hooks.iter().filter(on).count();
         let (tone, verdict) = match (self.main_job, working == wanted) {
@@ -218,9 +218,9 @@ impl HookLine {
                 let state = style.pad(Tone::Good, "works", STATE_WIDTH);
                 writeln!(text, "{state}  {alternative}")
             }
-            Outcome::Off => {
+            Outcome::Off { collector } => {
                 let state = style.pad(Tone::Dim, "off", STATE_WIDTH);
-                writeln!(text, "{state}  its collector is switched off")
+                writeln!(text, "{state}  collector.{collector} is switched off")
             }
             Outcome::Missing { lost, .. } => {
                 // What is optional and missing is no fault.
