@@ -110,7 +110,10 @@ fn sizes_are_exact_however_they_are_cut(observed: &mut Observed) -> Result<()> {
             let right =
                 |size: &Option<u64>| *size == Some(framing.size()) || tiny && size.is_none();
             if !sizes.iter().all(right) {
-                wrong.push(format!("{role:?} {framing:?} {way:?} {read}: {sizes:?}"));
+                let told = observed.told_of(exchange).join("\n  ");
+                wrong.push(format!(
+                    "{role:?} {framing:?} {way:?} {read}: {sizes:?}\n  {told}"
+                ));
             }
         }
     }

@@ -109,6 +109,36 @@ impl Observed {
         exchanges
     }
 
+    /// What was told of an exchange's reads and writes, a line each: for tests that depend on how
+    /// bytes are cut, which may be seen once only.
+    pub(crate) fn told_of(&self, exchange: &Exchange) -> Vec<String> {
+        let segments = self.seen.iter().filter_map(|seen| match seen {
+            Seen::Segment(segment) => Some(segment),
+            _ => None,
+        });
+        let of_exchange = segments.filter(|segment| {
+            segment.connection == exchange.connection
+                && (exchange.start..=exchange.end).contains(&segment.time)
+        });
+        let line = |segment: &Kept| {
+            let (head, tail) = (segment.head.len(), segment.tail.len());
+            let Kept {
+                direction,
+                flags,
+                offset,
+                length,
+                skipped,
+                framing,
+                ..
+            } = segment;
+            format!(
+                "{direction:?} {offset}+{length}: {head} and {tail} kept, flags {flags:#x}, \
+                 skipped {skipped}, framing {framing:#x}"
+            )
+        };
+        of_exchange.map(line).collect()
+    }
+
     /// Feeds everything to the model; what it is then.
     pub(crate) fn follow(&self, mut out: impl FnMut(&Exchange)) -> Connections {
         let mut connections = Connections::new(Limits::default());
