@@ -80,7 +80,7 @@ fn works(family: &str, hooks: &[HookLine]) -> bool {
 }
 
 fn lines(reports: &[HookReport]) -> Vec<HookLine> {
-    let tried = reports.iter().map(|report| HookLine {
+    let line = |report: &HookReport| HookLine {
         family: report.family,
         hook: report.hook.name,
         required: report.hook.required,
@@ -99,8 +99,8 @@ fn lines(reports: &[HookReport]) -> Vec<HookLine> {
                 lost: report.hook.lost,
             },
         },
-    });
-    tried.collect()
+    };
+    reports.iter().map(line).collect()
 }
 
 fn switched_off(config: &Config) -> impl Iterator<Item = HookLine> {
@@ -118,7 +118,7 @@ fn switched_off(config: &Config) -> impl Iterator<Item = HookLine> {
 
 /// Nothing could be loaded at all, so no alternative was tried.
 fn untried(families: &[&'static Family]) -> Vec<HookLine> {
-    let tried = families
+    families
         .iter()
         .flat_map(|family| family.hooks.iter().map(move |hook| (family.name, hook)))
         .map(|(family, hook)| HookLine {
@@ -129,8 +129,8 @@ fn untried(families: &[&'static Family]) -> Vec<HookLine> {
                 refused: Vec::new(),
                 lost: hook.lost,
             },
-        });
-    tried.collect()
+        })
+        .collect()
 }
 
 /// By the files that each hierarchy has: cgroups(7).

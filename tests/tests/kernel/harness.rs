@@ -3,6 +3,8 @@
 //! Speaks as libtest does: filters, `--skip`, `--exact`, `--list`, and the closing line.
 
 use std::{
+    fs,
+    io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     time::Instant,
@@ -23,15 +25,20 @@ pub(crate) struct Test {
 #[error("{0}")]
 pub(crate) struct Skipped(pub(crate) String);
 
-/// Something that the kernel did with no program told of it. A kernel may keep a process from being
-/// traced, and with it the interrupts that come while that runs; then it is rare, and the test is run
-/// again. What sonde itself loses it loses each time.
+/// Something that the kernel did with no program told of it: a failure, but where the kernel keeps a
+/// process from being traced, and with it the interrupts that come while that runs. There the test is
+/// run again.
 #[derive(Debug, thiserror::Error)]
 #[error("no program was told of {0}")]
 pub(crate) struct Untold(pub(crate) &'static str);
 
-/// How often a test is run at most.
+/// How often a test is run at most, where the kernel hides something.
 const ATTEMPTS: u32 = 3;
+
+/// Whether the kernel keeps init to itself: elsewhere root may see what it runs.
+fn hides_init() -> bool {
+    fs::read_link("/proc/1/exe").is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
 
 /// What came of the tests.
 #[derive(Default)]
@@ -86,6 +93,7 @@ fn run_mode(mode: Mode, chosen: &[(String, &Test)], tally: &mut Tally) {
             return;
         }
     };
+    let most = if hides_init() { ATTEMPTS } else { 1 };
     for (name, test) in chosen {
         let start = Instant::now();
         let mut attempts = 1;
@@ -93,7 +101,7 @@ fn run_mode(mode: Mode, chosen: &[(String, &Test)], tally: &mut Tally) {
             observed.forget();
             let result = catch_unwind(AssertUnwindSafe(|| (test.run)(&mut observed)));
             match result {
-                Ok(Err(error)) if error.is::<Untold>() && attempts < ATTEMPTS => {
+                Ok(Err(error)) if error.is::<Untold>() && attempts < most => {
                     println!("test {name} is run again: {error}");
                     attempts += 1;
                 }
