@@ -12,6 +12,13 @@ const ERRORS: &str = "use_errors_by_service_total";
 const LATENCY: &str = "process_run_queue_latency_seconds_bucket";
 const THREAD_TIME: &str = "process_thread_time_seconds_total";
 
+/// Works for 4 ms and sleeps for one, again and again: by CPU time, so that on any machine it
+/// asks for more of a CPU than the two thirds that are its share beside a hog on each of two. One
+/// that asks for less than its share has the CPU as soon as it wakes, and never waits.
+const WORK: &str = "my ($n, $x) = (0, 0); my $end = (times)[0] + 0.2; \
+                    while ((times)[0] < $end) { $x += $_ for 1 .. 1000; $n += 1000 } \
+                    while (1) { select undef, undef, undef, 0.001; $x += $_ for 1 .. $n / 50 }";
+
 /// How long what is measured goes on.
 const WHILE: Duration = Duration::from_secs(5);
 
@@ -63,9 +70,7 @@ fn a_hog_on_every_cpu_is_named_and_a_service_beside_it_waits() -> Result<()> {
     let hog = "hog-".to_owned() + lab.namespace();
     let hog_program = lab.path().join(&hog);
     std::fs::copy(&program, &hog_program)?;
-    // A millisecond or two of work, again and again: more than half of a CPU.
-    let script = "while (1) { select undef, undef, undef, 0.001; $x += $_ for 1 .. 30_000 }";
-    let _service = perl(&lab, &program, script)?;
+    let _service = perl(&lab, &program, WORK)?;
     let (before, quiet) = twice(&agent)?;
     let waited = |before: &Metrics, after: &Metrics| -> Result<_> {
         let host = |metrics: &Metrics| metrics.sum("system_cpu_run_queue_latency_seconds_sum", &[]);
@@ -85,7 +90,7 @@ fn a_hog_on_every_cpu_is_named_and_a_service_beside_it_waits() -> Result<()> {
     let (before, busy) = twice(&agent)?;
     let busy_waits = waited(&before, &busy)?;
     assert!(
-        busy_waits.0 > quiet_waits.0 && busy_waits.1 > quiet_waits.1,
+        busy_waits.0 > quiet_waits.0.max(0.001) && busy_waits.1 > quiet_waits.1,
         "{busy_waits:?} after {quiet_waits:?}"
     );
     let demand = signal(&busy, "run_queue", "runnable_length", &hog).context("no demand")?;
