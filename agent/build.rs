@@ -1,9 +1,15 @@
 //! Builds the kernel side and hands its ELF to the agent as `OUT_DIR/sonde-ebpf`.
 
+#[path = "build/strip.rs"]
+mod strip;
 #[path = "build/toolchain.rs"]
 mod toolchain;
 
-use std::{env, ffi::OsString, path::Path};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 use aya_build::Package;
@@ -29,7 +35,13 @@ fn main() -> Result<()> {
         no_default_features: false,
         features: &[],
     };
-    aya_build::build_ebpf([package], toolchain)
+    let output = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
+    let object = output.join(package.name);
+    aya_build::build_ebpf([package], toolchain)?;
+    if skipped {
+        return Ok(());
+    }
+    strip::strip(&object)
 }
 
 /// Finds what builds the kernel side, sets the environment up for it, and names its toolchain.

@@ -134,6 +134,8 @@ fields! {
     BinprmFilename = "linux_binprm": "filename";
     /// Current file descriptor table.
     FilesFdt = "files_struct": "fdt";
+    /// Its first files, until there are more.
+    FilesFdArray = "files_struct": "fd_array";
     /// Size of the table.
     FdtableMaxFds = "fdtable": "max_fds";
     /// A bit for each descriptor that is open.

@@ -6,6 +6,7 @@
 //! kernel side may copy it and the agent may read it back byte for byte.
 #![no_std]
 
+pub mod cast;
 pub mod event;
 pub mod fault;
 pub mod field;

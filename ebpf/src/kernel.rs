@@ -12,16 +12,15 @@ use aya_ebpf::helpers::{
 };
 use sonde_common::field::{self, Field};
 
+mod cast;
+mod file;
 mod packet;
 mod process;
 mod request;
 mod sock;
 mod task;
 
-pub(crate) use self::{
-    sock::waited,
-    task::{binprm_filename, socket_of_file},
-};
+pub(crate) use self::{file::socket_of_file, sock::waited, task::binprm_filename};
 
 /// Byte offsets by [`Field`], resolved by the agent in the running kernel's BTF.
 #[unsafe(no_mangle)]
@@ -132,6 +131,8 @@ object! {
     Request;
     /// `struct files_struct`
     Files;
+    /// `struct file`
+    File;
     /// `struct fdtable`
     Descriptors;
     /// `struct signal_struct`: what the threads of a process share

@@ -27,6 +27,7 @@ pub use self::{
 use super::{feature::Kernel, map, uprobe};
 use crate::probe::{Family, Hook, sched, syscall};
 
+mod cast;
 mod choose;
 mod object;
 mod refusal;
@@ -69,6 +70,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Programs {
     ebpf: Ebpf,
+    /// What they are loaded from; empty once they are.
+    object: Vec<u8>,
     reports: Vec<HookReport>,
     /// The kernel keeps BPF statistics for as long as somebody holds this open.
     statistics: Option<OwnedFd>,
@@ -104,8 +107,11 @@ impl Programs {
             .ok()
             .and_then(|_| Btf::from_sys_fs().ok());
         let timing = Timing::of(kernel, settings);
+        let (ebpf, object) =
+            object::load(kernel, families, settings, types.as_ref(), timing.period)?;
         let mut programs = Self {
-            ebpf: object::load(kernel, families, settings, types.as_ref(), timing.period)?,
+            ebpf,
+            object,
             reports: Vec::new(),
             statistics: None,
             windows: None,
@@ -124,6 +130,7 @@ impl Programs {
                 });
             }
         }
+        programs.object = Vec::new();
         if settings.statistics {
             programs.begin_statistics();
         }

@@ -41,6 +41,7 @@ mod kind {
     pub(super) const VOLATILE: u32 = 9;
     pub(super) const CONST: u32 = 10;
     pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
     pub(super) const FUNC_PROTO: u32 = 13;
     pub(super) const VAR: u32 = 14;
     pub(super) const DATASEC: u32 = 15;
@@ -221,6 +222,25 @@ impl Btf {
         );
         let bits = item.target.checked_mul(8)?.checked_mul(number)?;
         sized.then_some((bits, item))
+    }
+
+    /// Number of a structure among the types.
+    #[must_use]
+    pub fn structure(&self, name: &str) -> Option<u32> {
+        let id = *self.names.get(name)?;
+        (self.resolve(id)?.kind == kind::STRUCT).then_some(id)
+    }
+
+    /// Number of a function among the types. There are too many to keep the names of all.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<u32> {
+        let found = self.types.iter().skip(1).position(|position| {
+            self.at(*position)
+                .is_some_and(|item| item.kind == kind::FUNC)
+                && u32_at(&self.data, *position).and_then(|offset| self.string(offset))
+                    == Some(name)
+        });
+        u32::try_from(found? + 1).ok()
     }
 
     /// Size of a structure in bytes.

@@ -7,6 +7,7 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
+pub(super) mod program;
 pub(super) mod uprobe;
 
 /// Commands of `enum bpf_cmd`.

@@ -19,7 +19,7 @@ use aya::{
 };
 use aya_obj::Object;
 
-use super::sys;
+use super::sys::{self, program::Target};
 
 /// The PMU that uprobes are made with: `perf_event_open(2)`, `perf_uprobe_event_init` of
 /// `kernel/events/core.c`.
@@ -228,7 +228,12 @@ pub fn load(
         let program = program.ok_or(LoadError::Missing(name))?;
         let function = object.functions.get(&program.function_key());
         let function = function.ok_or(LoadError::Missing(name))?;
-        let fd = sys::uprobe::load_uprobes_program(name, &program.license, &function.instructions);
+        let fd = sys::program::load(
+            Target::Uprobes,
+            name,
+            &program.license,
+            &function.instructions,
+        );
         fd.map(|fd| (*name, fd))
             .map_err(|source| LoadError::Refused { name, source })
     };

@@ -1,11 +1,13 @@
 //! `struct task_struct`, and what hangs on it.
 
-use core::cell::UnsafeCell;
-
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel as read_kernel;
 use sonde_common::field::Field;
 
-use super::{Access, Descriptors, Files, Probed, Sock, Task, offset, probe, probe_pointer};
+use super::{
+    Access, Descriptors, File, Files, Probed, Sock, Task, cast,
+    file::{is_socket, socket_of_file},
+    offset, probe, probe_pointer,
+};
 
 impl<A: Access> Task<A> {
     #[inline(always)]
@@ -113,27 +115,35 @@ impl<A: Access> Task<A> {
     /// The `struct sock` behind a file descriptor, when that is a socket.
     #[inline(always)]
     pub(crate) fn socket(&self, descriptor: u32) -> Option<Sock<Probed>> {
-        socket_of_file(self.file(descriptor)?)
+        let slot = self.slot(descriptor)?;
+        match cast::file(slot) {
+            Some(file) => socket_of_file(&file),
+            None => socket_of_file(&file_in(slot)?),
+        }
     }
 
     /// Whether a file descriptor is a socket.
     #[inline(always)]
     pub(crate) fn is_socket(&self, descriptor: u32) -> bool {
-        self.file(descriptor).is_some_and(is_socket)
+        let Some(slot) = self.slot(descriptor) else {
+            return false;
+        };
+        match cast::file(slot) {
+            Some(file) => is_socket(&file),
+            None => file_in(slot).is_some_and(|file| is_socket(&file)),
+        }
     }
 
-    /// The `struct file` behind a file descriptor.
+    /// Where its table of files has the pointer for a file descriptor.
     #[inline(always)]
-    fn file(&self, descriptor: u32) -> Option<*const u8> {
+    fn slot(&self, descriptor: u32) -> Option<*const u8> {
         let table = self.descriptors()?;
         let limit: u32 = table.get(Field::FdtableMaxFds)?;
         if descriptor >= limit {
             return None;
         }
         let array: *const u8 = table.get(Field::FdtableFd)?;
-        let slot = array.wrapping_add(descriptor as usize * size_of::<usize>());
-        // SAFETY: the helper checks the address.
-        unsafe { Probed::load(slot, 0) }
+        Some(array.wrapping_add(descriptor as usize * size_of::<usize>()))
     }
 
     /// Its table of file descriptors.
@@ -151,72 +161,11 @@ impl<A: Access> Task<A> {
     }
 }
 
-/// The `struct sock` of a `struct file`, when that is a socket.
+/// The `struct file` that a table of files has there.
 #[inline(always)]
-pub(crate) fn socket_of_file(file: *const u8) -> Option<Sock<Probed>> {
-    if !is_socket(file) {
-        return None;
-    }
-    let socket = probe_pointer(file, Field::FilePrivateData)?;
-    let sk = probe_pointer(socket, Field::SocketSk)?;
-    Some(Sock::new(sk))
-}
-
-/// The file operations that all sockets have and nothing else; 0 until the first is seen.
-static SOCKET_OPS: Word = Word(UnsafeCell::new(0));
-
-/// A word that all CPUs may read and write; LLVM has no atomic loads for BPF, whose plain ones of a
-/// word are.
-struct Word(UnsafeCell<u64>);
-
-// SAFETY: a word is read and written as a whole.
-unsafe impl Sync for Word {}
-
-impl Word {
-    #[inline(always)]
-    fn load(&self) -> u64 {
-        // SAFETY: it lives for ever; volatile because others write to it.
-        unsafe { self.0.get().read_volatile() }
-    }
-
-    #[inline(always)]
-    fn store(&self, value: u64) {
-        // SAFETY: as above.
-        unsafe { self.0.get().write_volatile(value) };
-    }
-}
-
-/// Whether a `struct file` is a socket.
-#[inline(always)]
-fn is_socket(file: *const u8) -> bool {
-    let Some(operations) = probe::<u64>(file, Field::FileOp) else {
-        return false;
-    };
-    let known = SOCKET_OPS.load();
-    if known != 0 {
-        return operations == known;
-    }
-    let is_socket = is_open_socket(file);
-    if is_socket {
-        SOCKET_OPS.store(operations);
-    }
-    is_socket
-}
-
-/// The same the long way: by its type, and that a socket is behind it, which isn't so where the name of
-/// one is opened with `O_PATH`.
-#[inline(always)]
-fn is_open_socket(file: *const u8) -> bool {
-    const S_IFMT: u16 = 0o170_000;
-    const S_IFSOCK: u16 = 0o140_000;
-    let mode: Option<u16> =
-        probe_pointer(file, Field::FileInode).and_then(|inode| probe(inode, Field::InodeMode));
-    if mode.is_none_or(|mode| mode & S_IFMT != S_IFSOCK) {
-        return false;
-    }
-    let behind = probe_pointer(file, Field::FilePrivateData)
-        .and_then(|socket| probe_pointer(socket, Field::SocketFile));
-    behind == Some(file)
+fn file_in(slot: *const u8) -> Option<File<Probed>> {
+    // SAFETY: the helper checks the address.
+    unsafe { Probed::load(slot, 0) }.map(File::new)
 }
 
 /// The path given to exec, from `struct linux_binprm`.

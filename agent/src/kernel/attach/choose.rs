@@ -9,7 +9,6 @@ use aya::{Btf, maps::Map, programs::UProbe};
 
 use super::{
     Outcome, Programs,
-    object::OBJECT,
     refusal::{chain, explain},
     via::{Attach, Link, Via},
 };
@@ -89,7 +88,8 @@ impl Programs {
 
     /// Loads programs for uprobes that links hold.
     fn load_linked(&mut self, names: &[&'static str]) -> Result<(), String> {
-        let loaded = uprobe::load(OBJECT, &self.ebpf, names).map_err(|error| chain(&error))?;
+        let loaded =
+            uprobe::load(&self.object, &self.ebpf, names).map_err(|error| chain(&error))?;
         self.uprobes
             .get_or_insert_with(|| uprobe::Programs::new(Way::Links))
             .descriptors

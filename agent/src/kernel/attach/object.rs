@@ -4,7 +4,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use object::{Object as _, ObjectSection as _, read::elf::ElfFile64};
 use sonde_common::{event::tls::BUFFERS, field};
 
-use super::{Error, Settings, size};
+use super::{Error, Settings, cast::Cast, size};
 use crate::{
     clock,
     kernel::{btf, feature::Kernel, map, sweep::TABLE},
@@ -15,14 +15,15 @@ use crate::{
 pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sonde-ebpf"));
 
-/// Loads the object for this kernel: its maps, and what its programs are told.
+/// Loads the object for this kernel: its maps, and what its programs are told. Gives it as it was
+/// loaded as well, for programs that aya can't load.
 pub(super) fn load(
     kernel: &Kernel,
     families: &[&'static Family],
     settings: &Settings,
     types: Option<&Btf>,
     period: u32,
-) -> Result<Ebpf, Error> {
+) -> Result<(Ebpf, Vec<u8>), Error> {
     let offsets = kernel
         .btf
         .as_ref()
@@ -39,6 +40,8 @@ pub(super) fn load(
         .and_then(|btf| btf.bit_offset("task_struct", "in_iowait"))
         .unwrap_or(field::ABSENT);
     let stack_registers = kernel.stack_registers();
+    let cast = Cast::of(kernel, &offsets);
+    let files_type = cast.map_or(0, |cast| cast.files);
     let first_drop = kernel.first_drop().unwrap_or(u32::MAX);
     let mut loader = EbpfLoader::new();
     loader
@@ -51,6 +54,7 @@ pub(super) fn load(
         .override_global("SELF_TGID", &settings.self_tgid, true)
         .override_global("IN_IOWAIT", &in_iowait, true)
         .override_global("STACK_REGS", &stack_registers, true)
+        .override_global("FILES_TYPE", &files_type, true)
         .override_global("FIRST_DROP", &first_drop, true)
         .override_global("TICK", &tick, true)
         .override_global("TLS_FOLLOWED", &followed, true)
@@ -58,29 +62,30 @@ pub(super) fn load(
     for map in size::unused(kernel, families) {
         loader.map_max_entries(map, 1);
     }
-    let mut ebpf = if kernel.is_at_least(5, 11) {
-        loader.load(OBJECT)?
-    } else {
-        loader.load(&without_task_storage(OBJECT))?
-    };
+    let mut object = OBJECT.to_vec();
+    if !kernel.is_at_least(5, 11) {
+        leave_out_task_storage(&mut object);
+    }
+    if let Some(cast) = cast {
+        cast.write(&mut object);
+    }
+    let mut ebpf = loader.load(&object)?;
     if tls {
         map::fill(&mut ebpf, "TLS_FREE", 0..BUFFERS)?;
     }
-    Ok(ebpf)
+    Ok((ebpf, object))
 }
 
-/// The object as a kernel takes it that has no storage on tasks (before 5.11): the loader makes every
+/// Makes the object fit for kernels that have no storage on tasks (before 5.11): the loader makes every
 /// map, so those are made as storage on sockets, which nobody uses.
-fn without_task_storage(object: &[u8]) -> Vec<u8> {
+fn leave_out_task_storage(object: &mut [u8]) {
     const TASK_STORAGE: u32 = 29;
     const SK_STORAGE: u32 = 24;
-    let mut patched = object.to_vec();
     for place in map_types(object, TASK_STORAGE).into_iter().flatten() {
-        if let Some(bytes) = patched.get_mut(place..place + 4) {
+        if let Some(bytes) = object.get_mut(place..place + 4) {
             bytes.copy_from_slice(&SK_STORAGE.to_le_bytes());
         }
     }
-    patched
 }
 
 /// Where the object says of maps that they are of this type: in its BTF, as lengths of arrays.
@@ -111,7 +116,8 @@ mod tests {
     fn storage_on_tasks_is_told_by_its_type_and_by_nothing_else() {
         // Two maps, and one type for the type of both.
         assert_eq!(map_types(OBJECT, 29).map(|places| places.len()), Some(1));
-        let patched = without_task_storage(OBJECT);
+        let mut patched = OBJECT.to_vec();
+        leave_out_task_storage(&mut patched);
         assert_eq!(map_types(&patched, 29), Some(Vec::new()));
         let changed = OBJECT.iter().zip(&patched).filter(|(old, new)| old != new);
         assert_eq!(changed.count(), 1);

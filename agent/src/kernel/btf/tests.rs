@@ -81,6 +81,8 @@ fn sample() -> Vec<u8> {
     writer.item("number", kind::ENUM, 0, 4, &[]);
     writer.item("number", kind::ENUM, 2, 4, &[one, 1, nine, 9]);
     let prototype = writer.item("", kind::FUNC_PROTO, 3, 0, &arguments);
+    // As well named as the structure.
+    writer.item("outer", kind::FUNC, 0, prototype, &[]);
     let pointer = writer.item("", kind::PTR, 0, prototype, &[]);
     writer.item("btf_trace_thing", kind::TYPEDEF, 0, pointer, &[]);
     writer.finish()
@@ -118,6 +120,17 @@ fn enumerations_name_numbers() {
     assert_eq!(btf.enumeration("number"), expected);
     assert!(btf.enumeration("other").is_empty());
     assert!(btf.enumeration("outer").is_empty(), "a structure");
+}
+
+#[test]
+fn structures_and_functions_have_numbers_of_their_own() {
+    let btf = Btf::parse(sample()).unwrap();
+    assert_eq!(btf.structure("common"), Some(3));
+    assert_eq!(btf.structure("outer"), Some(4));
+    assert_eq!(btf.structure("btf_trace_thing"), None, "a type definition");
+    assert_eq!(btf.structure("missing"), None);
+    assert_eq!(btf.function("outer"), Some(9));
+    assert_eq!(btf.function("common"), None);
 }
 
 #[test]

@@ -1,20 +1,16 @@
-//! What loads and attaches programs at uprobes, in the ways that aya doesn't.
+//! What attaches programs at uprobes, in the ways that aya doesn't.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::CString,
     io,
     mem::size_of,
     os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
-use super::{BPF_LINK_CREATE, LinkAttributes, bpf, fd_number, owned};
+use super::{
+    BPF_LINK_CREATE, LinkAttributes, bpf, fd_number, owned, program::BPF_TRACE_UPROBE_MULTI,
+};
 
-/// Command of `enum bpf_cmd`.
-const BPF_PROG_LOAD: libc::c_int = 5;
-/// `BPF_PROG_TYPE_KPROBE` of `enum bpf_prog_type`, uprobes' too.
-const BPF_PROG_TYPE_KPROBE: u32 = 2;
-/// `BPF_TRACE_UPROBE_MULTI` of `enum bpf_attach_type`.
-const BPF_TRACE_UPROBE_MULTI: u32 = 48;
 /// `BPF_F_UPROBE_MULTI_RETURN`: run at the functions' returns.
 const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
 /// `BPF_PERF_EVENT` of `enum bpf_attach_type`.
@@ -24,24 +20,6 @@ const PERF_EVENT_IOC_SET_BPF: libc::c_ulong = 0x4004_2408;
 const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
 /// The descriptor is closed at exec.
 const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
-
-/// `union bpf_attr`, the part for `BPF_PROG_LOAD` up to `expected_attach_type`.
-#[repr(C)]
-#[derive(Default)]
-struct ProgramAttributes {
-    kind: u32,
-    instruction_count: u32,
-    instructions: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-    name: [u8; 16],
-    interface: u32,
-    attach_type: u32,
-}
 
 /// `union bpf_attr`, the part for links with many uprobes.
 #[repr(C)]
@@ -59,43 +37,6 @@ struct UprobesAttributes {
     uprobe_flags: u32,
     pid: u32,
     pad: u32,
-}
-
-/// Loads a program that is to be attached to many uprobes at once (6.6). On failure the end of the
-/// verifier's log goes to the agent's own.
-pub(in crate::kernel) fn load_uprobes_program(
-    name: &str,
-    license: &CStr,
-    instructions: &[aya_obj::generated::bpf_insn],
-) -> io::Result<OwnedFd> {
-    /// Bytes of the verifier's log that are asked for; a longer one is cut at its front (6.4).
-    const LOG: usize = 64 << 10;
-    let mut attributes = ProgramAttributes {
-        kind: BPF_PROG_TYPE_KPROBE,
-        instruction_count: u32::try_from(instructions.len()).unwrap_or(u32::MAX),
-        instructions: instructions.as_ptr() as u64,
-        license: license.as_ptr() as u64,
-        attach_type: BPF_TRACE_UPROBE_MULTI,
-        ..ProgramAttributes::default()
-    };
-    // The last byte stays NUL.
-    for (to, from) in attributes.name.iter_mut().take(15).zip(name.bytes()) {
-        *to = from;
-    }
-    let refused = match bpf(BPF_PROG_LOAD, &mut attributes) {
-        Ok(fd) => return owned(fd),
-        Err(error) => error,
-    };
-    let mut log = vec![0u8; LOG];
-    attributes.log_level = 1;
-    attributes.log_size = u32::try_from(LOG).unwrap_or(0);
-    attributes.log = log.as_mut_ptr() as u64;
-    if let Ok(fd) = bpf(BPF_PROG_LOAD, &mut attributes) {
-        return owned(fd);
-    }
-    let text = String::from_utf8_lossy(&log);
-    tracing::debug!(name, log = text.trim_end_matches('\0'), "verifier");
-    Err(refused)
 }
 
 /// Has a program run at these places of a file, in all processes, for as long as the link lives.

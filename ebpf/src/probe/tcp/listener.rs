@@ -13,7 +13,7 @@ use super::iterator::{Element, TaskFile};
 use crate::{
     current::is_self,
     emit::fault,
-    kernel::{Access, Direct, Probed, Sock, Task, socket_of_file},
+    kernel::{Access, Direct, File, Probed, Sock, Task, socket_of_file},
     seq,
 };
 
@@ -49,7 +49,7 @@ extern "C" fn tcp_file_sweep(ctx: *const TaskFile) -> i32 {
     if task.is_null() || file.is_null() {
         return 0;
     }
-    let Some(sk) = socket_of_file(file) else {
+    let Some(sk) = socket_of_file(&File::<Direct>::new(file)) else {
         return 0;
     };
     if !sk.is_listening() || !sk.is_tcp() {
