@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sonde_common::fault::Fault;
 
 use crate::{
+    bpf::init_is_hidden,
     exposition::{Counts, Metrics},
     http::{self, Response},
     lab::{Lab, free_address},
@@ -170,8 +171,8 @@ impl Agent {
         self.metrics().map(drop)
     }
 
-    /// Everything that it has lost of what the test did, by stage and reason; only what isn't 0. Block
-    /// requests are the whole machine's: the end of one may be hidden by the kernel whoever asked.
+    /// Everything that it has lost, by stage and reason; only what isn't 0. Where the kernel hides init, block
+    /// requests are left out: of any program's on the machine, an end may be hidden.
     pub fn dropped(&self) -> Result<Counts> {
         let metrics = self.metrics()?;
         ensure!(
@@ -179,10 +180,11 @@ impl Agent {
             "sonde_dropped_total is missing"
         );
         let mut dropped = metrics.by("sonde_dropped_total", &[], &["stage", "reason"]);
-        let of_block_requests = Fault::BlockEndUnseen.reason();
-        dropped.retain(|labels, count| {
-            *count != 0 && labels.iter().all(|label| label != of_block_requests)
-        });
+        dropped.retain(|_, count| *count != 0);
+        if init_is_hidden() {
+            let hidden = Fault::BlockEndUnseen.reason();
+            dropped.retain(|labels, _| labels.iter().all(|label| label != hidden));
+        }
         Ok(dropped)
     }
 

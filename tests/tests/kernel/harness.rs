@@ -3,14 +3,13 @@
 //! Speaks as libtest does: filters, `--skip`, `--exact`, `--list`, and the closing line.
 
 use std::{
-    fs,
-    io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     time::Instant,
 };
 
 use anyhow::Result;
+use sonde_tests::bpf::init_is_hidden;
 
 use crate::observed::{Mode, Observed};
 
@@ -34,11 +33,6 @@ pub(crate) struct Untold(pub(crate) &'static str);
 
 /// How often a test is run at most, where the kernel hides something.
 const ATTEMPTS: u32 = 3;
-
-/// Whether the kernel keeps init to itself: elsewhere root may see what it runs.
-fn hides_init() -> bool {
-    fs::read_link("/proc/1/exe").is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
-}
 
 /// What came of the tests.
 #[derive(Default)]
@@ -93,7 +87,7 @@ fn run_mode(mode: Mode, chosen: &[(String, &Test)], tally: &mut Tally) {
             return;
         }
     };
-    let most = if hides_init() { ATTEMPTS } else { 1 };
+    let most = if init_is_hidden() { ATTEMPTS } else { 1 };
     for (name, test) in chosen {
         let start = Instant::now();
         let mut attempts = 1;

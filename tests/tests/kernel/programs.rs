@@ -5,18 +5,28 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
 };
 
-use anyhow::{Result, ensure};
-use sonde::{kernel::attach::Programs, probe::FAMILIES};
+use anyhow::{Context as _, Result, ensure};
+use sonde::{
+    kernel::{attach::Programs, feature::Kernel},
+    probe::{FAMILIES, sched},
+};
+use sonde_tests::bpf::helper_calls;
 
 use crate::{
     harness::{Skipped, Test},
     observed::{Observed, settings},
 };
 
-pub(crate) const TESTS: &[Test] = &[Test {
-    name: "programs::each_is_half_of_what_the_verifier_takes_or_less",
-    run: each_is_half_of_what_the_verifier_takes_or_less,
-}];
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "programs::each_is_half_of_what_the_verifier_takes_or_less",
+        run: each_is_half_of_what_the_verifier_takes_or_less,
+    },
+    Test {
+        name: "programs::files_are_read_without_helpers_at_a_switch",
+        run: files_are_read_without_helpers_at_a_switch,
+    },
+];
 
 /// Another kernel, or another compiler, may follow twice as many paths through a program.
 fn each_is_half_of_what_the_verifier_takes_or_less(observed: &mut Observed) -> Result<()> {
@@ -53,4 +63,26 @@ fn followed(program: BorrowedFd<'_>) -> Result<Option<u64>> {
         .lines()
         .find_map(|line| line.strip_prefix("verified_insns:"));
     Ok(count.map(|count| count.trim().parse()).transpose()?)
+}
+
+/// Pointers can be cast from 6.2 on: two reads by helpers are gone, of the file and of its operations.
+fn files_are_read_without_helpers_at_a_switch(observed: &mut Observed) -> Result<()> {
+    let now = observed.mode.kernel();
+    if !now.is_at_least(6, 2) {
+        return Err(Skipped("the kernel can't cast pointers before 6.2".to_owned()).into());
+    }
+    let mut before = observed.mode.kernel();
+    "6.1.0".clone_into(&mut before.release);
+    let calls = |kernel: &Kernel| -> Result<_> {
+        let programs = Programs::attach(kernel, &[&sched::FAMILY], &settings())?;
+        let mut loaded = programs.loaded();
+        let program = loaded.find(|(name, _)| *name == sched::SWITCH);
+        Ok(helper_calls(program.context("it is not loaded")?.1)?)
+    };
+    let (cast, helped) = (calls(&now)?, calls(&before)?);
+    ensure!(
+        cast + 2 <= helped,
+        "{cast} calls of helpers, {helped} before"
+    );
+    Ok(())
 }
