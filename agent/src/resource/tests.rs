@@ -5,6 +5,7 @@ mod damaged;
 mod golden;
 mod hostile;
 mod hosts;
+mod values;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

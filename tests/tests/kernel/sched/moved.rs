@@ -16,7 +16,7 @@ use nix::{
 use sonde::probe::sched::MOVE;
 use sonde_common::event::sched::Sleep;
 
-use super::{near, spin, usage_at_end};
+use super::{near, usage_at_end, work::spin};
 use crate::{
     child::{Child, Workload, tell},
     harness::{Skipped, Test},
